@@ -1,8 +1,10 @@
-/* messages.h - what derives from messages.def: structs, ids, and the table that codec, printer, masks and documentation walk.
+/* messages.h - what derives from messages.def: structs, ids, and the table that codec, printer,
+ * masks and documentation walk.
  *
- * On the wire a message is a msgpack map from field number to value, written in ascending order of the numbers. The decoder is
- * bounded: it allocates nothing, reads every byte once, and refuses duplicate keys, wrong types, text over its maximum or not
- * UTF-8, missing required fields and trailing bytes. Decoded text points into the input.
+ * On the wire a message is a msgpack map from field number to value, written in ascending order of
+ * the numbers. The decoder is bounded: it allocates nothing, reads every byte once, and refuses
+ * duplicate keys, wrong types, text over its maximum or not UTF-8, missing required fields and
+ * trailing bytes. Decoded text points into the input.
  */
 #ifndef TIFFIN_PROTO_MESSAGES_H
 #define TIFFIN_PROTO_MESSAGES_H
@@ -36,8 +38,8 @@ typedef enum message_id {
 /* struct order_create { uuid_t order_id; str_t user_id; … }; as order_create_t */
 #define MESSAGE(name, id, service, verb, kind, retry, reply, doc) typedef struct name {
 #define FIELD(name, type, field, number, max, need, flags, doc) MESSAGE_C_##type field;
-#define END(name)                                                                                  \
-    }                                                                                              \
+#define END(name) \
+    }             \
     name##_t;
 #include "proto/messages.def"
 #undef MESSAGE
@@ -81,20 +83,26 @@ const message_schema_t *message_schemas(size_t *count);
 const message_schema_t *message_by_id(uint32_t id);
 const message_schema_t *message_by_name(const char *name);
 
-/* Bytes written to `buffer`, or 0 when they do not fit in `capacity` or a text is over its maximum. */
+/* Bytes written to `buffer`, or 0 when they do not fit in `capacity` or a text is over its maximum.
+ */
 size_t message_encode(uint32_t id, const void *message, uint8_t *buffer, size_t capacity);
-/* Zeroes *message (struct_size bytes) first. ERR_WIRE with the reason: "order.create: currency: missing". */
-err_t message_decode(uint32_t id, const uint8_t *data, size_t size, void *message, err_detail_t *detail) MUST_CHECK;
+/* Zeroes *message (struct_size bytes) first. ERR_WIRE with the reason: "order.create: currency:
+ * missing". */
+err_t message_decode(uint32_t id, const uint8_t *data, size_t size, void *message,
+                     err_detail_t *detail) MUST_CHECK;
 /* An upper bound of what message_encode needs for this message. */
 size_t message_encoded_bound(uint32_t id, const void *message);
 
-/* Replaces what is flagged PII or SECRET: text by "***", UUIDs and numbers by zero. In place; the struct then points to static text. */
+/* Replaces what is flagged PII or SECRET: text by "***", UUIDs and numbers by zero. In place; the
+ * struct then points to static text. */
 void message_mask(uint32_t id, void *message);
 /* One line: order_id=0190… user_id="***" amount=45000 (text quoted, long text cut at 120 bytes). */
 void message_print(uint32_t id, const void *message, buf_t *line);
-/* A JSON object under `key` (NULL: outermost): UUIDs as text, JSON fields as documents when they are valid JSON and else as text. */
+/* A JSON object under `key` (NULL: outermost): UUIDs as text, JSON fields as documents when they
+ * are valid JSON and else as text. */
 void message_print_json(uint32_t id, const void *message, buf_t *json, const char *key);
-/* A field's value as text for comparisons ("0190…", "45000", "true"); false when the message has no such field or it is absent. */
+/* A field's value as text for comparisons ("0190…", "45000", "true"); false when the message has no
+ * such field or it is absent. */
 bool message_field_text(uint32_t id, const void *message, const char *field, buf_t *text);
 /* MESSAGES.md. */
 void message_document_all(buf_t *markdown);
