@@ -1,0 +1,66 @@
+-- 002_outbox.sql - writing and reading the feed.
+
+-- What becomes an event. Ordered as given (position), one call per transaction, as its last write.
+CREATE TYPE new_event AS (
+    order_id    uuid,
+    payment_id  uuid, -- NULL for events of the order itself
+    type        text,
+    psp         text,
+    amount      bigint,
+    currency    text,
+    occurred_at timestamptz
+);
+
+-- Numbers and stores the events; the caller holds the locks of their orders. Payloads are rendered from the rows as they stand
+-- now, that is as they will be committed.
+CREATE FUNCTION outbox_append(events new_event[]) RETURNS SETOF outbox LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    count_new int := coalesce(array_length(events, 1), 0);
+    base      bigint;
+BEGIN
+    IF count_new = 0 THEN
+        RETURN;
+    END IF;
+    UPDATE feed SET last_event_id = last_event_id + count_new RETURNING last_event_id - count_new INTO base;
+    RETURN QUERY
+        WITH numbered AS (
+            SELECT e.*, base + e.position AS event_id, o.user_id, o.status AS order_status, p.status AS payment_status,
+                   (o.event_seq + row_number() OVER (PARTITION BY e.order_id ORDER BY e.position))::int AS seq
+              FROM unnest(events) WITH ORDINALITY AS e(order_id, payment_id, type, psp, amount, currency, occurred_at, position)
+              JOIN orders o USING (order_id)
+              LEFT JOIN payments p USING (payment_id)
+        ), counted AS (
+            UPDATE orders o SET event_seq = n.seq
+              FROM (SELECT order_id, max(seq) AS seq FROM numbered GROUP BY order_id) n
+             WHERE o.order_id = n.order_id
+        )
+        INSERT INTO outbox (event_id, order_id, payment_id, user_id, seq, type, payload)
+        SELECT n.event_id, n.order_id, n.payment_id, n.user_id, n.seq, n.type,
+               (SELECT row_to_json(frame) FROM (
+                    SELECT n.event_id, n.type, n.order_id, n.payment_id, n.user_id, n.psp AS gateway, n.amount, n.currency,
+                           coalesce(n.payment_status, n.order_status) AS status, n.order_status, n.seq,
+                           rfc3339(n.occurred_at) AS occurred_at) frame)::text
+          FROM numbered n ORDER BY n.event_id
+        RETURNING outbox.*;
+END
+$$;
+REVOKE ALL ON FUNCTION outbox_append FROM PUBLIC;
+
+-- The feed after an event, in order. Reading one snapshot can never skip an event: see table feed.
+CREATE FUNCTION events_after(after bigint, at_most int)
+RETURNS TABLE (event_id bigint, order_id uuid, payment_id uuid, user_id text, type text, payload text)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT o.event_id, o.order_id, o.payment_id, o.user_id, o.type, o.payload
+      FROM outbox o WHERE o.event_id > after ORDER BY o.event_id LIMIT at_most
+$$;
+
+-- The newest event that was stored before a time: where a reader starts that wants what came since. 0 when there is none.
+CREATE FUNCTION last_event_before(at_us bigint) RETURNS bigint
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT coalesce((SELECT o.event_id FROM outbox o
+                      WHERE o.created_at < to_timestamp(at_us / 1000000.0)
+                      ORDER BY o.event_id DESC LIMIT 1), 0)
+$$;
+REVOKE ALL ON FUNCTION events_after, last_event_before FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION events_after, last_event_before TO tiffin_notifier;

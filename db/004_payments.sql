@@ -1,0 +1,137 @@
+-- 004_payments.sql - what the router may do. Arrays are batches: element i of each belongs to row i.
+
+-- Where a payment stands, for the router to go on from: the payment and its newest attempt.
+CREATE TYPE payment_position AS (
+    payment_id      uuid,
+    verdict         text, -- ok, order_not_found, order_not_payable, id_conflict
+    order_id        uuid,
+    amount          bigint,
+    currency        text,
+    method          text,
+    requested_psp   text,
+    return_url      text,
+    expires_at      timestamptz,
+    status          text,
+    given_up        boolean,
+    attempt_id      uuid, -- the newest; its outcome is NULL while nobody has answered
+    attempt_number  int,
+    psp             text,
+    attempt_outcome text,
+    checkout_url    text
+);
+
+CREATE FUNCTION payment_positions(payment_ids uuid[], order_ids uuid[]) RETURNS SETOF payment_position
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT n.payment_id,
+           CASE WHEN p.order_id = n.order_id THEN 'ok'
+                WHEN p.payment_id IS NOT NULL THEN 'id_conflict'
+                WHEN o.order_id IS NULL THEN 'order_not_found'
+                ELSE 'order_not_payable' END,
+           n.order_id, p.amount, p.currency, p.method, p.requested_psp, p.return_url, p.expires_at, p.status,
+           p.given_up_at IS NOT NULL, a.attempt_id, a.number, a.psp, a.outcome, p.checkout_url
+      FROM unnest(payment_ids, order_ids) WITH ORDINALITY AS n(payment_id, order_id, position)
+      LEFT JOIN payments p ON p.payment_id = n.payment_id
+      LEFT JOIN orders o ON o.order_id = n.order_id
+      LEFT JOIN LATERAL (SELECT * FROM attempts t WHERE t.payment_id = p.payment_id ORDER BY t.number DESC LIMIT 1) a ON true
+     ORDER BY n.position
+$$;
+REVOKE ALL ON FUNCTION payment_positions FROM PUBLIC;
+
+-- Writes each payment with its first attempt, before any PSP is called: only for orders that are open now. A payment id that
+-- exists already is left as it is, so that a repeated request resumes it. Gives back where each stands, in the order of the input.
+CREATE FUNCTION payments_begin(payment_ids uuid[], order_ids uuid[], methods text[], requested_psps text[],
+                               return_urls text[], attempt_ids uuid[], psps text[])
+RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    WITH begun AS (
+        INSERT INTO payments (payment_id, order_id, method, amount, currency, requested_psp, return_url, psp, expires_at)
+        SELECT n.payment_id, o.order_id, n.method, o.amount, o.currency, n.requested_psp, n.return_url, n.psp, o.expires_at
+          FROM unnest(payment_ids, order_ids, methods, requested_psps, return_urls, psps)
+               AS n(payment_id, order_id, method, requested_psp, return_url, psp)
+          JOIN orders o ON o.order_id = n.order_id
+         WHERE o.status = 'PENDING' AND o.expires_at > now()
+         ORDER BY n.payment_id
+        ON CONFLICT DO NOTHING
+        RETURNING payments.payment_id
+    )
+    INSERT INTO attempts (attempt_id, payment_id, number, psp)
+    SELECT DISTINCT ON (n.payment_id) n.attempt_id, n.payment_id, 1, n.psp
+      FROM unnest(payment_ids, attempt_ids, psps) AS n(payment_id, attempt_id, psp)
+      JOIN begun b ON b.payment_id = n.payment_id;
+    RETURN QUERY SELECT * FROM payment_positions(payment_ids, order_ids);
+END
+$$;
+
+-- Records how attempts ended and, in the same transaction, what comes next: another attempt (next_attempt_ids, next_psps), or
+-- none after an OPEN one, or giving up. An outcome is set once; only UNKNOWN may still become another. Gives back where each
+-- payment stands, in the order of the input.
+CREATE FUNCTION attempts_record(attempt_ids uuid[], outcomes text[], errors text[], psp_refs text[], checkout_urls text[],
+                                took_ms int[], next_attempt_ids uuid[], next_psps text[], give_ups boolean[])
+RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    ids        uuid[];
+    parent_ids uuid[];
+BEGIN
+    ids := ARRAY(SELECT a.payment_id FROM attempts a WHERE a.attempt_id = ANY (attempt_ids));
+    PERFORM 1 FROM payments p WHERE p.payment_id = ANY (ids) ORDER BY p.payment_id FOR NO KEY UPDATE;
+
+    UPDATE attempts a
+       SET outcome = n.outcome, error = n.error, psp_ref = n.psp_ref, checkout_url = n.checkout_url, took_ms = n.took_ms
+      FROM unnest(attempt_ids, outcomes, errors, psp_refs, checkout_urls, attempts_record.took_ms)
+           AS n(attempt_id, outcome, error, psp_ref, checkout_url, took_ms)
+     WHERE a.attempt_id = n.attempt_id AND (a.outcome IS NULL OR a.outcome = 'UNKNOWN');
+
+    -- The next attempt, unless another router that resumed the same payment has written it already.
+    INSERT INTO attempts (attempt_id, payment_id, number, psp)
+    SELECT n.next_attempt_id, a.payment_id, a.number + 1, n.next_psp
+      FROM unnest(attempt_ids, next_attempt_ids, next_psps) AS n(attempt_id, next_attempt_id, next_psp)
+      JOIN attempts a ON a.attempt_id = n.attempt_id
+     WHERE n.next_attempt_id IS NOT NULL
+     ORDER BY a.payment_id
+    ON CONFLICT DO NOTHING;
+
+    UPDATE payments p
+       SET psp = newest.psp,
+           checkout_url = coalesce(p.checkout_url, opened.checkout_url),
+           unknown_attempts = (SELECT count(*) FROM attempts a WHERE a.payment_id = p.payment_id AND a.outcome = 'UNKNOWN'),
+           given_up_at = CASE WHEN n.give_up AND opened.checkout_url IS NULL THEN coalesce(p.given_up_at, now())
+                              ELSE p.given_up_at END
+      FROM unnest(attempt_ids, give_ups) AS n(attempt_id, give_up)
+      JOIN attempts mine ON mine.attempt_id = n.attempt_id
+      CROSS JOIN LATERAL (SELECT a.psp FROM attempts a WHERE a.payment_id = mine.payment_id
+                           ORDER BY a.number DESC LIMIT 1) newest
+      LEFT JOIN LATERAL (SELECT a.checkout_url FROM attempts a
+                          WHERE a.payment_id = mine.payment_id AND a.outcome = 'OPEN' ORDER BY a.number LIMIT 1) opened ON true
+     WHERE p.payment_id = mine.payment_id;
+
+    SELECT array_agg(a.payment_id ORDER BY n.position), array_agg(p.order_id ORDER BY n.position) INTO ids, parent_ids
+      FROM unnest(attempt_ids) WITH ORDINALITY AS n(attempt_id, position)
+      JOIN attempts a ON a.attempt_id = n.attempt_id
+      JOIN payments p ON p.payment_id = a.payment_id;
+    RETURN QUERY SELECT * FROM payment_positions(ids, parent_ids);
+END
+$$;
+
+-- The public JSON of payments.
+CREATE FUNCTION payment_documents(payment_ids uuid[])
+RETURNS TABLE (payment_id uuid, order_id uuid, status text, document text)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT p.payment_id, p.order_id, p.status,
+           (SELECT row_to_json(document) FROM (
+                SELECT p.payment_id, p.order_id, p.psp AS gateway, p.method, p.status, p.amount, p.currency, p.captured_amount,
+                       p.refunded_amount, p.applied, p.disputed, p.checkout_url, rfc3339(p.created_at) AS created_at,
+                       rfc3339(p.expires_at) AS expires_at,
+                       (SELECT coalesce(json_agg(row_to_json(entry)), '[]'::json) FROM (
+                            SELECT a.attempt_id, a.psp AS gateway, coalesce(a.outcome, 'PENDING') AS status, a.error, a.psp_ref,
+                                   rfc3339(a.started_at) AS started_at, a.took_ms
+                              FROM attempts a WHERE a.payment_id = p.payment_id ORDER BY a.number) entry) AS attempts,
+                       '[]'::json AS refunds,
+                       (SELECT row_to_json(decision) FROM (
+                            SELECT CASE WHEN p.requested_psp IS NULL THEN 'priority' ELSE 'requested' END AS policy,
+                                   ARRAY(SELECT a.psp FROM attempts a WHERE a.payment_id = p.payment_id
+                                          ORDER BY a.number) AS tried) decision) AS routing) document)::text
+      FROM payments p WHERE p.payment_id = ANY (payment_ids)
+$$;
+
+REVOKE ALL ON FUNCTION payments_begin, attempts_record, payment_documents FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION payments_begin, attempts_record, payment_documents TO tiffin_router;

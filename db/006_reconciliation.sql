@@ -1,0 +1,39 @@
+-- 006_reconciliation.sql - what the reconciler may do: claim whom to ask, keep a record of its runs. It writes no payment state.
+
+-- Payments without a capture whose check is due, one row per PSP that may know of them (its checkout is open, or the outcome of
+-- the call is not known). Claiming moves the next check: every interval_s while a payment is young, then at a tenth of its age,
+-- at most six hours apart, never again after seven days.
+CREATE FUNCTION status_checks_claim(at_most int, interval_s bigint)
+RETURNS TABLE (payment_id uuid, order_id uuid, psp text, failure_known boolean)
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH claimed AS (
+        UPDATE payments p
+           SET next_check_at = CASE
+                   WHEN now() - p.created_at > interval '7 days' THEN NULL
+                   WHEN now() - p.created_at < greatest(make_interval(secs => 10 * interval_s), interval '10 minutes')
+                       THEN now() + make_interval(secs => interval_s)
+                   ELSE now() + least(greatest(make_interval(secs => interval_s), (now() - p.created_at) / 10),
+                                      interval '6 hours') END
+         WHERE p.payment_id IN (SELECT q.payment_id FROM payments q
+                                 WHERE q.capture_count = 0 AND q.next_check_at <= now()
+                                 ORDER BY q.next_check_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED)
+        RETURNING p.payment_id, p.order_id, p.failure_count > 0 AS failure_known
+    )
+    SELECT DISTINCT c.payment_id, c.order_id, a.psp, c.failure_known
+      FROM claimed c JOIN attempts a ON a.payment_id = c.payment_id
+     WHERE a.outcome IS DISTINCT FROM 'REFUSED'
+$$;
+
+CREATE FUNCTION reconciliation_begin(instance text) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    INSERT INTO reconciliation_runs (instance) VALUES (instance) RETURNING run_id
+$$;
+CREATE FUNCTION reconciliation_finish(run bigint, asked int, news int, errors int) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    UPDATE reconciliation_runs r
+       SET finished_at = now(), asked = $2, news = $3, errors = $4
+     WHERE r.run_id = run
+$$;
+
+REVOKE ALL ON FUNCTION status_checks_claim, reconciliation_begin, reconciliation_finish FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION status_checks_claim, reconciliation_begin, reconciliation_finish TO tiffin_reconciler;
