@@ -11,7 +11,7 @@
  *       service_t service;
  *       service_init(&service, "order", &config.service);      // logging, instance name, actor
  *       order_t *order = order_new(&service, …);               // may add timers and descriptors to service.actor
- *       service_start(&service, &config.service, SERVICE_CREDIT_DEFAULT, &order_handlers, NULL, order); // joins the bus
+ *       service_start(&service, SERVICE_CREDIT_DEFAULT, &order_handlers, order, NULL); // joins the bus
  *       int status = service_run(&service);                    // until SIGTERM and drained
  *       service_stop(&service);                                // says BYE; no handler is called any more
  *       order_destroy(&order);
@@ -58,6 +58,7 @@ typedef struct service {
     const char *name;     /* "order" */
     const char *instance; /* unique among all processes */
     bool dev;             /* TIFFIN_ENV=dev */
+    const char *hub_addr;
     bool (*idle)(void *self);
     void *self;
 } service_t;
@@ -69,8 +70,8 @@ void service_init(service_t *service, const char *name, const service_settings_t
 /* Joins the bus. `credit` requests are held at once; 0 with handlers->on_batch NULL for a service that takes none. `idle` (may
  * be NULL) is asked only while draining and once nothing is unanswered: has the service finished its other work too? Its first
  * call is the moment to begin no more of it. `self` is handed to the handlers and to `idle`. */
-void service_start(service_t *service, const service_settings_t *settings, uint32_t credit,
-                   const bus_handlers_t *handlers, bool (*idle)(void *self), void *self);
+void service_start(service_t *service, uint32_t credit, const bus_handlers_t *handlers, void *self,
+                   bool (*idle)(void *self));
 /* Until drained. The exit status: 0, or 1 when draining took longer than SERVICE_DRAIN_TIMEOUT_MS. */
 int service_run(service_t *service);
 /* Leaves the bus. No handler is called after it. */
