@@ -38,7 +38,7 @@ void json_text(buf_t *buf, const char *key, const char *text);
 void json_str(buf_t *buf, const char *key, str_t text); /* bytes that are no UTF-8 become U+FFFD */
 void json_int(buf_t *buf, const char *key, int64_t value);
 void json_bool(buf_t *buf, const char *key, bool value);
-void json_null(buf_t *buf, const char *key);
+void json_nil(buf_t *buf, const char *key); /* "null"; json_null is jansson's symbol */
 void json_uuid(buf_t *buf, const char *key, const uuid_t *uuid);
 void json_time(buf_t *buf, const char *key, int64_t wall_us);
 /* A value that is JSON already. */
