@@ -2,8 +2,9 @@
  *
  * hiredis loses the socket timeout on redisReconnect and keeps a context dead after an error, so a context that failed is freed
  * and a new one made. After a failed connect, calls fail at once for a growing while (50 ms … 1 s).
- * Errors: ERR_QUEUE_UNAVAILABLE: no answer; whether the command ran is not known. ERR_UNPROCESSABLE: Redis answered with an error
- * (its text in `detail`).
+ * Errors: ERR_QUEUE_UNAVAILABLE: no answer, and whether the command ran is not known; or the server says that it cannot do its
+ * work now (LOADING, READONLY, OOM, MISCONF …). ERR_UNPROCESSABLE: Redis answered with another error (its text in `detail`).
+ * The process ignores SIGPIPE from redis_new on: hiredis writes to closed sockets.
  */
 #ifndef TIFFIN_LIB_REDIS_H
 #define TIFFIN_LIB_REDIS_H
@@ -15,7 +16,7 @@
 
 typedef struct redis redis_t;
 
-/* `url`: redis://[:password@]host[:port][/db]. NULL with `detail` when it is none (a configuration error). */
+/* `url`: redis://[[user]:password@]host[:port][/db], percent-encoded. NULL with `detail` when it is none (a configuration error). */
 redis_t *redis_new(const char *url, int command_timeout_ms, err_detail_t *detail);
 void redis_destroy(redis_t **self_p);
 /* Connected now (tries once, within the bounds above)? */
@@ -24,7 +25,8 @@ bool redis_ready(redis_t *self);
 unsigned redis_generation(const redis_t *self);
 /* The socket, or -1 when not connected. */
 int redis_fd(const redis_t *self);
-/* Drops the connection: after a blocking read was given up, since Redis would still hand the next entry to it. */
+/* Drops the connection: after a blocking read was given up, since Redis would still hand the next entry to it. Replies
+ * still owed are forgotten. */
 void redis_drop(redis_t *self);
 
 /* One command; on ERR_OK the reply is the caller's (freeReplyObject). */
@@ -37,5 +39,9 @@ err_t redis_command(redis_t *self, redisReply **reply, err_detail_t *detail, con
  * given to the caller as it is. */
 void redis_append_argv(redis_t *self, int argc, const char **argv, const size_t *argv_sizes);
 err_t redis_next_reply(redis_t *self, redisReply **reply, err_detail_t *detail) MUST_CHECK;
+
+/* For a subscriber, once redis_fd is readable: the next message that has arrived, *reply NULL when there is no further one.
+ * Never waits; call it until it gives NULL, since several messages can arrive in one read. */
+err_t redis_try_reply(redis_t *self, redisReply **reply, err_detail_t *detail) MUST_CHECK;
 
 #endif
