@@ -1,0 +1,179 @@
+/* notifier.c - the notifier.
+ *
+ * Redis Pub/Sub only wakes it; what it sends comes from the outbox, by id, and it looks there each
+ * second anyway: a processor may die between its commit and its publication. It keeps no state of
+ * its own: a gateway's WELCOME says how far that gateway is, so a restarted notifier, or a second
+ * one, goes on from there. Each notifier sends each gateway every event in order; a gateway drops
+ * what it has delivered already.
+ */
+#include "services/notifier/notifier.h"
+
+#include <stdlib.h>
+
+#include "lib/limits.h"
+#include "lib/log.h"
+#include "lib/redis_subscriber.h"
+#include "proto/messages.h"
+#include "services/notifier/notifier_store.h"
+#include "services/notifier/subscriptions.h"
+
+enum { LOOK_EVERY_MS = 1000, EVENTS_MAX = 500 };
+
+static const char *const channels[] = {"payments.confirmed", "payments.events", NULL};
+
+const config_entry_t notifier_settings[] = {
+    SERVICE_SETTINGS(notifier_config_t, service),
+    CONFIG_TEXT("DATABASE_URL", notifier_config_t, database_url, NULL,
+                CONFIG_REQUIRED | CONFIG_SECRET, "libpq connection string; several hosts allowed"),
+    CONFIG_TEXT("REDIS_URL", notifier_config_t, redis_url, "redis://127.0.0.1:6379", CONFIG_SECRET,
+                "whose payments.confirmed and payments.events channels wake it"),
+    CONFIG_END};
+
+struct notifier {
+    service_t *service;
+    notifier_store_t *store;
+    redis_subscriber_t *subscriber;
+    subscriptions_t subscriptions;
+    int timer;
+};
+
+static void store_failed(err_t err, const err_detail_t *detail)
+{
+    log_limited(LOG_LEVEL_WARN, NULL, "feed not read", "code=%s detail=\"%s\"", err_name(err),
+                detail->text);
+}
+
+/* Gateways that have delivered nothing yet start at what was stored when they started. */
+static void place_all(notifier_t *self)
+{
+    for (subscription_t *row; (row = subscriptions_unplaced(&self->subscriptions)) != NULL;
+         row->placed = true) {
+        err_detail_t detail = {{0}};
+        err_t err =
+            notifier_store_last_before(self->store, row->started_at_us, &row->cursor, &detail);
+        if (err != ERR_OK) {
+            store_failed(err, &detail);
+            return;
+        }
+    }
+}
+
+static bool send_one(notifier_t *self, subscription_t *row, const notifier_event_t *event)
+{
+    uint8_t body[32 * 1024];
+    const size_t size = message_encode(MSG_notifier_event, event, body, sizeof body);
+    CHECK(size > 0);
+    if (!bus_event_to(self->service->bus, row->gateway, row->generation, MSG_notifier_event, body,
+                      size))
+        return false;
+    row->cursor = event->event_id;
+    return true;
+}
+
+/* To each gateway what it lacks. One that cannot take more now keeps its cursor and gets the rest
+ * at the next look. */
+static bool send_all(notifier_t *self, const PGresult *events)
+{
+    bool all_taken = true;
+    for (size_t i = 0; i < self->subscriptions.count; i++) {
+        subscription_t *row = &self->subscriptions.rows[i];
+        for (int n = 0; row->placed && n < PQntuples(events); n++) {
+            notifier_event_t event;
+            notifier_store_event(events, n, &event);
+            if (event.event_id <= row->cursor)
+                continue;
+            if (event.event_id != row->cursor + 1 || !send_one(self, row, &event)) {
+                all_taken = false; /* behind the others, or full */
+                break;
+            }
+        }
+    }
+    return all_taken;
+}
+
+static void deliver(notifier_t *self)
+{
+    if (self->service->bus == NULL || actor_draining(self->service->actor))
+        return;
+    place_all(self);
+    int64_t cursor;
+    while (subscriptions_least_cursor(&self->subscriptions, &cursor)) {
+        PGresult *events = NULL;
+        err_detail_t detail = {{0}};
+        err_t err = notifier_store_events(self->store, cursor, EVENTS_MAX, &events, &detail);
+        if (err != ERR_OK) {
+            store_failed(err, &detail);
+            return;
+        }
+        const bool all_taken = send_all(self, events);
+        const bool more = PQntuples(events) == EVENTS_MAX;
+        PQclear(events);
+        if (!all_taken || !more)
+            return;
+    }
+}
+
+static void on_message(void *arg, str_t channel, str_t payload)
+{
+    (void)channel;
+    (void)payload;
+    deliver(arg);
+}
+
+static void on_welcome(void *arg, uint32_t gateway, uint32_t generation, const uint8_t *body,
+                       size_t body_size)
+{
+    notifier_t *self = arg;
+    gateway_welcome_t welcome;
+    err_detail_t detail = {{0}};
+    if (message_decode(MSG_gateway_welcome, body, body_size, &welcome, &detail) != ERR_OK) {
+        log_error(NULL, "welcome not understood", "detail=\"%s\"", detail.text);
+        return;
+    }
+    log_info(NULL, "gateway found", "gateway=%.*s last_event_id=%lld", STR_ARG(welcome.instance),
+             (long long)welcome.last_event_id);
+    subscriptions_add(&self->subscriptions, gateway, generation, welcome.last_event_id,
+                      welcome.started_at_us);
+    deliver(self);
+}
+
+static void on_gateway_lost(void *arg, uint32_t gateway, uint32_t generation)
+{
+    notifier_t *self = arg;
+    subscriptions_remove(&self->subscriptions, gateway, generation);
+}
+
+const bus_handlers_t notifier_bus_handlers = {.on_welcome = on_welcome,
+                                              .on_gateway_lost = on_gateway_lost};
+
+static void on_timer(void *arg)
+{
+    deliver(arg);
+}
+
+notifier_t *notifier_new(service_t *service, const notifier_config_t *config)
+{
+    notifier_t *self = calloc(1, sizeof *self);
+    CHECK(self != NULL);
+    self->service = service;
+    self->store = notifier_store_new(config->database_url);
+    err_detail_t detail = {{0}};
+    self->subscriber = redis_subscriber_new(service->actor, config->redis_url, channels, on_message,
+                                            self, &detail);
+    if (self->subscriber == NULL)
+        config_refuse("REDIS_URL", detail.text);
+    self->timer = actor_add_timer(service->actor, LOOK_EVERY_MS, on_timer, self);
+    return self;
+}
+
+void notifier_destroy(notifier_t **self_p)
+{
+    notifier_t *self = *self_p;
+    if (self == NULL)
+        return;
+    actor_remove_timer(self->service->actor, self->timer);
+    redis_subscriber_destroy(&self->subscriber);
+    notifier_store_destroy(&self->store);
+    free(self);
+    *self_p = NULL;
+}

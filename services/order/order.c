@@ -1,0 +1,239 @@
+/* order.c - the order service.
+ *
+ * Every request of a mailbox that asks the same is one statement and one commit. Ids are minted by
+ * the gateway, so a create that is sent again gives the same order. Once a second the orders that
+ * are due expire; the events are in the outbox with the commit, the publication only wakes whoever
+ * listens.
+ */
+#include "services/order/order.h"
+
+#include <stdlib.h>
+
+#include "lib/batch.h"
+#include "lib/dispatch.h"
+#include "lib/limits.h"
+#include "lib/log.h"
+#include "lib/redis.h"
+#include "proto/bus_reply.h"
+#include "proto/messages.h"
+#include "services/order/order_store.h"
+
+enum { EXPIRE_INTERVAL_MS = 1000, EXPIRE_BATCH_MAX = 500 };
+
+const config_entry_t order_settings[] = {
+    SERVICE_SETTINGS(order_config_t, service),
+    CONFIG_TEXT("DATABASE_URL", order_config_t, database_url, NULL, CONFIG_REQUIRED | CONFIG_SECRET,
+                "libpq connection string; several hosts allowed"),
+    CONFIG_TEXT("REDIS_URL", order_config_t, redis_url, "redis://127.0.0.1:6379", CONFIG_SECRET,
+                "where order.expired events are published"),
+    CONFIG_INT("ORDER_TTL_S", order_config_t, order_ttl_s, 900, 1, 31536000, 0,
+               "an unpaid order expires after so many seconds"),
+    CONFIG_END};
+
+struct order_service {
+    int64_t order_ttl_s;
+    order_store_t *store;
+    redis_t *redis;
+    service_t *service;
+    int expire_timer;
+};
+
+static void on_expire_timer(void *arg);
+
+order_service_t *order_service_new(service_t *service, const order_config_t *config)
+{
+    order_service_t *self = calloc(1, sizeof *self);
+    CHECK(self != NULL);
+    self->service = service;
+    self->order_ttl_s = config->order_ttl_s;
+    err_detail_t detail = {{0}};
+    self->redis = redis_new(config->redis_url, REDIS_COMMAND_TIMEOUT_MS, &detail);
+    if (self->redis == NULL)
+        config_refuse("REDIS_URL", detail.text);
+    self->store = order_store_new(config->database_url);
+    self->expire_timer = actor_add_timer(service->actor, EXPIRE_INTERVAL_MS, on_expire_timer, self);
+    return self;
+}
+
+void order_service_destroy(order_service_t **self_p)
+{
+    order_service_t *self = *self_p;
+    if (self == NULL)
+        return;
+    actor_remove_timer(self->service->actor, self->expire_timer);
+    order_store_destroy(&self->store);
+    redis_destroy(&self->redis);
+    free(self);
+    *self_p = NULL;
+}
+
+/* ---- order.create ---- */
+
+typedef struct create_batch {
+    order_service_t *self;
+    size_t count;
+    const bus_reply_to_t *reply_to[SERVICE_BATCH_MAX];
+    const order_create_t *orders[SERVICE_BATCH_MAX];
+    order_create_t decoded[SERVICE_BATCH_MAX];
+} create_batch_t;
+
+static err_t create_range(void *arg, size_t first, size_t count, err_detail_t *detail)
+{
+    create_batch_t *batch = arg;
+    order_service_t *self = batch->self;
+    PGresult *result = NULL;
+    TRY(order_store_create(self->store, batch->orders + first, count, self->order_ttl_s, &result,
+                           detail));
+    CHECK((size_t)PQntuples(result) == count);
+    for (size_t i = 0; i < count; i++) {
+        order_created_t created;
+        bool same;
+        order_store_created(result, (int)i, &created, &same);
+        if (same)
+            bus_reply_message(self->service->bus, batch->reply_to[first + i], MSG_order_created,
+                              &created);
+        else
+            bus_reply_error(self->service->bus, batch->reply_to[first + i], ERR_ID_CONFLICT,
+                            "an order with this id and other content exists");
+    }
+    PQclear(result);
+    return ERR_OK;
+}
+
+static void create_failed(void *arg, size_t index, err_t err, const err_detail_t *detail)
+{
+    create_batch_t *batch = arg;
+    bus_reply_error(batch->self->service->bus, batch->reply_to[index], err, detail->text);
+}
+
+static void on_create(void *arg, const bus_request_t *const *requests, size_t count)
+{
+    order_service_t *self = arg;
+    create_batch_t *batch = calloc(1, sizeof *batch);
+    CHECK(batch != NULL);
+    batch->self = self;
+    for (size_t i = 0; i < count; i++) {
+        err_detail_t detail = {{0}};
+        order_create_t *order = &batch->decoded[batch->count];
+        if (message_decode(MSG_order_create, requests[i]->body, requests[i]->body_size, order,
+                           &detail) != ERR_OK) {
+            bus_reply_error(self->service->bus, &requests[i]->reply_to, ERR_WIRE, detail.text);
+            continue;
+        }
+        batch->orders[batch->count] = order;
+        batch->reply_to[batch->count++] = &requests[i]->reply_to;
+    }
+    batch_split(batch->count, create_range, create_failed, batch);
+    free(batch);
+}
+
+/* ---- order.get ---- */
+
+static void on_get(void *arg, const bus_request_t *const *requests, size_t count)
+{
+    order_service_t *self = arg;
+    uuid_t ids[SERVICE_BATCH_MAX];
+    const bus_reply_to_t *reply_to[SERVICE_BATCH_MAX];
+    size_t asked = 0;
+    err_detail_t detail = {{0}};
+    for (size_t i = 0; i < count; i++) {
+        order_get_t get;
+        if (message_decode(MSG_order_get, requests[i]->body, requests[i]->body_size, &get,
+                           &detail) != ERR_OK) {
+            bus_reply_error(self->service->bus, &requests[i]->reply_to, ERR_WIRE, detail.text);
+            continue;
+        }
+        ids[asked] = get.order_id;
+        reply_to[asked++] = &requests[i]->reply_to;
+    }
+    if (asked == 0)
+        return;
+    PGresult *result = NULL;
+    err_t err = order_store_documents(self->store, ids, asked, &result, &detail);
+    for (size_t i = 0; i < asked; i++) {
+        order_document_t document;
+        char text[UUID_TEXT_SIZE];
+        if (err != ERR_OK) {
+            bus_reply_error(self->service->bus, reply_to[i], err, detail.text);
+        } else if (order_store_document(result, &ids[i], &document)) {
+            bus_reply_message(self->service->bus, reply_to[i], MSG_order_document, &document);
+        } else {
+            err_set(&detail, ERR_ORDER_NOT_FOUND, "there is no order %s",
+                    uuid_format(&ids[i], text));
+            bus_reply_error(self->service->bus, reply_to[i], ERR_ORDER_NOT_FOUND, detail.text);
+        }
+    }
+    PQclear(result);
+}
+
+/* ---- order.list ---- */
+
+static void list_one(order_service_t *self, const bus_request_t *request)
+{
+    order_list_t query;
+    PGresult *result = NULL;
+    err_detail_t detail = {{0}};
+    err_t err = message_decode(MSG_order_list, request->body, request->body_size, &query, &detail);
+    if (err == ERR_OK)
+        err = order_store_page(self->store, &query, &result, &detail);
+    if (err == ERR_OK) {
+        order_page_t page = {.document = pg_get_text(result, 0, 0)};
+        bus_reply_message(self->service->bus, &request->reply_to, MSG_order_page, &page);
+    } else {
+        bus_reply_error(self->service->bus, &request->reply_to, err, detail.text);
+    }
+    PQclear(result);
+}
+
+static void on_list(void *arg, const bus_request_t *const *requests, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        list_one(arg, requests[i]);
+}
+
+/* ---- expiry ---- */
+
+static void publish(order_service_t *self, str_t payload)
+{
+    const char *argv[] = {"PUBLISH", "payments.events", payload.data};
+    const size_t sizes[] = {7, 15, payload.size};
+    redis_append_argv(self->redis, 3, argv, sizes);
+}
+
+static void on_expire_timer(void *arg)
+{
+    order_service_t *self = arg;
+    PGresult *result = NULL;
+    err_detail_t detail = {{0}};
+    err_t err = order_store_expire(self->store, EXPIRE_BATCH_MAX, &result, &detail);
+    if (err != ERR_OK) {
+        log_limited(LOG_LEVEL_WARN, NULL, "expiry failed", "code=%s detail=\"%s\"", err_name(err),
+                    detail.text);
+        return;
+    }
+    const int expired = PQntuples(result);
+    for (int row = 0; row < expired; row++)
+        publish(self, pg_get_text(result, row, 2));
+    for (int row = 0; row < expired; row++) {
+        redisReply *reply = NULL;
+        if (redis_next_reply(self->redis, &reply, &detail) != ERR_OK)
+            break; /* the notifier reads the outbox each second anyway */
+        freeReplyObject(reply);
+    }
+    if (expired > 0)
+        log_info(NULL, "orders expired", "count=%d", expired);
+    PQclear(result);
+}
+
+/* ---- table ---- */
+
+static const dispatch_entry_t handlers[] = {
+    {MSG_order_create, on_create}, {MSG_order_get, on_get}, {MSG_order_list, on_list}, {0, NULL}};
+
+static void on_batch(void *arg, const bus_request_t *requests, size_t count)
+{
+    order_service_t *self = arg;
+    dispatch_batch(self->service->bus, handlers, self, requests, count);
+}
+
+const bus_handlers_t order_bus_handlers = {.on_batch = on_batch};

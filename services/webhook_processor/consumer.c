@@ -1,0 +1,309 @@
+/* consumer.c - see consumer.h.
+ *
+ * The order of things is what makes each effect happen exactly once: read (the entry is pending in
+ * the group), commit the whole effect in one transaction, then tell Redis. A crash anywhere leaves
+ * the entry pending; it is read again at the next start, or claimed by another instance, and the
+ * inbox row makes the second time a duplicate.
+ *
+ *   at start        entries of this consumer's earlier life, until there is none
+ *   always          new entries
+ *   each second     entries that a dead consumer holds; parked items that are due; copies of dead
+ * letters
+ *
+ * The database away: the batch in hand waits here and is tried again; nothing is acknowledged.
+ * Redis away: nothing to read.
+ */
+#include "services/webhook_processor/consumer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/batch.h"
+#include "lib/clock.h"
+#include "lib/config.h"
+#include "lib/limits.h"
+#include "lib/log.h"
+#include "proto/messages.h"
+#include "services/webhook_processor/stream.h"
+#include "services/webhook_processor/webhook_store.h"
+
+enum {
+    BLOCK_MS = 500, /* also how long a stop may have to wait */
+    CHORES_EVERY_MS = 1000,
+    CLAIM_IDLE_MS = 5000, /* longer than any statement may take */
+    PARKED_LEASE_S = 10,
+    RETRY_MS = 200,
+    DEAD_COPY_MAX = 100
+};
+
+typedef struct consumer {
+    zsock_t *pipe;
+    zpoller_t *poller;
+    bool stopping;
+    stream_t *stream;
+    webhook_store_t *store;
+    bool own_drained; /* entries of an earlier life */
+    int64_t next_chores_ms;
+    err_t batch_error; /* of the range that failed last */
+    webhook_item_t items[SERVICE_BATCH_MAX];
+} consumer_t;
+
+/* ---- the pipe ---- */
+
+/* Waits up to timeout_ms for the word to stop. */
+static void listen_for_stop(consumer_t *self, int timeout_ms)
+{
+    if (self->stopping || zpoller_wait(self->poller, timeout_ms) == NULL)
+        return;
+    char *command = zstr_recv(self->pipe);
+    self->stopping = command == NULL || streq(command, "$TERM");
+    freen(command);
+}
+
+static void tell(consumer_t *self, const webhook_item_t *item)
+{
+    webhook_handled_t handled = {.psp = item->psp,
+                                 .event_id = item->event_id,
+                                 .payment_id = item->payment_id,
+                                 .order_id = item->order_id,
+                                 .outcome = str_of(webhook_outcome_name(item->outcome)),
+                                 .reason = str_of(item->reason),
+                                 .source = item->source};
+    if (handled.reason.size > 64)
+        handled.reason.size = 64;
+    if (!utf8_valid(handled.reason.data, handled.reason.size))
+        handled.reason = (str_t){NULL, 0};
+    uint8_t frame[1024];
+    const uint32_t id = MSG_webhook_handled;
+    uuid_t request_id = {{0}};
+    if (!uuid_parse(item->request_id.data, item->request_id.size, &request_id))
+        memset(&request_id, 0, sizeof request_id);
+    memcpy(frame, &id, sizeof id);
+    memcpy(frame + sizeof id, request_id.bytes, sizeof request_id.bytes);
+    const size_t size = message_encode(id, &handled, frame + CONSUMER_FRAME_PREFIX_BYTES,
+                                       sizeof frame - CONSUMER_FRAME_PREFIX_BYTES);
+    /* It only reports: when the main thread is behind, the report is lost. */
+    if (size > 0)
+        (void)zmq_send(zsock_resolve(self->pipe), frame, CONSUMER_FRAME_PREFIX_BYTES + size,
+                       ZMQ_DONTWAIT);
+}
+
+/* ---- a batch ---- */
+
+static err_t apply_range(void *arg, size_t first, size_t count, err_detail_t *detail)
+{
+    consumer_t *self = arg;
+    webhook_item_t *items = self->items + first;
+    PGresult *committed = NULL;
+    TRY(webhook_store_apply(self->store, items, count, &committed, detail));
+    for (size_t i = 0; i < count; i++)
+        tell(self, &items[i]);
+    err_detail_t settle_detail = {{0}};
+    err_t err = stream_settle(self->stream, items, count, committed, &settle_detail);
+    if (err != ERR_OK) /* the entries stay pending, come again and are duplicates; the notifier
+                          reads the outbox */
+        log_limited(LOG_LEVEL_WARN, NULL, "stream not settled", "code=%s detail=\"%s\"",
+                    err_name(err), settle_detail.text);
+    PQclear(committed);
+    return ERR_OK;
+}
+
+/* One item that failed alone. What the database refuses because of its content is kept as a dead
+ * letter. */
+static void apply_failed(void *arg, size_t index, err_t err, const err_detail_t *detail)
+{
+    consumer_t *self = arg;
+    webhook_item_t *item = &self->items[index];
+    err_detail_t second = *detail;
+    if (err == ERR_UNPROCESSABLE) {
+        log_warn(NULL, "webhook refused by the database", "psp=%.*s detail=\"%s\"",
+                 STR_ARG(item->psp), detail->text);
+        webhook_item_fault(item, detail->text);
+        item->outcome = WEBHOOK_UNDECIDED;
+        err = apply_range(self, index, 1, &second);
+    }
+    if (err != ERR_OK) {
+        self->batch_error = err;
+        log_limited(LOG_LEVEL_WARN, NULL, "batch not applied", "code=%s detail=\"%s\"",
+                    err_name(err), second.text);
+    }
+}
+
+/* Applies items 0 … count - 1, again and again until the database has taken each or the process
+ * stops. Applying again what was applied is harmless. */
+static void apply(consumer_t *self, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        webhook_item_read(&self->items[i]);
+    while (count > 0 && !self->stopping) {
+        self->batch_error = ERR_OK;
+        batch_split(count, apply_range, apply_failed, self);
+        if (self->batch_error == ERR_OK)
+            return;
+        listen_for_stop(self, RETRY_MS);
+    }
+}
+
+/* Takes the entries of a reply as items; those without fields are dropped at once. Returns the last
+ * entry's id. */
+static str_t take_entries(consumer_t *self, const stream_entries_t *entries, size_t *count)
+{
+    str_t last = {NULL, 0};
+    *count = 0;
+    for (size_t i = 0;
+         entries->array != NULL && i < entries->array->elements && *count < SERVICE_BATCH_MAX;
+         i++) {
+        webhook_item_t *item = &self->items[*count];
+        const bool whole = webhook_item_from_entry(entries->array->element[i], item);
+        if (item->entry_id.data != NULL)
+            last = item->entry_id;
+        err_detail_t detail = {{0}};
+        if (whole)
+            (*count)++;
+        else if (item->entry_id.data != NULL &&
+                 stream_drop(self->stream, item->entry_id, &detail) != ERR_OK)
+            log_limited(LOG_LEVEL_WARN, NULL, "entry not dropped", "detail=\"%s\"", detail.text);
+    }
+    return last;
+}
+
+/* ---- what the thread does ---- */
+
+static void read_failed(consumer_t *self, err_t err, const err_detail_t *detail)
+{
+    log_limited(LOG_LEVEL_WARN, NULL, "stream not read", "code=%s detail=\"%s\"", err_name(err),
+                detail->text);
+    listen_for_stop(self, RETRY_MS);
+}
+
+static void drain_own(consumer_t *self)
+{
+    char after[64] = "0";
+    while (!self->stopping) {
+        stream_entries_t entries;
+        err_detail_t detail = {{0}};
+        err_t err = stream_read_own(self->stream, SERVICE_BATCH_MAX, after, &entries, &detail);
+        if (err != ERR_OK) {
+            read_failed(self, err, &detail);
+            stream_entries_free(&entries);
+            return;
+        }
+        size_t count;
+        const str_t last = take_entries(self, &entries, &count);
+        if (last.data != NULL)
+            str_copy(last, after, sizeof after); /* always onwards: an entry that cannot be settled
+                                                    does not hold up others */
+        apply(self, count);
+        stream_entries_free(&entries);
+        if (last.data == NULL) {
+            self->own_drained = true;
+            return;
+        }
+        listen_for_stop(self, 0);
+    }
+}
+
+static void read_new(consumer_t *self)
+{
+    stream_entries_t entries;
+    err_detail_t detail = {{0}};
+    err_t err = stream_read_new(self->stream, SERVICE_BATCH_MAX, BLOCK_MS, &entries, &detail);
+    if (err == ERR_OK) {
+        size_t count;
+        take_entries(self, &entries, &count);
+        apply(self, count);
+    } else {
+        self->own_drained =
+            false; /* what was delivered on the lost connection may be pending for us */
+        read_failed(self, err, &detail);
+    }
+    stream_entries_free(&entries);
+}
+
+static void claim_idle(consumer_t *self)
+{
+    stream_entries_t entries;
+    err_detail_t detail = {{0}};
+    if (stream_claim_idle(self->stream, SERVICE_BATCH_MAX, CLAIM_IDLE_MS, &entries, &detail) ==
+        ERR_OK) {
+        size_t count;
+        take_entries(self, &entries, &count);
+        if (count > 0)
+            log_info(NULL, "entries claimed", "count=%zu", count);
+        apply(self, count);
+    }
+    stream_entries_free(&entries);
+}
+
+static void retry_parked(consumer_t *self)
+{
+    size_t count = 0;
+    PGresult *claimed = NULL;
+    err_detail_t detail = {{0}};
+    if (webhook_store_claim_parked(self->store, self->items, SERVICE_BATCH_MAX, PARKED_LEASE_S,
+                                   &count, &claimed, &detail) == ERR_OK)
+        apply(self, count);
+    PQclear(claimed);
+}
+
+static void copy_dead(consumer_t *self)
+{
+    PGresult *dead = NULL;
+    err_detail_t detail = {{0}};
+    err_t err = webhook_store_dead_to_copy(self->store, DEAD_COPY_MAX, &dead, &detail);
+    if (err == ERR_OK && PQntuples(dead) > 0) {
+        err = stream_copy_dead(self->stream, dead, &detail);
+        if (err == ERR_OK)
+            err = webhook_store_dead_copied(self->store, dead, PQntuples(dead), &detail);
+        if (err == ERR_OK)
+            log_warn(NULL, "dead letters", "count=%d", PQntuples(dead));
+    }
+    if (err != ERR_OK)
+        log_limited(LOG_LEVEL_WARN, NULL, "dead letters not copied", "code=%s detail=\"%s\"",
+                    err_name(err), detail.text);
+    PQclear(dead);
+}
+
+static void run(zsock_t *pipe, void *arg)
+{
+    const consumer_config_t *config = arg;
+    consumer_t *self = calloc(1, sizeof *self);
+    CHECK(self != NULL);
+    err_detail_t detail = {{0}};
+    self->pipe = pipe;
+    self->poller = zpoller_new(pipe, NULL);
+    self->stream = stream_new(config->redis_url, config->instance, &detail);
+    self->store = webhook_store_new(config->database_url, config->park_for_s);
+    CHECK(self->poller != NULL && self->stream != NULL); /* consumer_start has checked the URL */
+    zsock_signal(pipe, 0);
+
+    while (!self->stopping) {
+        if (!self->own_drained)
+            drain_own(self);
+        if (!self->stopping)
+            read_new(self);
+        if (!self->stopping && clock_mono_ms() >= self->next_chores_ms) {
+            claim_idle(self);
+            retry_parked(self);
+            copy_dead(self);
+            self->next_chores_ms = clock_mono_ms() + CHORES_EVERY_MS;
+        }
+        listen_for_stop(self, 0);
+    }
+    webhook_store_destroy(&self->store);
+    stream_destroy(&self->stream);
+    zpoller_destroy(&self->poller);
+    free(self);
+}
+
+zactor_t *consumer_start(const consumer_config_t *config)
+{
+    err_detail_t detail = {{0}};
+    stream_t *probe = stream_new(config->redis_url, config->instance, &detail);
+    if (probe == NULL)
+        config_refuse("REDIS_URL", detail.text);
+    stream_destroy(&probe);
+    zactor_t *actor = zactor_new(run, (void *)(uintptr_t)config);
+    CHECK(actor != NULL);
+    return actor;
+}

@@ -1,0 +1,49 @@
+/* stream.h - the webhook queue in Redis: reading through the consumer group, and what is done with
+ * entries once they are committed. One connection, one thread. Redis is transport: every function
+ * may fail and be called again. */
+#ifndef TIFFIN_SERVICES_STREAM_H
+#define TIFFIN_SERVICES_STREAM_H
+
+#include <hiredis/hiredis.h>
+
+#include "lib/err.h"
+#include "lib/pg.h"
+#include "services/webhook_processor/webhook_item.h"
+
+typedef struct stream stream_t;
+
+/* `consumer` is this instance's name in the group (borrowed). NULL with `detail` for a bad URL. */
+stream_t *stream_new(const char *redis_url, const char *consumer, err_detail_t *detail);
+void stream_destroy(stream_t **self_p);
+
+/* What a read gives: an array of entries (borrowed until *reply is freed), maybe none. The reply is
+ * the caller's. */
+typedef struct stream_entries {
+    const redisReply *array; /* NULL: none */
+    redisReply *reply;
+} stream_entries_t;
+void stream_entries_free(stream_entries_t *entries);
+
+/* Waits up to block_ms for entries that nobody has read. */
+err_t stream_read_new(stream_t *self, int at_most, int block_ms, stream_entries_t *entries,
+                      err_detail_t *detail) MUST_CHECK;
+/* Entries that were delivered to this consumer and not acknowledged, after entry `after` ("0": from
+ * the first). */
+err_t stream_read_own(stream_t *self, int at_most, const char *after, stream_entries_t *entries,
+                      err_detail_t *detail) MUST_CHECK;
+/* Takes over entries that some consumer has held unacknowledged for min_idle_ms: it is dead, or
+ * stuck. */
+err_t stream_claim_idle(stream_t *self, int at_most, int min_idle_ms, stream_entries_t *entries,
+                        err_detail_t *detail) MUST_CHECK;
+
+/* After the commit of `items`, in one pipeline: remembers the event ids as handled, publishes the
+ * events in `committed` (from webhook_store_apply; NULL for none), acknowledges and deletes the
+ * entries. */
+err_t stream_settle(stream_t *self, const webhook_item_t *items, size_t count,
+                    const PGresult *committed, err_detail_t *detail) MUST_CHECK;
+/* Copies dead rows (columns as webhook_store_dead_to_copy) to the dead letter stream. */
+err_t stream_copy_dead(stream_t *self, const PGresult *dead, err_detail_t *detail) MUST_CHECK;
+/* Acknowledges an entry that has no fields (it was deleted). */
+err_t stream_drop(stream_t *self, str_t entry_id, err_detail_t *detail) MUST_CHECK;
+
+#endif

@@ -1,0 +1,57 @@
+/* webhook_item.h - one entry of the webhook queue on its way through the processor: raw, read,
+ * decided. Pure: no I/O, no clock. */
+#ifndef TIFFIN_SERVICES_WEBHOOK_ITEM_H
+#define TIFFIN_SERVICES_WEBHOOK_ITEM_H
+
+#include <hiredis/hiredis.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/payment/psp.h"
+#include "lib/text.h"
+#include "lib/uuid.h"
+
+typedef enum webhook_outcome {
+    WEBHOOK_UNDECIDED,
+    WEBHOOK_APPLIED,
+    WEBHOOK_DUPLICATE,
+    WEBHOOK_PARKED,
+    WEBHOOK_DEAD
+} webhook_outcome_t;
+
+typedef struct webhook_item {
+    /* As queued; texts are borrowed from the reply or result they came in. */
+    str_t entry_id; /* in the stream; {NULL, 0} for a parked item that is tried again */
+    str_t psp, event_id, source, body, request_id, traceparent;
+    int64_t received_at_us;
+    int32_t http_status; /* of a status answer */
+    uuid_t payment_id;   /* as the intake understood it */
+
+    /* As read by the PSP's connector. */
+    bool malformed;
+    psp_report_t report;     /* valid unless malformed */
+    char fault[160];         /* why it is malformed */
+    char fallback_event[48]; /* stands for an event id that is missing */
+
+    /* As committed. */
+    webhook_outcome_t outcome;
+    char reason[160];
+    uuid_t order_id;
+} webhook_item_t;
+
+/* From one element of an XREADGROUP or XAUTOCLAIM reply: [id, [field, value, …]]. False when it has
+ * no fields (an entry that was deleted): only its id is filled. */
+bool webhook_item_from_entry(const redisReply *entry, webhook_item_t *item);
+/* Reads the body with the PSP's connector; whatever is wrong makes the item malformed, never an
+ * error. */
+void webhook_item_read(webhook_item_t *item);
+/* Makes an item malformed for a reason found later. */
+void webhook_item_fault(webhook_item_t *item, const char *fault);
+
+/* "captured", "failed", "none", "malformed": as db/005_webhooks.sql takes it. */
+const char *webhook_item_kind(const webhook_item_t *item);
+/* "applied" …; static. WEBHOOK_UNDECIDED for another text. */
+const char *webhook_outcome_name(webhook_outcome_t outcome);
+webhook_outcome_t webhook_outcome_parse(str_t name);
+
+#endif
