@@ -3,8 +3,8 @@
  *
  * On the wire a message is a msgpack map from field number to value, written in ascending order of
  * the numbers. The decoder is bounded: it allocates nothing, reads every byte once, and refuses
- * duplicate keys, wrong types, text over its maximum or not UTF-8, missing required fields and
- * trailing bytes. Decoded text points into the input.
+ * keys that repeat or do not ascend, wrong types, text over its maximum or not UTF-8, missing
+ * fields and trailing bytes. Decoded text points into the input.
  */
 #ifndef TIFFIN_PROTO_MESSAGES_H
 #define TIFFIN_PROTO_MESSAGES_H
