@@ -270,6 +270,10 @@ CREATE VIEW audit_outbox AS
     SELECT event_id, order_id, seq, type, payload, created_at FROM outbox;
 GRANT SELECT ON audit_facts, audit_ledger, audit_outbox TO tiffin_audit;
 
+-- RFC 3339 as the services write it: fractions of a second only when there are some, in 3 or 6 digits.
 CREATE FUNCTION rfc3339(at timestamptz) RETURNS text STABLE PARALLEL SAFE LANGUAGE sql AS $$
-    SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    SELECT to_char(at AT TIME ZONE 'UTC', CASE
+        WHEN extract(microseconds FROM at)::int % 1000000 = 0 THEN 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
+        WHEN extract(microseconds FROM at)::int % 1000 = 0 THEN 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
+        ELSE 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"' END)
 $$;

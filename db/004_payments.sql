@@ -15,24 +15,35 @@ CREATE TYPE payment_position AS (
     given_up        boolean,
     attempt_id      uuid, -- the newest; its outcome is NULL while nobody has answered
     attempt_number  int,
-    psp             text,
+    psp             text, -- whose checkout it is; while there is none, the newest attempt's
     attempt_outcome text,
-    checkout_url    text
+    checkout_url    text,
+    tried_psps      text, -- of all attempts, comma separated
+    failures        text  -- of all attempts that ended without a checkout, for people
 );
 
+-- A payment that still lacks a checkout is only worth another call while its order can be paid.
 CREATE FUNCTION payment_positions(payment_ids uuid[], order_ids uuid[]) RETURNS SETOF payment_position
 STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT n.payment_id,
-           CASE WHEN p.order_id = n.order_id THEN 'ok'
-                WHEN p.payment_id IS NOT NULL THEN 'id_conflict'
+           CASE WHEN p.order_id <> n.order_id THEN 'id_conflict'
                 WHEN o.order_id IS NULL THEN 'order_not_found'
-                ELSE 'order_not_payable' END,
+                WHEN p.checkout_url IS NOT NULL OR p.given_up_at IS NOT NULL THEN 'ok'
+                WHEN p.payment_id IS NULL OR o.status <> 'PENDING' OR o.expires_at <= now() THEN 'order_not_payable'
+                ELSE 'ok' END,
            n.order_id, p.amount, p.currency, p.method, p.requested_psp, p.return_url, p.expires_at, p.status,
-           p.given_up_at IS NOT NULL, a.attempt_id, a.number, a.psp, a.outcome, p.checkout_url
+           p.given_up_at IS NOT NULL, newest.attempt_id, newest.number,
+           CASE WHEN p.checkout_url IS NULL THEN newest.psp ELSE p.psp END, newest.outcome, p.checkout_url,
+           tried.psps, tried.failures
       FROM unnest(payment_ids, order_ids) WITH ORDINALITY AS n(payment_id, order_id, position)
       LEFT JOIN payments p ON p.payment_id = n.payment_id
       LEFT JOIN orders o ON o.order_id = n.order_id
-      LEFT JOIN LATERAL (SELECT * FROM attempts t WHERE t.payment_id = p.payment_id ORDER BY t.number DESC LIMIT 1) a ON true
+      LEFT JOIN LATERAL (SELECT * FROM attempts t WHERE t.payment_id = p.payment_id ORDER BY t.number DESC LIMIT 1) newest ON true
+      LEFT JOIN LATERAL (SELECT string_agg(t.psp, ',' ORDER BY t.number) AS psps,
+                                string_agg(t.psp || CASE t.outcome WHEN 'REFUSED' THEN ' refused' ELSE ', outcome unknown' END
+                                           || coalesce(': ' || nullif(t.error, ''), ''), '; ' ORDER BY t.number)
+                                    FILTER (WHERE t.outcome IN ('REFUSED', 'UNKNOWN')) AS failures
+                           FROM attempts t WHERE t.payment_id = p.payment_id AND p.checkout_url IS NULL) tried ON true
      ORDER BY n.position
 $$;
 REVOKE ALL ON FUNCTION payment_positions FROM PUBLIC;
@@ -43,27 +54,34 @@ CREATE FUNCTION payments_begin(payment_ids uuid[], order_ids uuid[], methods tex
                                return_urls text[], attempt_ids uuid[], psps text[])
 RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-    WITH begun AS (
+    -- Against expiry and captures, in a statement of its own: whoever closes an order either is seen by the next statement, or
+    -- waits for this transaction and then sees its payments.
+    PERFORM 1 FROM orders o WHERE o.order_id = ANY (order_ids) ORDER BY o.order_id FOR SHARE;
+    WITH wanted AS (
+        SELECT DISTINCT ON (n.payment_id) n.*
+          FROM unnest(payment_ids, order_ids, methods, requested_psps, return_urls, attempt_ids, psps) WITH ORDINALITY
+               AS n(payment_id, order_id, method, requested_psp, return_url, attempt_id, psp, position)
+         ORDER BY n.payment_id, n.position
+    ), begun AS (
         INSERT INTO payments (payment_id, order_id, method, amount, currency, requested_psp, return_url, psp, expires_at)
-        SELECT n.payment_id, o.order_id, n.method, o.amount, o.currency, n.requested_psp, n.return_url, n.psp, o.expires_at
-          FROM unnest(payment_ids, order_ids, methods, requested_psps, return_urls, psps)
-               AS n(payment_id, order_id, method, requested_psp, return_url, psp)
-          JOIN orders o ON o.order_id = n.order_id
+        SELECT w.payment_id, o.order_id, w.method, o.amount, o.currency, w.requested_psp, w.return_url, w.psp, o.expires_at
+          FROM wanted w
+          JOIN orders o ON o.order_id = w.order_id
          WHERE o.status = 'PENDING' AND o.expires_at > now()
-         ORDER BY n.payment_id
+         ORDER BY w.payment_id
         ON CONFLICT DO NOTHING
         RETURNING payments.payment_id
     )
     INSERT INTO attempts (attempt_id, payment_id, number, psp)
-    SELECT DISTINCT ON (n.payment_id) n.attempt_id, n.payment_id, 1, n.psp
-      FROM unnest(payment_ids, attempt_ids, psps) AS n(payment_id, attempt_id, psp)
-      JOIN begun b ON b.payment_id = n.payment_id;
+    SELECT w.attempt_id, w.payment_id, 1, w.psp FROM wanted w JOIN begun b ON b.payment_id = w.payment_id;
     RETURN QUERY SELECT * FROM payment_positions(payment_ids, order_ids);
 END
 $$;
 
 -- Records how attempts ended and, in the same transaction, what comes next: another attempt (next_attempt_ids, next_psps), or
--- none after an OPEN one, or giving up. An outcome is set once; only UNKNOWN may still become another. Gives back where each
+-- none after an OPEN one, or giving up. A NULL outcome says nothing about the attempt, only what comes next. An outcome is set
+-- once; only UNKNOWN may still become another. Two routers may be at one payment, or one router twice: the first checkout that
+-- was opened is the payment's, nothing is tried after it, and none is shown once the payment was given up. Gives back where each
 -- payment stands, in the order of the input.
 CREATE FUNCTION attempts_record(attempt_ids uuid[], outcomes text[], errors text[], psp_refs text[], checkout_urls text[],
                                 took_ms int[], next_attempt_ids uuid[], next_psps text[], give_ups boolean[])
@@ -71,38 +89,46 @@ RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path
 DECLARE
     ids        uuid[];
     parent_ids uuid[];
+    given_up   uuid[];
 BEGIN
     ids := ARRAY(SELECT a.payment_id FROM attempts a WHERE a.attempt_id = ANY (attempt_ids));
     PERFORM 1 FROM payments p WHERE p.payment_id = ANY (ids) ORDER BY p.payment_id FOR NO KEY UPDATE;
 
     UPDATE attempts a
        SET outcome = n.outcome, error = n.error, psp_ref = n.psp_ref, checkout_url = n.checkout_url, took_ms = n.took_ms
-      FROM unnest(attempt_ids, outcomes, errors, psp_refs, checkout_urls, attempts_record.took_ms)
-           AS n(attempt_id, outcome, error, psp_ref, checkout_url, took_ms)
+      FROM (SELECT DISTINCT ON (u.attempt_id) u.* -- of several answers to one call, the one that says most
+              FROM unnest(attempt_ids, outcomes, errors, psp_refs, checkout_urls, attempts_record.took_ms)
+                   AS u(attempt_id, outcome, error, psp_ref, checkout_url, took_ms)
+             WHERE u.outcome IS NOT NULL
+             ORDER BY u.attempt_id, array_position(ARRAY['OPEN', 'REFUSED', 'UNKNOWN'], u.outcome)) n
      WHERE a.attempt_id = n.attempt_id AND (a.outcome IS NULL OR a.outcome = 'UNKNOWN');
 
     -- The next attempt, unless another router that resumed the same payment has written it already.
     INSERT INTO attempts (attempt_id, payment_id, number, psp)
     SELECT n.next_attempt_id, a.payment_id, a.number + 1, n.next_psp
-      FROM unnest(attempt_ids, next_attempt_ids, next_psps) AS n(attempt_id, next_attempt_id, next_psp)
+      FROM unnest(attempt_ids, next_attempt_ids, next_psps) WITH ORDINALITY AS n(attempt_id, next_attempt_id, next_psp, position)
       JOIN attempts a ON a.attempt_id = n.attempt_id
-     WHERE n.next_attempt_id IS NOT NULL
-     ORDER BY a.payment_id
+      JOIN payments p ON p.payment_id = a.payment_id
+      JOIN orders o ON o.order_id = p.order_id
+     WHERE n.next_attempt_id IS NOT NULL AND p.given_up_at IS NULL AND o.status = 'PENDING' AND o.expires_at > now()
+       AND NOT EXISTS (SELECT 1 FROM attempts t WHERE t.payment_id = a.payment_id AND t.outcome = 'OPEN')
+     ORDER BY a.payment_id, n.position
     ON CONFLICT DO NOTHING;
 
+    given_up := ARRAY(SELECT n.attempt_id FROM unnest(attempt_ids, give_ups) AS n(attempt_id, give_up) WHERE n.give_up);
     UPDATE payments p
-       SET psp = newest.psp,
-           checkout_url = coalesce(p.checkout_url, opened.checkout_url),
-           unknown_attempts = (SELECT count(*) FROM attempts a WHERE a.payment_id = p.payment_id AND a.outcome = 'UNKNOWN'),
-           given_up_at = CASE WHEN n.give_up AND opened.checkout_url IS NULL THEN coalesce(p.given_up_at, now())
-                              ELSE p.given_up_at END
-      FROM unnest(attempt_ids, give_ups) AS n(attempt_id, give_up)
-      JOIN attempts mine ON mine.attempt_id = n.attempt_id
-      CROSS JOIN LATERAL (SELECT a.psp FROM attempts a WHERE a.payment_id = mine.payment_id
-                           ORDER BY a.number DESC LIMIT 1) newest
-      LEFT JOIN LATERAL (SELECT a.checkout_url FROM attempts a
-                          WHERE a.payment_id = mine.payment_id AND a.outcome = 'OPEN' ORDER BY a.number LIMIT 1) opened ON true
-     WHERE p.payment_id = mine.payment_id;
+       SET psp = CASE WHEN p.checkout_url IS NULL THEN coalesce(s.open_psp, s.newest_psp) ELSE p.psp END,
+           checkout_url = CASE WHEN p.checkout_url IS NULL AND p.given_up_at IS NULL THEN s.open_url ELSE p.checkout_url END,
+           unknown_attempts = s.unknown_attempts,
+           given_up_at = CASE WHEN s.give_up AND s.open_url IS NULL THEN coalesce(p.given_up_at, now()) ELSE p.given_up_at END
+      FROM (SELECT a.payment_id,
+                   count(*) FILTER (WHERE a.outcome = 'UNKNOWN') AS unknown_attempts,
+                   bool_or(a.attempt_id = ANY (given_up)) AS give_up,
+                   (array_agg(a.psp ORDER BY a.number DESC))[1] AS newest_psp,
+                   (array_agg(a.psp ORDER BY a.number) FILTER (WHERE a.outcome = 'OPEN'))[1] AS open_psp,
+                   (array_agg(a.checkout_url ORDER BY a.number) FILTER (WHERE a.outcome = 'OPEN'))[1] AS open_url
+              FROM attempts a WHERE a.payment_id = ANY (ids) GROUP BY a.payment_id) s
+     WHERE p.payment_id = s.payment_id;
 
     SELECT array_agg(a.payment_id ORDER BY n.position), array_agg(p.order_id ORDER BY n.position) INTO ids, parent_ids
       FROM unnest(attempt_ids) WITH ORDINALITY AS n(attempt_id, position)

@@ -1,27 +1,33 @@
 -- 006_reconciliation.sql - what the reconciler may do: claim whom to ask, keep a record of its runs. It writes no payment state.
 
 -- Payments without a capture whose check is due, one row per PSP that may know of them (its checkout is open, or the outcome of
--- the call is not known). Claiming moves the next check: every interval_s while a payment is young, then at a tenth of its age,
--- at most six hours apart, never again after seven days.
+-- the call is not known); psp is NULL for a payment of which no PSP can know, so that no row means: nothing is due. Claiming
+-- moves the next check: every interval_s while a payment is young, then at a tenth of its age, at most six hours apart, never
+-- again after seven days, nor once every PSP has refused it for good. A tenth of the interval is taken off, so that what was
+-- claimed late in one run is due early in the next.
 CREATE FUNCTION status_checks_claim(at_most int, interval_s bigint)
 RETURNS TABLE (payment_id uuid, order_id uuid, psp text, failure_known boolean)
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    WITH claimed AS (
+    WITH due AS MATERIALIZED (
+        SELECT q.payment_id FROM payments q
+         WHERE q.capture_count = 0 AND q.next_check_at <= now()
+         ORDER BY q.next_check_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
+    ), claimed AS (
         UPDATE payments p
            SET next_check_at = CASE
                    WHEN now() - p.created_at > interval '7 days' THEN NULL
+                   WHEN p.given_up_at IS NOT NULL
+                        AND NOT EXISTS (SELECT 1 FROM attempts a
+                                         WHERE a.payment_id = p.payment_id AND a.outcome IS DISTINCT FROM 'REFUSED') THEN NULL
                    WHEN now() - p.created_at < greatest(make_interval(secs => 10 * interval_s), interval '10 minutes')
-                       THEN now() + make_interval(secs => interval_s)
-                   ELSE now() + least(greatest(make_interval(secs => interval_s), (now() - p.created_at) / 10),
+                       THEN now() + make_interval(secs => 0.9 * interval_s)
+                   ELSE now() + least(greatest(make_interval(secs => 0.9 * interval_s), (now() - p.created_at) / 10),
                                       interval '6 hours') END
-         WHERE p.payment_id IN (SELECT q.payment_id FROM payments q
-                                 WHERE q.capture_count = 0 AND q.next_check_at <= now()
-                                 ORDER BY q.next_check_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED)
+          FROM due d WHERE p.payment_id = d.payment_id
         RETURNING p.payment_id, p.order_id, p.failure_count > 0 AS failure_known
     )
     SELECT DISTINCT c.payment_id, c.order_id, a.psp, c.failure_known
-      FROM claimed c JOIN attempts a ON a.payment_id = c.payment_id
-     WHERE a.outcome IS DISTINCT FROM 'REFUSED'
+      FROM claimed c LEFT JOIN attempts a ON a.payment_id = c.payment_id AND a.outcome IS DISTINCT FROM 'REFUSED'
 $$;
 
 CREATE FUNCTION reconciliation_begin(instance text) RETURNS bigint
