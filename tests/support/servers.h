@@ -25,6 +25,18 @@ void test_redis_kill(test_redis_t *redis);
 void test_redis_restart(test_redis_t *redis);
 void test_redis_stop(test_redis_t *redis);
 
+/* A cluster of the test's own, empty and not migrated, to be stopped and started. URL: its maintenance database. */
+typedef struct test_cluster {
+    pid_t pid;
+    char dir[64];
+    char url[160];
+} test_cluster_t;
+void test_cluster_start(test_cluster_t *cluster);
+/* As a crash: immediate shutdown, and wait. */
+void test_cluster_kill(test_cluster_t *cluster);
+void test_cluster_restart(test_cluster_t *cluster);
+void test_cluster_stop(test_cluster_t *cluster);
+
 /* Drops the databases and stops what this process started. Also runs at exit. */
 void servers_stop(void);
 
