@@ -116,8 +116,8 @@ void message_print(uint32_t id, const void *message, buf_t *line)
 
 /* ---- JSON ---- */
 
-/* True when the text is one JSON document; it is then written as such, on one line: between tokens
- * only blanks may be lost, and inside of strings JSON has no line ends. */
+/* True when the text is one JSON document; it is then written as such, on one line: JSON has line
+ * ends between tokens only, where a blank means the same. */
 static bool add_document(buf_t *json, const char *key, str_t text)
 {
     json_error_t error;
@@ -131,9 +131,11 @@ static bool add_document(buf_t *json, const char *key, str_t text)
     for (size_t i = 0; i < document.size; i++)
         if (document.data[i] == '\n' || document.data[i] == '\r')
             document.data[i] = ' ';
-    json_raw(json, key, document.data, document.size);
+    bool copied = !document.overflow;
+    if (copied)
+        json_raw(json, key, document.data, document.size);
     buf_free(&document);
-    return true;
+    return copied;
 }
 
 void message_print_json(uint32_t id, const void *message, buf_t *json, const char *key)

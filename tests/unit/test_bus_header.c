@@ -27,6 +27,16 @@ static bus_header_t example(void)
     return header;
 }
 
+/* Member by member, as the encoder sees them: padding does not count. */
+static void assert_same(const bus_header_t *a, const bus_header_t *b)
+{
+    uint8_t a_bytes[BUS_HEADER_MAX_BYTES];
+    uint8_t b_bytes[BUS_HEADER_MAX_BYTES];
+    size_t size = bus_header_encode(a, a_bytes);
+    assert_int_equal(bus_header_encode(b, b_bytes), size);
+    assert_memory_equal(a_bytes, b_bytes, size);
+}
+
 static void assert_refused(const uint8_t *data, size_t size, const char *reason)
 {
     bus_header_t header;
@@ -61,7 +71,7 @@ static void every_field_survives_the_round_trip(void **state)
     uint8_t bytes[BUS_HEADER_MAX_BYTES];
     size_t size = bus_header_encode(&header, bytes);
     assert_int_equal(bus_header_decode(bytes, size, &decoded, NULL), ERR_OK);
-    assert_memory_equal(&decoded, &header, sizeof header);
+    assert_same(&decoded, &header);
 }
 
 static void the_longest_header_fits(void **state)
@@ -77,7 +87,7 @@ static void the_longest_header_fits(void **state)
     memset(header.traceparent, 't', sizeof header.traceparent - 1);
     size_t size = bus_header_encode(&header, bytes);
     assert_int_equal(bus_header_decode(bytes, size, &decoded, NULL), ERR_OK);
-    assert_memory_equal(&decoded, &header, sizeof header);
+    assert_same(&decoded, &header);
 }
 
 static void cut_anywhere_is_refused(void **state)
@@ -115,7 +125,7 @@ static void appended_elements_are_skipped(void **state)
     memcpy(bytes + size, "\x82\x01\x92\xc0\xc3\x02\xa1x", 8);
     bytes[size + 8] = 0x07;
     assert_int_equal(bus_header_decode(bytes, size + 9, &decoded, NULL), ERR_OK);
-    assert_memory_equal(&decoded, &header, sizeof header);
+    assert_same(&decoded, &header);
     assert_refused(bytes, size + 8, "element 13: cut off");
     assert_refused(bytes, size, "element 12: cut off");
 }
