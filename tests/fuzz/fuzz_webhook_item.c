@@ -1,4 +1,5 @@
-/* fuzz_webhook_item.c - whatever somebody writes into the stream: it is read without a fault, and what goes on can be stored. */
+/* fuzz_webhook_item.c - whatever somebody writes into the stream: it is read without a fault, and
+ * what goes on can be stored. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,12 +14,13 @@ static redisReply text(const uint8_t *data, size_t size)
     return (redisReply){.type = REDIS_REPLY_STRING, .str = (char *)(uintptr_t)data, .len = size};
 }
 
-/* Input: records of one byte (which name, or the next bytes as the name) and one length byte with that many bytes of value. */
+/* Input: records of one byte (which name, or the next bytes as the name) and one length byte with
+ * that many bytes of value. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const names[] = {"psp",        "event_id",    "source",         "body",
-                                        "request_id", "traceparent", "received_at_us", "http_status",
-                                        "payment_id"};
+    static const char *const names[] = {
+        "psp",         "event_id",       "source",      "body",      "request_id",
+        "traceparent", "received_at_us", "http_status", "payment_id"};
     redisReply values[2 * FIELDS_MAX], *elements[2 * FIELDS_MAX];
     size_t count = 0;
     for (size_t at = 0; at + 2 <= size && count + 2 <= 2 * FIELDS_MAX;) {
@@ -43,8 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!webhook_item_from_entry(&entry, &item))
         abort();
     webhook_item_read(&item);
-    if (item.event_id.size == 0 || !utf8_valid(item.event_id.data, item.event_id.size) || item.psp.size == 0 ||
-        !utf8_valid(item.psp.data, item.psp.size))
+    if (item.event_id.size == 0 || !utf8_valid(item.event_id.data, item.event_id.size) ||
+        item.psp.size == 0 || !utf8_valid(item.psp.data, item.psp.size))
         abort();
     if (!item.malformed && item.report.kind != PSP_FACT_NONE && item.report.amount <= 0)
         abort();
