@@ -439,13 +439,6 @@ static bool is_stale_plan(const PGresult *error)
             strcmp(raised_in, "RevalidateCachedQuery") == 0);
 }
 
-static bool forget_plans(pg_t *self, int64_t deadline_ms)
-{
-    for (size_t i = 0; i < self->statement_count; i++)
-        self->statements[i].prepared = false;
-    return command(self, "DEALLOCATE ALL", deadline_ms);
-}
-
 /* The error of a refused statement as ours. A server that became a standby (25006) is left, so that
  * the next connect looks for the primary. */
 static err_t refusal(pg_t *self, const PGresult *error, err_detail_t *detail)
@@ -473,6 +466,32 @@ static bool is_conflict(const PGresult *error)
     return error_is(error, "40P01") || error_is(error, "40001");
 }
 
+/* What one pg_exec may still do. */
+typedef struct attempts {
+    int64_t deadline_ms;
+    int conflicts; /* so far */
+    bool may_connect;
+    bool may_replan;
+} attempts_t;
+
+/* Whether the statement that was refused is to be run again; where its plan was stale, all plans
+ * are forgotten. */
+static bool is_to_be_run_again(pg_t *self, const PGresult *error, attempts_t *attempts)
+{
+    if (clock_mono_ms() >= attempts->deadline_ms)
+        return false;
+    if (is_conflict(error))
+        return attempts->conflicts++ < CONFLICT_RETRIES_MAX;
+    if (!attempts->may_replan || !is_stale_plan(error))
+        return false;
+    attempts->may_replan = false;
+    for (size_t i = 0; i < self->statement_count; i++)
+        self->statements[i].prepared = false;
+    command(self, "DEALLOCATE ALL",
+            attempts->deadline_ms); /* on failure the connection is gone, and the plans with it */
+    return true;
+}
+
 static bool is_oversize(const pg_params_t *params)
 {
     for (int i = 0; i < params->count; i++) {
@@ -492,36 +511,29 @@ err_t pg_exec(pg_t *self, const char *name, const char *sql, const pg_params_t *
         return err_set(detail, ERR_UNPROCESSABLE, "%s: the parameters are too large", name);
     statement_t *statement = find_statement(self, name, sql, params);
     drain(self);
-    bool may_reconnect = self->conn != NULL;
+    attempts_t attempts = {.may_connect = self->conn != NULL, .may_replan = true};
     if (!self->conn)
         TRY(connect_now(self, detail));
-    int64_t deadline_ms = clock_mono_ms() + self->statement_timeout_ms;
-    bool may_replan = true;
-    for (int conflicts = 0;;) {
-        trip_t trip = run_once(self, statement, params, deadline_ms, result);
+    attempts.deadline_ms = clock_mono_ms() + self->statement_timeout_ms;
+    for (;;) {
+        if (!self->conn) {
+            if (!attempts.may_connect || clock_mono_ms() >= attempts.deadline_ms)
+                return err_set(detail, ERR_STORE_UNAVAILABLE, "%s: %s", name, self->trouble);
+            attempts.may_connect = false;
+            TRY(connect_now(self, detail));
+        }
+        trip_t trip = run_once(self, statement, params, attempts.deadline_ms, result);
         if (trip == TRIP_OK)
             return ERR_OK;
         if (trip == TRIP_LOST)
             return err_set(detail, ERR_OUTCOME_UNKNOWN, "%s: %s", name, self->trouble);
         if (trip == TRIP_REFUSED) {
-            bool again = is_conflict(*result) && conflicts++ < CONFLICT_RETRIES_MAX;
-            if (!again && may_replan && is_stale_plan(*result)) {
-                may_replan = false;
-                again = true;
-                if (!forget_plans(self, deadline_ms))
-                    trip = TRIP_NOT_RUN;
-            }
+            bool again = is_to_be_run_again(self, *result, &attempts);
             err_t err = again ? ERR_OK : refusal(self, *result, detail);
             PQclear(*result);
             *result = NULL;
             if (!again)
                 return err;
-        }
-        if (trip == TRIP_NOT_RUN) {
-            if (!may_reconnect)
-                return err_set(detail, ERR_STORE_UNAVAILABLE, "%s: %s", name, self->trouble);
-            may_reconnect = false;
-            TRY(connect_now(self, detail));
         }
     }
 }
