@@ -1,0 +1,70 @@
+/* psp.c - the public face of the connectors: each call goes to the row's connector. */
+#include "lib/payment/psp.h"
+
+#include <string.h>
+
+#include "lib/payment/psp/connector.h"
+
+const char *psp_fact_kind_name(psp_fact_kind_t kind)
+{
+    static const char *const names[] = {
+        [PSP_FACT_NONE] = "none", [PSP_FACT_CAPTURED] = "captured", [PSP_FACT_FAILED] = "failed"};
+    CHECK((size_t)kind < sizeof names / sizeof names[0]);
+    return names[kind];
+}
+
+const char *psp_checkout_outcome_name(psp_checkout_outcome_t outcome)
+{
+    static const char *const names[] = {[PSP_CHECKOUT_OPEN] = "OPEN",
+                                        [PSP_CHECKOUT_REFUSED] = "REFUSED",
+                                        [PSP_CHECKOUT_UNKNOWN] = "UNKNOWN"};
+    CHECK((size_t)outcome < sizeof names / sizeof names[0]);
+    return names[outcome];
+}
+
+err_t psp_webhook_verify(const psp_t *psp, const psp_account_t *account, bool dev,
+                         psp_header_fn *header, void *header_arg, str_t body, int64_t now_us,
+                         psp_report_t *report, err_detail_t *detail)
+{
+    memset(report, 0, sizeof *report);
+    if (!account)
+        return err_set(detail, ERR_SIGNATURE_INVALID, "%s is not configured here", psp->name);
+    return psp->connector->webhook_verify(psp, account, dev, header, header_arg, body, now_us,
+                                          report, detail);
+}
+
+err_t psp_webhook_read(const psp_t *psp, str_t body, psp_report_t *report, err_detail_t *detail)
+{
+    memset(report, 0, sizeof *report);
+    return psp->connector->webhook_read(psp, body, report, detail);
+}
+
+void psp_checkout_request(const psp_t *psp, const psp_account_t *account,
+                          const psp_checkout_t *checkout, http_client_request_t *request)
+{
+    CHECK(account);
+    memset(request, 0, sizeof *request);
+    psp->connector->checkout_request(account, checkout, request);
+}
+
+void psp_checkout_read(const psp_t *psp, const http_client_response_t *response,
+                       psp_checkout_answer_t *answer)
+{
+    memset(answer, 0, sizeof *answer);
+    psp->connector->checkout_read(response, answer);
+}
+
+void psp_status_request(const psp_t *psp, const psp_account_t *account, const uuid_t *payment_id,
+                        http_client_request_t *request)
+{
+    CHECK(account);
+    memset(request, 0, sizeof *request);
+    psp->connector->status_request(account, payment_id, request);
+}
+
+err_t psp_status_read(const psp_t *psp, const uuid_t *payment_id, int http_status, str_t body,
+                      psp_report_t *report, err_detail_t *detail)
+{
+    memset(report, 0, sizeof *report);
+    return psp->connector->status_read(payment_id, http_status, body, report, detail);
+}

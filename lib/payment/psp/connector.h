@@ -1,0 +1,35 @@
+/* connector.h - what a PSP's connector has to be.
+ *
+ * A new PSP is one row of PSPS (psp_accounts.h) and, unless it speaks the prototype's format, one
+ * file with its psp_connector_t. The registry, the settings (<PREFIX>_BASE_URL …) and the accounts
+ * derive from the row. Included by lib/payment only.
+ */
+#ifndef TIFFIN_LIB_PAYMENT_PSP_CONNECTOR_H
+#define TIFFIN_LIB_PAYMENT_PSP_CONNECTOR_H
+
+#include "lib/payment/psp.h"
+
+/* Each member does what the function psp_<member> of psp.h says. */
+typedef struct psp_connector {
+    err_t (*webhook_verify)(const psp_t *psp, const psp_account_t *account, bool dev,
+                            psp_header_fn *header, void *header_arg, str_t body, int64_t now_us,
+                            psp_report_t *report, err_detail_t *detail);
+    err_t (*webhook_read)(const psp_t *psp, str_t body, psp_report_t *report, err_detail_t *detail);
+    void (*checkout_request)(const psp_account_t *account, const psp_checkout_t *checkout,
+                             http_client_request_t *request);
+    void (*checkout_read)(const http_client_response_t *response, psp_checkout_answer_t *answer);
+    void (*status_request)(const psp_account_t *account, const uuid_t *payment_id,
+                           http_client_request_t *request);
+    err_t (*status_read)(const uuid_t *payment_id, int http_status, str_t body,
+                         psp_report_t *report, err_detail_t *detail);
+} psp_connector_t;
+
+struct psp {
+    const char *name; /* registered spelling */
+    const psp_connector_t *connector;
+};
+
+/* prototype.c */
+extern const psp_connector_t psp_connector_prototype;
+
+#endif

@@ -1,0 +1,363 @@
+/* prototype.c - the connector of the prototype's format, which the PSP simulator speaks for every
+ * PSP.
+ *
+ * The webhook carries its signature inside its body ("Razorpay:secret"), which proves knowledge of
+ * the secret but does not sign the content: it is taken in development only. A reference
+ * (gateway_txn_id) is unique within its payment only, since anybody who tries the format by hand
+ * sends "txn_1" each time.
+ *
+ * Unknown fields are passed over, since a PSP adds fields as it likes; known ones must be exactly
+ * what they should be. What must never happen: another answer than 401 to a JSON object whose
+ * signature is wrong or missing, whatever else is in it.
+ */
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/clock.h"
+#include "lib/json_read.h"
+#include "lib/payment/money.h"
+#include "lib/payment/psp/connector.h"
+#include "lib/payment/psp_accounts.h"
+
+enum {
+    REF_MAX_BYTES = 120,  /* event_id, gateway_txn_id, psp_ref */
+    KEYS_MAX_BYTES = 257, /* key_id ":" key_secret, as psp_accounts_check bounds them */
+    EVENT_DIGEST_BYTES = 16,
+    TIMEOUT_DEFAULT_MS = 5000, /* the caller may set another */
+};
+
+/* ---- fields ---- */
+
+static err_t malformed(err_detail_t *detail, const char *field, const char *what)
+{
+    return err_set(detail, ERR_MALFORMED_WEBHOOK, "%s %s", field, what);
+}
+
+static bool is_reference(str_t text)
+{
+    return text.size >= 1 && text.size <= REF_MAX_BYTES && utf8_valid(text.data, text.size) &&
+           !utf8_has_control(text.data, text.size);
+}
+
+static err_t read_reference(const json_t *root, const char *field, char *value, size_t capacity,
+                            err_detail_t *detail)
+{
+    str_t text = json_read_str(root, field);
+    if (!is_reference(text))
+        return malformed(detail, field, "must be a text of 1 to 120 printable bytes");
+    str_copy(text, value, capacity);
+    return ERR_OK;
+}
+
+static err_t read_uuid(const json_t *root, const char *field, uuid_t *uuid, err_detail_t *detail)
+{
+    str_t text = json_read_str(root, field);
+    if (!text.data || !uuid_parse(text.data, text.size, uuid))
+        return malformed(detail, field, "must be a UUID");
+    return ERR_OK;
+}
+
+static err_t read_status(const json_t *root, psp_report_t *report, err_detail_t *detail)
+{
+    str_t text = json_read_str(root, "status");
+    if (str_is(text, "SUCCESS")) {
+        report->kind = PSP_FACT_CAPTURED;
+    } else if (str_is(text, "FAILED")) {
+        report->kind = PSP_FACT_FAILED;
+        snprintf(report->reason, sizeof report->reason, "the PSP says that the payment failed");
+    } else if (str_is(text, "PENDING")) {
+        report->kind = PSP_FACT_NONE;
+        snprintf(report->reason, sizeof report->reason, "the PSP says that it is pending");
+    } else {
+        return malformed(detail, "status", "must be SUCCESS, FAILED or PENDING");
+    }
+    return ERR_OK;
+}
+
+static err_t read_amount(const json_t *root, int64_t *amount, err_detail_t *detail)
+{
+    const json_t *value = json_object_get(root, "amount");
+    if (!json_is_integer(value) || json_integer_value(value) < 1 ||
+        json_integer_value(value) > AMOUNT_MAX)
+        return malformed(detail, "amount", "must be a positive integer in minor units");
+    *amount = json_integer_value(value);
+    return ERR_OK;
+}
+
+static err_t read_currency(const json_t *root, char currency[4], err_detail_t *detail)
+{
+    currency[0] = '\0';
+    if (!json_object_get(root, "currency"))
+        return ERR_OK;
+    str_t text = json_read_str(root, "currency");
+    if (!currency_known(text))
+        return malformed(detail, "currency", "must be an ISO 4217 code");
+    str_copy(text, currency, 4);
+    return ERR_OK;
+}
+
+static err_t read_time(const json_t *root, int64_t *wall_us, err_detail_t *detail)
+{
+    str_t text = json_read_str(root, "occurred_at");
+    if (!text.data || memchr(text.data, '\0', text.size) || !rfc3339_parse(text.data, wall_us))
+        return malformed(detail, "occurred_at", "must be an RFC 3339 time");
+    return ERR_OK;
+}
+
+/* What webhook and status answer have in common. */
+static err_t read_common(const json_t *root, psp_report_t *report, err_detail_t *detail)
+{
+    TRY(read_uuid(root, "order_id", &report->order_id, detail));
+    TRY(read_uuid(root, "payment_id", &report->payment_id, detail));
+    TRY(read_status(root, report, detail));
+    TRY(read_amount(root, &report->amount, detail));
+    TRY(read_currency(root, report->currency, detail));
+    TRY(read_time(root, &report->occurred_at_us, detail));
+    report->ref_is_per_payment = true;
+    return ERR_OK;
+}
+
+/* ---- webhooks ---- */
+
+static json_t *read_body(str_t body, err_detail_t *detail)
+{
+    err_detail_t why;
+    json_t *root = json_read_object(body, &why);
+    if (!root)
+        (void)err_set(detail, ERR_MALFORMED_WEBHOOK, "the body %s", why.text);
+    return root;
+}
+
+static err_t read_webhook(const json_t *root, psp_report_t *report, err_detail_t *detail)
+{
+    TRY(read_reference(root, "event_id", report->event_id, sizeof report->event_id, detail));
+    TRY(read_reference(root, "gateway_txn_id", report->psp_ref, sizeof report->psp_ref, detail));
+    return read_common(root, report, detail);
+}
+
+/* "<name of the PSP>:<secret>". Every configured secret is compared, whichever fits. */
+static bool signature_fits(const psp_t *psp, const psp_account_t *account, str_t signature)
+{
+    str_t name = str_of(psp->name);
+    if (signature.size <= name.size || signature.data[name.size] != ':' ||
+        strncasecmp(signature.data, name.data, name.size) != 0)
+        return false;
+    str_t given = {signature.data + name.size + 1, signature.size - name.size - 1};
+    bool fits = false;
+    str_t rest = str_of(account->webhook_secrets), secret;
+    while (psp_secret_next(&rest, &secret))
+        if (secret.size == given.size && CRYPTO_memcmp(secret.data, given.data, secret.size) == 0)
+            fits = true;
+    return fits;
+}
+
+static err_t webhook_verify(const psp_t *psp, const psp_account_t *account, bool dev,
+                            psp_header_fn *header, void *header_arg, str_t body, int64_t now_us,
+                            psp_report_t *report, err_detail_t *detail)
+{
+    (void)header;
+    (void)header_arg;
+    (void)now_us; /* the format is never stale */
+    json_t *root = read_body(body, detail);
+    if (!root)
+        return ERR_MALFORMED_WEBHOOK;
+    err_t err;
+    if (!dev)
+        err = err_set(detail, ERR_SIGNATURE_INVALID,
+                      "a signature inside the body is taken in development only");
+    else if (!signature_fits(psp, account, json_read_str(root, "signature")))
+        err = err_set(detail, ERR_SIGNATURE_INVALID, "the signature is wrong or missing");
+    else
+        err = read_webhook(root, report, detail);
+    json_decref(root);
+    return err;
+}
+
+static err_t webhook_read(const psp_t *psp, str_t body, psp_report_t *report, err_detail_t *detail)
+{
+    (void)psp;
+    json_t *root = read_body(body, detail);
+    if (!root)
+        return ERR_MALFORMED_WEBHOOK;
+    err_t err = read_webhook(root, report, detail);
+    json_decref(root);
+    return err;
+}
+
+/* ---- requests ---- */
+
+static void add_authorization(const psp_account_t *account, http_client_request_t *request)
+{
+    char keys[KEYS_MAX_BYTES + 1];
+    unsigned char encoded[(KEYS_MAX_BYTES + 2) / 3 * 4 + 1];
+    int size = snprintf(keys, sizeof keys, "%s:%s", account->key_id, account->key_secret);
+    CHECK(size > 0 && (size_t)size < sizeof keys);
+    EVP_EncodeBlock(encoded, (const unsigned char *)keys, size);
+    http_client_request_header(request, "Authorization: Basic %s", (const char *)encoded);
+    OPENSSL_cleanse(keys, sizeof keys);
+    OPENSSL_cleanse(encoded, sizeof encoded);
+}
+
+static void checkout_request(const psp_account_t *account, const psp_checkout_t *checkout,
+                             http_client_request_t *request)
+{
+    char key[UUID_TEXT_SIZE];
+    request->method = "POST";
+    request->timeout_ms = TIMEOUT_DEFAULT_MS;
+    snprintf(request->url, sizeof request->url, "%s/v1/checkouts", account->base_url);
+    add_authorization(account, request);
+    http_client_request_header(request, "Content-Type: application/json");
+    http_client_request_header(request, "Idempotency-Key: %s",
+                               uuid_format(&checkout->attempt_id, key));
+    buf_t *body = &request->body;
+    json_open_object(body, NULL);
+    json_uuid(body, "payment_id", &checkout->payment_id);
+    json_uuid(body, "order_id", &checkout->order_id);
+    json_uuid(body, "attempt_id", &checkout->attempt_id);
+    json_int(body, "amount", checkout->amount);
+    json_text(body, "currency", checkout->currency);
+    json_text(body, "method", checkout->method);
+    if (checkout->return_url[0])
+        json_text(body, "return_url", checkout->return_url);
+    json_time(body, "expires_at", checkout->expires_at_us);
+    json_close_object(body);
+}
+
+static void status_request(const psp_account_t *account, const uuid_t *payment_id,
+                           http_client_request_t *request)
+{
+    char text[UUID_TEXT_SIZE];
+    request->method = "GET";
+    request->timeout_ms = TIMEOUT_DEFAULT_MS;
+    snprintf(request->url, sizeof request->url, "%s/v1/payments/%s", account->base_url,
+             uuid_format(payment_id, text));
+    add_authorization(account, request);
+}
+
+/* ---- answers ---- */
+
+static void conclude(psp_checkout_answer_t *answer, psp_checkout_outcome_t outcome,
+                     const char *reason)
+{
+    answer->outcome = outcome;
+    str_copy(str_of(reason), answer->reason, sizeof answer->reason);
+}
+
+/* A whole URL that may go to a browser: printable ASCII, http or https. */
+static bool is_url(str_t text, size_t capacity)
+{
+    if (text.size < 8 || text.size >= capacity ||
+        (strncmp(text.data, "http://", 7) != 0 && strncmp(text.data, "https://", 8) != 0))
+        return false;
+    for (uint32_t i = 0; i < text.size; i++)
+        if (text.data[i] <= ' ' || text.data[i] > '~')
+            return false;
+    return true;
+}
+
+static void read_open(str_t body, psp_checkout_answer_t *answer)
+{
+    json_t *root = json_read_object(body, NULL);
+    str_t ref = json_read_str(root, "psp_ref"), url = json_read_str(root, "checkout_url");
+    if (is_reference(ref) && is_url(url, sizeof answer->checkout_url) &&
+        str_is(json_read_str(root, "status"), "PENDING")) {
+        answer->outcome = PSP_CHECKOUT_OPEN;
+        str_copy(ref, answer->psp_ref, sizeof answer->psp_ref);
+        str_copy(url, answer->checkout_url, sizeof answer->checkout_url);
+    } else {
+        conclude(answer, PSP_CHECKOUT_UNKNOWN, "the PSP's answer cannot be understood");
+    }
+    json_decref(root);
+}
+
+/* "HTTP 422: card not supported"; the PSP's words only when they are printable. */
+static void read_refusal(int status, str_t body, psp_checkout_answer_t *answer)
+{
+    json_t *root = json_read_object(body, NULL);
+    str_t words = json_read_str(root, "error");
+    char text[PSP_REASON_SIZE];
+    str_copy(words, text, 160);
+    if (words.size > 0 && !utf8_has_control(text, strlen(text)))
+        snprintf(answer->reason, sizeof answer->reason, "HTTP %d: %s", status, text);
+    else
+        snprintf(answer->reason, sizeof answer->reason, "HTTP %d", status);
+    json_decref(root);
+}
+
+static void checkout_read(const http_client_response_t *response, psp_checkout_answer_t *answer)
+{
+    str_t body = {response->body.data, (uint32_t)response->body.size};
+    int status = response->status;
+    if (response->err == ERR_HTTP_UNREACHABLE) { /* nothing was sent */
+        conclude(answer, PSP_CHECKOUT_REFUSED, "the PSP cannot be reached");
+    } else if (response->err != ERR_OK) {
+        conclude(answer, PSP_CHECKOUT_UNKNOWN, "the PSP did not answer in time");
+    } else if (status == 200 || status == 201) {
+        read_open(body, answer);
+    } else {
+        bool refused = (status >= 400 && status < 500) || status == 503;
+        answer->outcome = refused ? PSP_CHECKOUT_REFUSED : PSP_CHECKOUT_UNKNOWN;
+        read_refusal(status, body, answer);
+    }
+}
+
+/* The same answer gives the same id: a repeated poll is a duplicate. */
+static void derive_event_id(psp_report_t *report)
+{
+    char text[UUID_TEXT_SIZE], said[PSP_REF_SIZE + 128];
+    int size = snprintf(said, sizeof said, "%s\n%s\n%s\n%lld\n%s",
+                        uuid_format(&report->payment_id, text), psp_fact_kind_name(report->kind),
+                        report->psp_ref, (long long)report->amount, report->currency);
+    CHECK(size > 0 && (size_t)size < sizeof said);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    CHECK(EVP_Digest(said, (size_t)size, digest, NULL, EVP_sha256(), NULL) == 1);
+    size_t at = (size_t)snprintf(report->event_id, sizeof report->event_id, "status_");
+    for (unsigned i = 0; i < EVENT_DIGEST_BYTES; i++, at += 2)
+        snprintf(report->event_id + at, sizeof report->event_id - at, "%02x", digest[i]);
+}
+
+static err_t read_status_answer(const json_t *root, const uuid_t *payment_id, psp_report_t *report,
+                                err_detail_t *detail)
+{
+    TRY(read_common(root, report, detail));
+    if (!uuid_equal(&report->payment_id, payment_id))
+        return malformed(detail, "payment_id", "is of another payment than was asked for");
+    /* Something that did not happen yet has no reference yet. */
+    if (report->kind != PSP_FACT_NONE)
+        TRY(read_reference(root, "gateway_txn_id", report->psp_ref, sizeof report->psp_ref,
+                           detail));
+    derive_event_id(report);
+    return ERR_OK;
+}
+
+static err_t status_read(const uuid_t *payment_id, int http_status, str_t body,
+                         psp_report_t *report, err_detail_t *detail)
+{
+    if (http_status == 404) {
+        report->payment_id = *payment_id;
+        report->ref_is_per_payment = true;
+        snprintf(report->reason, sizeof report->reason, "the PSP does not know the payment");
+        derive_event_id(report);
+        return ERR_OK;
+    }
+    if (http_status != 200)
+        return err_set(detail, ERR_MALFORMED_WEBHOOK, "HTTP %d is no status answer", http_status);
+    json_t *root = read_body(body, detail);
+    if (!root)
+        return ERR_MALFORMED_WEBHOOK;
+    err_t err = read_status_answer(root, payment_id, report, detail);
+    json_decref(root);
+    return err;
+}
+
+const psp_connector_t psp_connector_prototype = {
+    .webhook_verify = webhook_verify,
+    .webhook_read = webhook_read,
+    .checkout_request = checkout_request,
+    .checkout_read = checkout_read,
+    .status_request = status_request,
+    .status_read = status_read,
+};
