@@ -1,26 +1,23 @@
 /* service.h - the skeleton of a service process, so that its main.c is only lifecycle.
  *
- *   typedef struct order_config { service_settings_t service; const char *database_url; … } order_config_t;
- *   static order_config_t config;
- *   static const config_entry_t table[] = {SERVICE_SETTINGS(order_config_t, service), …, CONFIG_END};
+ *   typedef struct order_config { service_settings_t service; const char *database_url; … }
+ * order_config_t; static order_config_t config; static const config_entry_t table[] =
+ * {SERVICE_SETTINGS(order_config_t, service), …, CONFIG_END};
  *
  *   int main(int argc, char **argv)
  *   {
  *       service_process_init();
- *       config_load("tiffin-order", "accepts, shows and expires orders", table, &config, argc, argv);
- *       service_t service;
- *       service_init(&service, "order", &config.service);      // logging, instance name, actor
- *       order_t *order = order_new(&service, …);               // may add timers and descriptors to service.actor
- *       service_start(&service, SERVICE_CREDIT_DEFAULT, &order_handlers, order, NULL); // joins the bus
- *       int status = service_run(&service);                    // until SIGTERM and drained
- *       service_stop(&service);                                // says BYE; no handler is called any more
- *       order_destroy(&order);
- *       service_destroy(&service);
- *       return status;
+ *       config_load("tiffin-order", "accepts, shows and expires orders", table, &config, argc,
+ * argv); service_t service; service_init(&service, "order", &config.service);      // logging,
+ * instance name, actor order_t *order = order_new(&service, …);               // may add timers and
+ * descriptors to service.actor service_start(&service, SERVICE_CREDIT_DEFAULT, &order_handlers,
+ * order, NULL); // joins the bus int status = service_run(&service);                    // until
+ * SIGTERM and drained service_stop(&service);                                // says BYE; no
+ * handler is called any more order_destroy(&order); service_destroy(&service); return status;
  *   }
  *
- * SIGTERM: the gateways are told that nothing more is taken (DRAIN), what is held is answered, then service_run returns. All of
- * it happens on the thread that called service_run.
+ * SIGTERM: the gateways are told that nothing more is taken (DRAIN), what is held is answered, then
+ * service_run returns. All of it happens on the thread that called service_run.
  */
 #ifndef TIFFIN_LIB_SERVICE_H
 #define TIFFIN_LIB_SERVICE_H
@@ -43,13 +40,13 @@ typedef struct service_settings {
 } service_settings_t;
 
 /* Entries for the service's config table; `member` is the service_settings_t inside `type`. */
-#define SERVICE_SETTINGS(type, member)                                                             \
-    CONFIG_TEXT("TIFFIN_ENV", type, member.tiffin_env, "prod", 0,                                  \
-                "dev or prod; prod refuses development secrets"),                                  \
-        CONFIG_TEXT("LOG_LEVEL", type, member.log_level, "info", 0,                                \
-                    "least level that is logged: debug, info, warn, error"),                       \
-        CONFIG_TEXT("HUB_ADDR", type, member.hub_addr, "tcp://127.0.0.1:5550", 0,                  \
-                    "every gateway's hub: a name that may have many addresses, a comma list, or "  \
+#define SERVICE_SETTINGS(type, member)                                                            \
+    CONFIG_TEXT("TIFFIN_ENV", type, member.tiffin_env, "prod", 0,                                 \
+                "dev or prod; prod refuses development secrets"),                                 \
+        CONFIG_TEXT("LOG_LEVEL", type, member.log_level, "info", 0,                               \
+                    "least level that is logged: debug, info, warn, error"),                      \
+        CONFIG_TEXT("HUB_ADDR", type, member.hub_addr, "tcp://127.0.0.1:5550", 0,                 \
+                    "every gateway's hub: a name that may have many addresses, a comma list, or " \
                     "@file with one endpoint a line; looked up again every few seconds")
 
 typedef struct service {
@@ -67,12 +64,14 @@ typedef struct service {
 void service_process_init(void);
 /* Checks the settings (a bad one is refused: exit 78), starts logging, makes the actor. */
 void service_init(service_t *service, const char *name, const service_settings_t *settings);
-/* Joins the bus. `credit` requests are held at once; 0 with handlers->on_batch NULL for a service that takes none. `idle` (may
- * be NULL) is asked only while draining and once nothing is unanswered: has the service finished its other work too? Its first
- * call is the moment to begin no more of it. `self` is handed to the handlers and to `idle`. */
+/* Joins the bus. `credit` requests are held at once; 0 with handlers->on_batch NULL for a service
+ * that takes none. `idle` (may be NULL) is asked only while draining and once nothing is
+ * unanswered: has the service finished its other work too? Its first call is the moment to begin no
+ * more of it. `self` is handed to the handlers and to `idle`. */
 void service_start(service_t *service, uint32_t credit, const bus_handlers_t *handlers, void *self,
                    bool (*idle)(void *self));
-/* Until drained. The exit status: 0, or 1 when draining took longer than SERVICE_DRAIN_TIMEOUT_MS. */
+/* Until drained. The exit status: 0, or 1 when draining took longer than SERVICE_DRAIN_TIMEOUT_MS.
+ */
 int service_run(service_t *service);
 /* Leaves the bus. No handler is called after it. */
 void service_stop(service_t *service);
