@@ -278,8 +278,8 @@ static void read_refusal(int status, str_t body, psp_checkout_answer_t *answer)
 {
     json_t *root = json_read_object(body, NULL);
     str_t words = json_read_str(root, "error");
-    char text[PSP_REASON_SIZE];
-    str_copy(words, text, 160);
+    char text[PSP_REASON_SIZE - sizeof "HTTP -2147483648: "];
+    str_copy(words, text, sizeof text);
     if (words.size > 0 && !utf8_has_control(text, strlen(text)))
         snprintf(answer->reason, sizeof answer->reason, "HTTP %d: %s", status, text);
     else
