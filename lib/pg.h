@@ -5,10 +5,14 @@
  * that serves others is never stuck behind a dead database. After each (re)connect the session settings are applied again:
  * statement_timeout, idle_in_transaction_session_timeout, plan_cache_mode=force_generic_plan, TimeZone=UTC.
  *
- * Errors: ERR_STORE_UNAVAILABLE: not connected, nothing was executed. ERR_OUTCOME_UNKNOWN: the connection was lost or timed out
- * after the statement was sent; every statement of ours can be run again by its keys. ERR_UNPROCESSABLE: the server refused the
- * statement because of the data (SQLSTATE class 22 or 23, or raised P0001): a batch is then split. ERR_INTERNAL: anything else.
- * Deadlocks and serialization failures (class 40) are run again by pg_exec itself, up to 3 times.
+ * Errors: ERR_STORE_UNAVAILABLE: nothing was executed: no connection, the session was ended before it answered, or the server
+ * rolled back for a reason that passes (no resources, read-only standby, conflicts to the last retry). ERR_OUTCOME_UNKNOWN: the
+ * connection was lost or timed out after the statement was sent; every statement of ours can be run again by its keys.
+ * ERR_UNPROCESSABLE: refused because of the data (SQLSTATE class 22 or 23, raised P0001, or parameters over 32 MiB): a batch is
+ * then split. ERR_INTERNAL: anything else.
+ * Deadlocks and serialization failures (40P01, 40001) are run again by pg_exec itself, up to 3 times, within the timeout. A
+ * connection that turns out to be ended before the statement could be run is replaced once, at once. A call is over within
+ * PG_CONNECT_TIMEOUT_MS (only when it connects) and the statement timeout.
  */
 #ifndef TIFFIN_LIB_PG_H
 #define TIFFIN_LIB_PG_H
@@ -68,7 +72,9 @@ err_t pg_exec(pg_t *self, const char *name, const char *sql, const pg_params_t *
               err_detail_t *detail) MUST_CHECK;
 /* LISTEN, applied again after each reconnect. Channels are static identifiers of ours. */
 void pg_listen(pg_t *self, const char *channel);
-/* Consumes what arrived on the connection without blocking; true when a notification was among it. */
+/* Consumes what arrived on the connection without blocking; true when a notification was among it, or among what came with the
+ * answers of pg_exec since the last call, or may have been missed while there was no connection. pg_fd does not tell of the
+ * latter two, so ask after statements too. A lost connection makes pg_fd -1: pg_ready or the next pg_exec connects. */
 bool pg_notified(pg_t *self);
 
 bool pg_is_null(const PGresult *result, int row, int column);
