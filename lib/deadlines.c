@@ -61,9 +61,7 @@ void deadlines_add(deadlines_t *self, deadline_t *deadline, int64_t at_ms)
 void deadlines_remove(deadlines_t *self, deadline_t *deadline)
 {
     uint32_t place = deadline->place;
-    if (place == 0)
-        return;
-    CHECK(place <= self->count && self->heap[place] == deadline);
+    CHECK(place > 0 && place <= self->count && self->heap[place] == deadline);
     deadline->place = 0;
     deadline_t *last = self->heap[self->count];
     self->count--;

@@ -22,7 +22,7 @@ void deadlines_init(deadlines_t *self, uint32_t capacity);
 void deadlines_free(deadlines_t *self);
 /* It must not be in the heap yet, and the heap not be full. */
 void deadlines_add(deadlines_t *self, deadline_t *deadline, int64_t at_ms);
-/* Does nothing when it is not in the heap. */
+/* It must be in the heap. */
 void deadlines_remove(deadlines_t *self, deadline_t *deadline);
 /* The earliest; NULL when there is none. */
 deadline_t *deadlines_first(const deadlines_t *self);
