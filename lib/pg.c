@@ -91,7 +91,9 @@ static void remember_trouble(pg_t *self, const char *text)
 {
     size_t size = 0;
     for (; *text && size < sizeof(self->trouble) - 1; text++) {
-        char c = *text == '\n' || *text == '\t' ? ' ' : *text;
+        char c = *text;
+        if (c == '\n' || c == '\t')
+            c = ' ';
         if (c != ' ' || (size > 0 && self->trouble[size - 1] != ' '))
             self->trouble[size++] = c;
     }

@@ -66,7 +66,7 @@ static void fail(redis_t *self)
 
 static struct timeval timeval_of(int ms)
 {
-    return (struct timeval){.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+    return (struct timeval){.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000L};
 }
 
 /* One command of the greeting; false with `trouble` set when the server does not say yes. */
@@ -285,6 +285,7 @@ static const struct {
 static err_t take_reply(redis_t *self, redisReply **reply, err_detail_t *detail)
 {
     TRY(redis_next_reply(self, reply, detail));
+    CHECK(*reply);
     if ((*reply)->type != REDIS_REPLY_ERROR)
         return ERR_OK;
     const char *text = (*reply)->str;

@@ -63,6 +63,16 @@ static struct {
 
 static test_cluster_t own_cluster; /* of this process; pid 0: the run's cluster is used */
 
+/* execv's argument is not const for historical reasons; it changes nothing. */
+static char *const *writable(const char *const argv[])
+{
+    union {
+        const char *const *in;
+        char *const *out;
+    } same = {.in = argv};
+    return same.out;
+}
+
 static int run_command(const char *const argv[])
 {
     pid_t pid = fork();
@@ -70,7 +80,7 @@ static int run_command(const char *const argv[])
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
         dup2(null, STDIN_FILENO);
         dup2(null, STDOUT_FILENO);
-        execv(argv[0], (char *const *)(uintptr_t)argv);
+        execv(argv[0], writable(argv));
         _exit(127);
     }
     int status = 0;
@@ -153,7 +163,7 @@ static _Noreturn void exec_server(const char *dir, bool drop_root, int death_sig
     prctl(PR_SET_PDEATHSIG, death_signal); /* after setuid, which clears it */
     if (getppid() != state.owner)
         _exit(0);
-    execv(argv[0], (char *const *)(uintptr_t)argv);
+    execv(argv[0], writable(argv));
     _exit(127);
 }
 
