@@ -1,0 +1,40 @@
+"""How small the whole is. Only of a release build: sanitizers multiply both."""
+import os
+import time
+
+import pytest
+
+from stack import sanitized
+
+RSS_MAX_MB = 100
+IDLE_CPU_MAX = 0.02
+IDLE_S = 5
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+def rss_mb(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) / 1024
+
+
+def cpu_s(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
+@pytest.fixture(autouse=True)
+def release_only():
+    if sanitized():
+        pytest.skip("the binaries are instrumented")
+
+
+def test_all_processes_together_are_small_and_idle_when_nothing_happens(stack):
+    pids = {name: process.pid for name, process in stack.processes.items()}
+    sizes = {name: rss_mb(pid) for name, pid in pids.items()}
+    print({name: f"{size:.1f} MB" for name, size in sizes.items()})
+    assert sum(sizes.values()) < RSS_MAX_MB, sizes
+    before = {name: cpu_s(pid) for name, pid in pids.items()}
+    time.sleep(IDLE_S)  # what is measured is time
+    used = {name: cpu_s(pid) - before[name] for name, pid in pids.items()}
+    assert sum(used.values()) / IDLE_S < IDLE_CPU_MAX, used
