@@ -1,0 +1,400 @@
+/* reconciler.c - the reconciler.
+ *
+ *   timer → run: claim a page of due payments → ask their PSPs → append what is news to the stream
+ *
+ * It writes no payment state. What a PSP answers goes, as it came, into the stream that the
+ * webhooks go through, so that one place decides what is true. A claim is a lease: a payment whose
+ * answer was lost (a reconciler died, Redis was down, a PSP hung) comes due again by itself.
+ *
+ * Runs do not overlap. A run asks with a bounded number of calls at once and lets a PSP rest that
+ * fails call after call, so that one that hangs costs a run seconds, not hours.
+ */
+#include "services/reconciler/reconciler.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/http_client.h"
+#include "lib/limits.h"
+#include "lib/list.h"
+#include "lib/log.h"
+#include "proto/bus_reply.h"
+#include "proto/messages.h"
+#include "services/reconciler/reconciler_rules.h"
+#include "services/reconciler/reconciler_store.h"
+#include "services/reconciler/reconciler_stream.h"
+
+enum {
+    TICK_MS = 250,
+    FIRST_RUN_AFTER_MS = 1000,
+    RUN_RETRY_AFTER_MS = 5000, /* when the database was not there */
+    CLAIM_PAGE = 200,
+    PAGES_PER_PASS_MAX = 20, /* the loop must come round for heartbeats; the tick goes on */
+    CALLS_MAX = 256,
+    QUOTED_SIZE = 300,
+};
+
+const config_entry_t reconciler_settings[] = {
+    SERVICE_SETTINGS(reconciler_config_t, service),
+    CONFIG_TEXT("DATABASE_URL", reconciler_config_t, database_url, NULL,
+                CONFIG_REQUIRED | CONFIG_SECRET, "libpq connection string; several hosts allowed"),
+    CONFIG_TEXT("REDIS_URL", reconciler_config_t, redis_url, "redis://127.0.0.1:6379",
+                CONFIG_SECRET, "where the webhook stream is"),
+    CONFIG_INT("RECONCILE_INTERVAL_S", reconciler_config_t, interval_s, 300, 1, 86400, 0,
+               "how often PSPs are asked about what is not settled"),
+    CONFIG_INT("RECONCILE_CALLS_MAX", reconciler_config_t, calls_max, 16, 1, CALLS_MAX, 0,
+               "calls to PSPs at once"),
+    CONFIG_INT("PSP_STATUS_TIMEOUT_MS", reconciler_config_t, psp_status_timeout_ms, 5000, 100,
+               10000, 0, "a PSP that has not told a status after this is asked again later"),
+    PSP_ACCOUNT_SETTINGS(reconciler_config_t, accounts),
+    CONFIG_END};
+
+/* One question to one PSP. */
+typedef struct check {
+    list_node_t node; /* in waiting or asking */
+    reconciler_due_t due;
+    const psp_t *psp;
+    size_t psp_index;
+    uuid_t request_id;
+} check_t;
+
+typedef struct run {
+    bool active;
+    bool claimed_all;
+    int64_t run_id;
+    int64_t began_mono_ms;
+    reconciler_counts_t counts;
+    unsigned failures_in_a_row[PSP_COUNT];
+} run_t;
+
+struct reconciler {
+    service_t *service;
+    reconciler_config_t config;
+    reconciler_store_t *store;
+    redis_t *redis;
+    http_client_t *http;
+    int tick_timer;
+    bool stopping;
+    int64_t next_run_mono_ms;
+    run_t run;
+    list_node_t waiting; /* claimed, not asked yet */
+    list_node_t asking;
+    size_t asking_count;
+};
+
+const bus_handlers_t reconciler_bus_handlers = {0};
+
+static void on_tick(void *arg);
+static void on_answers(void *arg);
+
+reconciler_t *reconciler_new(service_t *service, const reconciler_config_t *config)
+{
+    reconciler_t *self = calloc(1, sizeof *self);
+    CHECK(self != NULL);
+    self->service = service;
+    self->config = *config;
+    psp_accounts_check(&self->config.accounts, service->dev);
+    err_detail_t detail = {{0}};
+    self->redis = redis_new(config->redis_url, REDIS_COMMAND_TIMEOUT_MS, &detail);
+    if (self->redis == NULL)
+        config_refuse("REDIS_URL", detail.text);
+    list_init(&self->waiting);
+    list_init(&self->asking);
+    self->store = reconciler_store_new(config->database_url);
+    self->http = http_client_new((unsigned)config->calls_max);
+    self->next_run_mono_ms = clock_mono_ms() + FIRST_RUN_AFTER_MS;
+    self->tick_timer = actor_add_timer(service->actor, TICK_MS, on_tick, self);
+    actor_add_fd(service->actor, http_client_fd(self->http), on_answers, self);
+    return self;
+}
+
+static void check_free(check_t *check)
+{
+    list_remove(&check->node);
+    free(check);
+}
+
+static void drop_all(list_node_t *checks)
+{
+    while (!list_empty(checks))
+        check_free(LIST_ENTRY(list_first(checks), check_t, node));
+}
+
+void reconciler_destroy(reconciler_t **self_p)
+{
+    reconciler_t *self = *self_p;
+    if (self == NULL)
+        return;
+    actor_remove_fd(self->service->actor, http_client_fd(self->http));
+    actor_remove_timer(self->service->actor, self->tick_timer);
+    http_client_destroy(&self->http);
+    drop_all(&self->waiting);
+    drop_all(&self->asking);
+    reconciler_store_destroy(&self->store);
+    redis_destroy(&self->redis);
+    free(self);
+    *self_p = NULL;
+}
+
+/* ---- a run ---- */
+
+static void begin_run(reconciler_t *self, int64_t now_mono_ms)
+{
+    const int64_t interval_ms = self->config.interval_s * 1000;
+    err_detail_t detail = {{0}};
+    int64_t run_id;
+    const err_t err =
+        reconciler_store_begin(self->store, self->service->instance, &run_id, &detail);
+    if (err != ERR_OK) {
+        char quoted[QUOTED_SIZE];
+        log_limited(LOG_LEVEL_WARN, NULL, "reconciliation not begun", "code=%s detail=%s",
+                    err_name(err), log_quote(quoted, sizeof quoted, detail.text));
+        self->next_run_mono_ms =
+            now_mono_ms + (interval_ms < RUN_RETRY_AFTER_MS ? interval_ms : RUN_RETRY_AFTER_MS);
+        return;
+    }
+    self->next_run_mono_ms =
+        reconciler_next_run_ms(self->next_run_mono_ms, now_mono_ms, interval_ms);
+    self->run = (run_t){.active = true, .run_id = run_id, .began_mono_ms = now_mono_ms};
+}
+
+static void finish_run(reconciler_t *self)
+{
+    const reconciler_counts_t *counts = &self->run.counts;
+    err_detail_t detail = {{0}};
+    self->run.active = false;
+    const err_t err = reconciler_store_finish(self->store, self->run.run_id, counts, &detail);
+    char quoted[QUOTED_SIZE];
+    if (err != ERR_OK)
+        log_limited(LOG_LEVEL_WARN, NULL, "reconciliation not recorded as finished",
+                    "run=%lld code=%s detail=%s", (long long)self->run.run_id, err_name(err),
+                    log_quote(quoted, sizeof quoted, detail.text));
+    log_info(NULL, "reconciliation finished", "run=%lld asked=%d news=%d errors=%d took_ms=%lld",
+             (long long)self->run.run_id, counts->asked, counts->news, counts->errors,
+             (long long)(clock_mono_ms() - self->run.began_mono_ms));
+}
+
+/* The place of a PSP that can be asked in the registry, or PSP_COUNT. */
+static size_t index_of(const reconciler_t *self, const char *name)
+{
+    for (size_t i = 0; i < PSP_COUNT; i++)
+        if (strcmp(psp_name(psp_at(i)), name) == 0 &&
+            psp_account_of(&self->config.accounts, psp_at(i)) != NULL)
+            return i;
+    return PSP_COUNT;
+}
+
+static void add_due(reconciler_t *self, const reconciler_due_t *due)
+{
+    if (due->psp[0] == '\0')
+        return;
+    const size_t psp_index = index_of(self, due->psp);
+    if (psp_index == PSP_COUNT) {
+        self->run.counts.errors++;
+        log_limited(LOG_LEVEL_ERROR, NULL, "payment at a PSP that is not configured", "psp=\"%s\"",
+                    due->psp);
+        return;
+    }
+    check_t *check = calloc(1, sizeof *check);
+    CHECK(check != NULL);
+    check->due = *due;
+    check->psp_index = psp_index;
+    check->psp = psp_at(psp_index);
+    check->request_id = uuid7_new();
+    list_init(&check->node);
+    list_push_back(&self->waiting, &check->node);
+}
+
+static void claim_page(reconciler_t *self)
+{
+    err_detail_t detail = {{0}};
+    PGresult *result = NULL;
+    const err_t err =
+        reconciler_store_claim(self->store, CLAIM_PAGE, self->config.interval_s, &result, &detail);
+    if (err != ERR_OK) {
+        self->run.counts.errors++;
+        self->run.claimed_all = true; /* the rest stays due for the next run */
+        char quoted[QUOTED_SIZE];
+        log_limited(LOG_LEVEL_WARN, NULL, "nothing claimed", "code=%s detail=%s", err_name(err),
+                    log_quote(quoted, sizeof quoted, detail.text));
+        return;
+    }
+    const int rows = PQntuples(result);
+    self->run.claimed_all = rows == 0;
+    for (int row = 0; row < rows; row++) {
+        reconciler_due_t due;
+        reconciler_store_due(result, row, &due);
+        add_due(self, &due);
+    }
+    PQclear(result);
+}
+
+static void ask(reconciler_t *self, check_t *check)
+{
+    http_client_request_t request;
+    psp_status_request(check->psp, psp_account_of(&self->config.accounts, check->psp),
+                       &check->due.payment_id, &request);
+    request.timeout_ms = (uint32_t)self->config.psp_status_timeout_ms;
+    list_remove(&check->node);
+    list_push_back(&self->asking, &check->node);
+    self->asking_count++;
+    self->run.counts.asked++;
+    http_client_submit(self->http, &request, check);
+}
+
+static void ask_waiting(reconciler_t *self)
+{
+    while (!list_empty(&self->waiting) && self->asking_count < (size_t)self->config.calls_max) {
+        check_t *check = LIST_ENTRY(list_first(&self->waiting), check_t, node);
+        if (reconciler_psp_rests(self->run.failures_in_a_row[check->psp_index])) {
+            self->run.counts.errors++;
+            check_free(check);
+        } else {
+            ask(self, check);
+        }
+    }
+}
+
+/* Keeps the run going: as many calls as may be, the next page when a page is through, the end when
+ * all are. */
+static void go_on(reconciler_t *self)
+{
+    if (!self->run.active)
+        return;
+    if (self->stopping) {
+        drop_all(&self->waiting);
+        self->run.claimed_all = true;
+    }
+    ask_waiting(self);
+    for (int page = 0;
+         page < PAGES_PER_PASS_MAX && !self->run.claimed_all && list_empty(&self->waiting) &&
+         self->asking_count < (size_t)self->config.calls_max;
+         page++) {
+        claim_page(self);
+        ask_waiting(self);
+    }
+    if (self->run.claimed_all && list_empty(&self->waiting) && list_empty(&self->asking))
+        finish_run(self);
+}
+
+static void on_tick(void *arg)
+{
+    reconciler_t *self = arg;
+    const int64_t now_mono_ms = clock_mono_ms();
+    if (!self->stopping && now_mono_ms >= self->next_run_mono_ms) {
+        if (self->run.active) /* the timer does not wait for a long run, nor overlap it */
+            self->next_run_mono_ms = reconciler_next_run_ms(self->next_run_mono_ms, now_mono_ms,
+                                                            self->config.interval_s * 1000);
+        else
+            begin_run(self, now_mono_ms);
+    }
+    go_on(self);
+}
+
+bool reconciler_idle(void *reconciler)
+{
+    reconciler_t *self = reconciler;
+    self->stopping = true;
+    go_on(self);
+    return !self->run.active;
+}
+
+/* ---- answers ---- */
+
+/* A check whose PSP has answered. */
+typedef struct answered {
+    check_t *check;
+    char answer[33];
+    bool news;
+    bool failed;
+} answered_t;
+
+static void tell(reconciler_t *self, const answered_t *answered)
+{
+    const check_t *check = answered->check;
+    const reconciler_asked_t event = {.payment_id = check->due.payment_id,
+                                      .order_id = check->due.order_id,
+                                      .psp = str_of(psp_name(check->psp)),
+                                      .answer = str_of(answered->answer),
+                                      .news = answered->news};
+    if (self->service->bus != NULL)
+        bus_event_message(self->service->bus, MSG_reconciler_asked, &event, &check->request_id, "");
+}
+
+/* Reads one answer and appends it to the stream's pipeline when it is news. */
+static void read_answer(reconciler_t *self, const http_client_response_t *response,
+                        answered_t *answered)
+{
+    const check_t *check = answered->check;
+    const str_t body = {response->body.data, (uint32_t)response->body.size};
+    psp_report_t report;
+    err_detail_t detail = {{0}};
+    err_t err = response->err;
+    if (err != ERR_OK)
+        err_set(&detail, err, "%s", response->error);
+    else
+        err = psp_status_read(check->psp, &check->due.payment_id, response->status, body, &report,
+                              &detail);
+    if (err != ERR_OK) {
+        answered->failed = true;
+        snprintf(answered->answer, sizeof answered->answer, "%.32s",
+                 response->err != ERR_OK ? err_name(err) : "NOT_UNDERSTOOD");
+        char quoted[QUOTED_SIZE];
+        log_limited(LOG_LEVEL_WARN, NULL, "no status from a PSP", "psp=%s answer=%s detail=%s",
+                    psp_name(check->psp), answered->answer,
+                    log_quote(quoted, sizeof quoted, detail.text));
+        return;
+    }
+    snprintf(answered->answer, sizeof answered->answer, "%s", psp_fact_kind_name(report.kind));
+    if (!reconciler_is_news(report.kind, check->due.failure_known))
+        return;
+    answered->news = true;
+    const reconciler_news_t news = {.psp = psp_name(check->psp),
+                                    .event_id = report.event_id,
+                                    .payment_id = &check->due.payment_id,
+                                    .request_id = &check->request_id,
+                                    .received_at_us = clock_wall_us(),
+                                    .http_status = response->status,
+                                    .body = body};
+    reconciler_stream_append(self->redis, &news);
+}
+
+/* Takes Redis' word for each piece of news, in the order of the pipeline, and closes the checks. */
+static void close_answered(reconciler_t *self, answered_t *answered, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        check_t *check = answered[i].check;
+        unsigned *failures = &self->run.failures_in_a_row[check->psp_index];
+        err_detail_t detail = {{0}};
+        *failures = answered[i].failed ? *failures + 1 : 0;
+        if (answered[i].news && reconciler_stream_confirm(self->redis, &detail) != ERR_OK) {
+            answered[i].news = false;
+            answered[i].failed = true;
+            char quoted[QUOTED_SIZE];
+            log_limited(LOG_LEVEL_ERROR, NULL, "news not queued", "psp=%s detail=%s",
+                        psp_name(check->psp), log_quote(quoted, sizeof quoted, detail.text));
+        }
+        self->run.counts.news += answered[i].news ? 1 : 0;
+        self->run.counts.errors += answered[i].failed ? 1 : 0;
+        tell(self, &answered[i]);
+        check_free(check);
+        self->asking_count--;
+    }
+}
+
+static void on_answers(void *arg)
+{
+    reconciler_t *self = arg;
+    answered_t answered[CALLS_MAX];
+    size_t count = 0;
+    void *cookie;
+    http_client_response_t response;
+    while (count < CALLS_MAX && http_client_next(self->http, &cookie, &response)) {
+        answered[count] = (answered_t){.check = cookie};
+        read_answer(self, &response, &answered[count++]);
+        buf_free(&response.body);
+    }
+    close_answered(self, answered, count);
+    go_on(self);
+}

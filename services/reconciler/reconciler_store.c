@@ -1,0 +1,78 @@
+/* reconciler_store.c - see reconciler_store.h. */
+#include "services/reconciler/reconciler_store.h"
+
+#include <stdlib.h>
+
+#include "lib/limits.h"
+
+struct reconciler_store {
+    pg_t *pg;
+    pg_params_t params; /* reused: its buffers keep their memory */
+};
+
+reconciler_store_t *reconciler_store_new(const char *database_url)
+{
+    reconciler_store_t *self = calloc(1, sizeof *self);
+    CHECK(self != NULL);
+    self->pg = pg_new(database_url, "tiffin-reconciler", PG_STATEMENT_TIMEOUT_MS);
+    return self;
+}
+
+void reconciler_store_destroy(reconciler_store_t **self_p)
+{
+    reconciler_store_t *self = *self_p;
+    if (self == NULL)
+        return;
+    pg_destroy(&self->pg);
+    pg_params_free(&self->params);
+    free(self);
+    *self_p = NULL;
+}
+
+err_t reconciler_store_begin(reconciler_store_t *self, const char *instance, int64_t *run_id,
+                             err_detail_t *detail)
+{
+    PGresult *result = NULL;
+    pg_params_reset(&self->params);
+    pg_param_text(&self->params, str_of(instance));
+    TRY(pg_exec(self->pg, "reconciliation_begin", "SELECT reconciliation_begin($1)", &self->params,
+                &result, detail));
+    *run_id = pg_get_int8(result, 0, 0);
+    PQclear(result);
+    return ERR_OK;
+}
+
+err_t reconciler_store_finish(reconciler_store_t *self, int64_t run_id,
+                              const reconciler_counts_t *counts, err_detail_t *detail)
+{
+    PGresult *result = NULL;
+    pg_params_reset(&self->params);
+    pg_param_int8(&self->params, run_id);
+    pg_param_int4(&self->params, counts->asked);
+    pg_param_int4(&self->params, counts->news);
+    pg_param_int4(&self->params, counts->errors);
+    TRY(pg_exec(self->pg, "reconciliation_finish", "SELECT reconciliation_finish($1, $2, $3, $4)",
+                &self->params, &result, detail));
+    PQclear(result);
+    return ERR_OK;
+}
+
+err_t reconciler_store_claim(reconciler_store_t *self, int at_most, int64_t interval_s,
+                             PGresult **result, err_detail_t *detail)
+{
+    pg_params_reset(&self->params);
+    pg_param_int4(&self->params, at_most);
+    pg_param_int8(&self->params, interval_s);
+    return pg_exec(
+        self->pg, "status_checks_claim",
+        "SELECT payment_id, order_id, psp, failure_known FROM status_checks_claim($1, $2)",
+        &self->params, result, detail);
+}
+
+void reconciler_store_due(const PGresult *result, int row, reconciler_due_t *due)
+{
+    due->payment_id = pg_get_uuid(result, row, 0);
+    due->order_id = pg_get_uuid(result, row, 1);
+    str_copy(pg_get_text(result, row, 2), due->psp, sizeof due->psp);
+    due->failure_known = pg_get_bool(result, row, 3);
+}

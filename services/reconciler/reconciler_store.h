@@ -1,0 +1,40 @@
+/* reconciler_store.h - every SQL statement of the reconciler; see db/006_reconciliation.sql. */
+#ifndef TIFFIN_SERVICES_RECONCILER_STORE_H
+#define TIFFIN_SERVICES_RECONCILER_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "lib/payment/psp.h"
+#include "lib/pg.h"
+
+typedef struct reconciler_store reconciler_store_t;
+
+reconciler_store_t *reconciler_store_new(const char *database_url);
+void reconciler_store_destroy(reconciler_store_t **self_p);
+
+err_t reconciler_store_begin(reconciler_store_t *self, const char *instance, int64_t *run_id,
+                             err_detail_t *detail) MUST_CHECK;
+/* What a run came to. */
+typedef struct reconciler_counts {
+    int asked, news, errors;
+} reconciler_counts_t;
+err_t reconciler_store_finish(reconciler_store_t *self, int64_t run_id,
+                              const reconciler_counts_t *counts, err_detail_t *detail) MUST_CHECK;
+
+/* A PSP to ask about a payment. */
+typedef struct reconciler_due {
+    uuid_t payment_id, order_id;
+    char psp[PSP_NAME_SIZE]; /* "": no PSP can know of this payment */
+    bool failure_known;
+} reconciler_due_t;
+
+/* Claims at most `at_most` payments that are due: none of them is due again before interval_s have
+ * nearly passed, whoever asks. Any number of rows per payment; no row: nothing is due. The result
+ * is the caller's. */
+err_t reconciler_store_claim(reconciler_store_t *self, int at_most, int64_t interval_s,
+                             PGresult **result, err_detail_t *detail) MUST_CHECK;
+void reconciler_store_due(const PGresult *result, int row, reconciler_due_t *due);
+
+#endif

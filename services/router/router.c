@@ -1,0 +1,476 @@
+/* router.c - the router.
+ *
+ *   mailbox → payments_begin → calls to PSPs → attempts_record → answer, or the next PSP's call
+ *
+ * A payment and its attempt are committed before the PSP is called, so that no checkout exists of
+ * which we know nothing; the attempt's id is the PSP's idempotency key, so that a call may be
+ * repeated. Every payment that is being opened is a flow: one request, where its payment stands as
+ * committed, and at most one call in flight. What the flow does next is decided from that position
+ * alone (router_rules.h), whether it was just begun, resumed after a router died, or came back from
+ * a PSP. Outcomes that are there together are recorded in one statement.
+ *
+ * Must never happen: an answer "open" that is not committed; a PSP called for an attempt that is
+ * not.
+ */
+#include "services/router/router.h"
+
+#include <stdlib.h>
+
+#include "lib/batch.h"
+#include "lib/clock.h"
+#include "lib/dispatch.h"
+#include "lib/limits.h"
+#include "lib/list.h"
+#include "lib/log.h"
+#include "proto/bus_reply.h"
+#include "proto/messages.h"
+#include "services/router/router_calls.h"
+#include "services/router/router_store.h"
+
+enum {
+    QUOTED_SIZE = 300,
+    ROUNDS_MAX = 64, /* records of one flow: more than any number of PSPs; a loop is our bug */
+};
+
+const config_entry_t router_settings[] = {
+    SERVICE_SETTINGS(router_config_t, service),
+    CONFIG_TEXT("DATABASE_URL", router_config_t, database_url, NULL,
+                CONFIG_REQUIRED | CONFIG_SECRET, "libpq connection string; several hosts allowed"),
+    CONFIG_INT("PSP_TIMEOUT_MS", router_config_t, psp_timeout_ms, 3000, 100, 60000, 0,
+               "a PSP that has not opened a checkout after this is passed over; less when the "
+               "request's time ends before"),
+    CONFIG_INT("ROUTER_CALLS_MAX", router_config_t, router_calls_max, 256, 1, 4096, 0,
+               "calls to PSPs at once; more wait for their turn"),
+    PSP_ACCOUNT_SETTINGS(router_config_t, accounts),
+    CONFIG_END};
+
+/* One request on its way to a checkout. */
+typedef struct flow {
+    list_node_t node; /* in calling or to_record */
+    bus_reply_to_t reply_to;
+    router_position_t position;
+    bool has_answer; /* `answer` is not recorded yet */
+    psp_checkout_answer_t answer;
+    int64_t took_ms;
+    int64_t began_mono_ms;
+    int rounds;
+} flow_t;
+
+struct router {
+    service_t *service;
+    router_config_t config;
+    router_psps_t psps;
+    router_store_t *store;
+    router_calls_t *calls;
+    list_node_t calling;   /* flows whose call is in flight or waits for its turn */
+    list_node_t to_record; /* flows that wait for the next attempts_record */
+};
+
+static void on_calls_ended(void *arg);
+
+router_t *router_new(service_t *service, const router_config_t *config)
+{
+    router_t *self = calloc(1, sizeof *self);
+    CHECK(self != NULL);
+    self->service = service;
+    self->config = *config;
+    psp_accounts_check(&self->config.accounts, service->dev);
+    router_psps_init(&self->psps, &self->config.accounts);
+    list_init(&self->calling);
+    list_init(&self->to_record);
+    self->store = router_store_new(config->database_url);
+    const router_calls_config_t calls = {.accounts = &self->config.accounts,
+                                         .calls_max = (unsigned)config->router_calls_max,
+                                         .per_call_ms = config->psp_timeout_ms};
+    self->calls = router_calls_new(&calls);
+    actor_add_fd(service->actor, router_calls_fd(self->calls), on_calls_ended, self);
+    return self;
+}
+
+static void flow_free(flow_t *flow)
+{
+    list_remove(&flow->node);
+    free(flow);
+}
+
+void router_destroy(router_t **self_p)
+{
+    router_t *self = *self_p;
+    if (self == NULL)
+        return;
+    actor_remove_fd(self->service->actor, router_calls_fd(self->calls));
+    router_calls_destroy(&self->calls);
+    while (!list_empty(&self->calling))
+        flow_free(LIST_ENTRY(list_first(&self->calling), flow_t, node));
+    router_store_destroy(&self->store);
+    free(self);
+    *self_p = NULL;
+}
+
+bool router_idle(void *router)
+{
+    const router_t *self = router;
+    return list_empty(&self->calling) && list_empty(&self->to_record);
+}
+
+/* ---- answers: each ends its flow ---- */
+
+static void answer_error(router_t *self, flow_t *flow, err_t err, const char *detail)
+{
+    bus_reply_error(self->service->bus, &flow->reply_to, err, detail);
+    flow_free(flow);
+}
+
+static void answer_open(router_t *self, flow_t *flow)
+{
+    const router_position_t *position = &flow->position;
+    const payment_initiated_t initiated = {
+        .payment_id = position->payment_id,
+        .order_id = position->order_id,
+        .psp = str_of(position->psp),
+        .checkout_url = str_of(position->checkout_url),
+        .expires_at_us = position->expires_at_us,
+        .status = str_of(position->status),
+    };
+    char request_id[UUID_TEXT_SIZE];
+    char payment_id[UUID_TEXT_SIZE];
+    const log_ctx_t ctx = {.request_id = uuid_format(&flow->reply_to.request_id, request_id),
+                           .traceparent = flow->reply_to.traceparent};
+    log_info(&ctx, "payment initiated", "payment_id=%s psp=%s took_ms=%lld",
+             uuid_format(&position->payment_id, payment_id), position->psp,
+             (long long)(clock_mono_ms() - flow->began_mono_ms));
+    bus_reply_message(self->service->bus, &flow->reply_to, MSG_payment_initiated, &initiated);
+    flow_free(flow);
+}
+
+static void answer_refused(router_t *self, flow_t *flow)
+{
+    static const char *const reasons[] = {
+        [ROUTER_ORDER_NOT_FOUND] = "there is no such order",
+        [ROUTER_ORDER_NOT_PAYABLE] = "the order is paid, cancelled or expired",
+        [ROUTER_ID_CONFLICT] = "the payment id belongs to another order than this one",
+    };
+    const router_verdict_t verdict = flow->position.verdict;
+    const err_t err = router_verdict_err(verdict);
+    char order_id[UUID_TEXT_SIZE];
+    char detail[128];
+    CHECK((size_t)verdict < sizeof reasons / sizeof *reasons && reasons[verdict] != NULL);
+    snprintf(detail, sizeof detail, "%s: %s", reasons[verdict],
+             uuid_format(&flow->position.order_id, order_id));
+    answer_error(self, flow, err, detail);
+}
+
+/* ---- flows ---- */
+
+static bool has_time(const router_t *self, const flow_t *flow)
+{
+    return router_call_timeout_ms(flow->reply_to.deadline_mono_ms - clock_mono_ms(),
+                                  self->config.psp_timeout_ms) > 0;
+}
+
+static void queue_record(router_t *self, flow_t *flow)
+{
+    list_remove(&flow->node);
+    list_push_back(&self->to_record, &flow->node);
+}
+
+/* Calls the PSP of the newest attempt. */
+static void call(router_t *self, flow_t *flow)
+{
+    const router_position_t *position = &flow->position;
+    const psp_t *psp = router_psps_find(&self->psps, position->psp);
+    if (psp == NULL) { /* written by a router that had more PSPs than this one */
+        flow->answer = (psp_checkout_answer_t){.outcome = PSP_CHECKOUT_UNKNOWN,
+                                               .reason = "not configured at this router"};
+        flow->has_answer = true;
+        queue_record(self, flow);
+        return;
+    }
+    psp_checkout_t checkout = {.payment_id = position->payment_id,
+                               .order_id = position->order_id,
+                               .attempt_id = position->attempt_id,
+                               .amount = position->amount,
+                               .expires_at_us = position->expires_at_us};
+    str_copy(str_of(position->currency), checkout.currency, sizeof checkout.currency);
+    str_copy(str_of(position->method), checkout.method, sizeof checkout.method);
+    str_copy(str_of(position->return_url), checkout.return_url, sizeof checkout.return_url);
+    list_remove(&flow->node);
+    list_push_back(&self->calling, &flow->node);
+    router_calls_start(self->calls, psp, &checkout, flow->reply_to.deadline_mono_ms, flow);
+}
+
+/* Goes on from where the payment stands, as committed. */
+static void advance(router_t *self, flow_t *flow)
+{
+    const char *failures = flow->position.failures;
+    switch (router_step(&self->psps, &flow->position, has_time(self, flow))) {
+    case ROUTER_STEP_REFUSE:
+        answer_refused(self, flow);
+        break;
+    case ROUTER_STEP_ANSWER_OPEN:
+        answer_open(self, flow);
+        break;
+    case ROUTER_STEP_ANSWER_NO_PSP:
+    case ROUTER_STEP_ANSWER_LATE:
+        answer_error(self, flow, ERR_NO_PSP_AVAILABLE, failures);
+        break;
+    case ROUTER_STEP_ANSWER_DEADLINE:
+        answer_error(self, flow, ERR_DEADLINE, failures);
+        break;
+    case ROUTER_STEP_CALL:
+        call(self, flow);
+        break;
+    case ROUTER_STEP_TRY_NEXT:
+    case ROUTER_STEP_GIVE_UP:
+        queue_record(self, flow);
+        break;
+    }
+}
+
+/* ---- recording ---- */
+
+typedef struct record_batch {
+    router_t *self;
+    size_t count;
+    flow_t *flows[SERVICE_BATCH_MAX];
+} record_batch_t;
+
+/* What the flow's answer, if it has one, and its position ask to be written. */
+static router_record_t record_of(const router_t *self, const flow_t *flow)
+{
+    router_record_t record = {.attempt_id = flow->position.attempt_id, .took_ms = flow->took_ms};
+    if (flow->has_answer) {
+        record.answer = &flow->answer;
+        if (flow->answer.outcome == PSP_CHECKOUT_OPEN)
+            return record;
+    }
+    const psp_t *next =
+        router_next_psp(&self->psps, flow->position.requested_psp, flow->position.tried_psps);
+    if (next == NULL) {
+        record.give_up = true;
+    } else if (has_time(self, flow)) {
+        record.next_psp = psp_name(next);
+        record.next_attempt_id = uuid7_new();
+    }
+    return record;
+}
+
+static err_t record_range(void *arg, size_t first, size_t count, err_detail_t *detail)
+{
+    record_batch_t *batch = arg;
+    router_t *self = batch->self;
+    router_record_t records[SERVICE_BATCH_MAX];
+    PGresult *result = NULL;
+    for (size_t i = 0; i < count; i++)
+        records[i] = record_of(self, batch->flows[first + i]);
+    TRY(router_store_record(self->store, records, count, &result, detail));
+    CHECK((size_t)PQntuples(result) == count);
+    for (size_t i = 0; i < count; i++) {
+        flow_t *flow = batch->flows[first + i];
+        router_store_position(result, (int)i, &flow->position);
+        flow->has_answer = false;
+        flow->took_ms = 0;
+        if (++flow->rounds > ROUNDS_MAX)
+            answer_error(self, flow, ERR_INTERNAL, "");
+        else
+            advance(self, flow);
+    }
+    PQclear(result);
+    return ERR_OK;
+}
+
+/* The PSP may have opened a checkout that we could not write down: never answered as open. The
+ * attempt stays unanswered, and a repeated request asks the same PSP under the same key. */
+static void record_failed(void *arg, size_t index, err_t err, const err_detail_t *detail)
+{
+    record_batch_t *batch = arg;
+    char quoted[QUOTED_SIZE];
+    log_limited(LOG_LEVEL_ERROR, NULL, "attempt not recorded", "code=%s detail=%s", err_name(err),
+                log_quote(quoted, sizeof quoted, detail->text));
+    answer_error(batch->self, batch->flows[index], err == ERR_UNPROCESSABLE ? ERR_INTERNAL : err,
+                 err == ERR_UNPROCESSABLE ? "" : detail->text);
+}
+
+/* Until nothing waits: recording may lead to more of it, when a payment is resumed that another
+ * router has moved on meanwhile. */
+static void record_waiting(router_t *self)
+{
+    record_batch_t batch = {.self = self};
+    while (!list_empty(&self->to_record)) {
+        batch.count = 0;
+        while (!list_empty(&self->to_record) && batch.count < SERVICE_BATCH_MAX) {
+            flow_t *flow = LIST_ENTRY(list_first(&self->to_record), flow_t, node);
+            list_remove(&flow->node);
+            batch.flows[batch.count++] = flow;
+        }
+        batch_split(batch.count, record_range, record_failed, &batch);
+    }
+}
+
+/* ---- calls that ended ---- */
+
+static void tell_attempt(router_t *self, const flow_t *flow)
+{
+    const router_position_t *position = &flow->position;
+    const router_attempt_t event = {
+        .payment_id = position->payment_id,
+        .order_id = position->order_id,
+        .attempt_id = position->attempt_id,
+        .psp = str_of(position->psp),
+        .outcome = str_of(psp_checkout_outcome_name(flow->answer.outcome)),
+        .reason = str_of(flow->answer.reason),
+        .took_ms = flow->took_ms,
+    };
+    bus_event_message(self->service->bus, MSG_router_attempt, &event, &flow->reply_to.request_id,
+                      flow->reply_to.traceparent);
+    char quoted[QUOTED_SIZE];
+    if (flow->answer.outcome != PSP_CHECKOUT_OPEN)
+        log_limited(LOG_LEVEL_WARN, NULL, "checkout not opened",
+                    "psp=%s outcome=%s took_ms=%lld reason=%s", position->psp,
+                    psp_checkout_outcome_name(flow->answer.outcome), (long long)flow->took_ms,
+                    log_quote(quoted, sizeof quoted, flow->answer.reason));
+}
+
+/* Everything that has ended, in as few statements as it takes. */
+static void on_calls_ended(void *arg)
+{
+    router_t *self = arg;
+    router_call_ended_t ended;
+    while (router_calls_next(self->calls, &ended)) {
+        flow_t *flow = ended.cookie;
+        if (!ended.made) {
+            answer_error(self, flow, ERR_DEADLINE, "all calls to payment providers are taken");
+            continue;
+        }
+        flow->answer = ended.answer;
+        flow->took_ms = ended.took_ms;
+        flow->has_answer = true;
+        tell_attempt(self, flow);
+        queue_record(self, flow);
+    }
+    record_waiting(self);
+}
+
+/* ---- router.initiate ---- */
+
+typedef struct begin_batch {
+    router_t *self;
+    size_t count;
+    const bus_reply_to_t *reply_to[SERVICE_BATCH_MAX];
+    payment_initiate_t decoded[SERVICE_BATCH_MAX];
+    router_begin_t begins[SERVICE_BATCH_MAX];
+} begin_batch_t;
+
+static err_t begin_range(void *arg, size_t first, size_t count, err_detail_t *detail)
+{
+    begin_batch_t *batch = arg;
+    PGresult *result = NULL;
+    TRY(router_store_begin(batch->self->store, batch->begins + first, count, &result, detail));
+    CHECK((size_t)PQntuples(result) == count);
+    for (size_t i = 0; i < count; i++) {
+        flow_t *flow = calloc(1, sizeof *flow);
+        CHECK(flow != NULL);
+        list_init(&flow->node);
+        flow->reply_to = *batch->reply_to[first + i];
+        flow->began_mono_ms = clock_mono_ms();
+        router_store_position(result, (int)i, &flow->position);
+        advance(batch->self, flow);
+    }
+    PQclear(result);
+    return ERR_OK;
+}
+
+static void begin_failed(void *arg, size_t index, err_t err, const err_detail_t *detail)
+{
+    begin_batch_t *batch = arg;
+    bus_reply_error(batch->self->service->bus, batch->reply_to[index], err, detail->text);
+}
+
+/* Decodes one request into the batch's next place. */
+static err_t begin_add(begin_batch_t *batch, const bus_request_t *request, err_detail_t *detail)
+{
+    payment_initiate_t *initiate = &batch->decoded[batch->count];
+    TRY(message_decode(MSG_payment_initiate, request->body, request->body_size, initiate, detail));
+    char requested[PSP_NAME_SIZE];
+    const psp_t *psp = router_next_psp(&batch->self->psps,
+                                       str_copy(initiate->psp, requested, sizeof requested), "");
+    if (psp == NULL && requested[0] != '\0')
+        return err_set(detail, ERR_INVALID_FIELD, "gateway: %s is not available", requested);
+    if (psp == NULL)
+        return err_set(detail, ERR_NO_PSP_AVAILABLE, "no payment provider is configured");
+    batch->begins[batch->count] =
+        (router_begin_t){.request = initiate, .attempt_id = uuid7_new(), .psp = psp_name(psp)};
+    batch->reply_to[batch->count++] = &request->reply_to;
+    return ERR_OK;
+}
+
+static void on_initiate(void *arg, const bus_request_t *const *requests, size_t count)
+{
+    router_t *self = arg;
+    begin_batch_t *batch = calloc(1, sizeof *batch);
+    CHECK(batch != NULL);
+    batch->self = self;
+    for (size_t i = 0; i < count; i++) {
+        err_detail_t detail = {{0}};
+        const err_t err = begin_add(batch, requests[i], &detail);
+        if (err != ERR_OK)
+            bus_reply_error(self->service->bus, &requests[i]->reply_to, err, detail.text);
+    }
+    batch_split(batch->count, begin_range, begin_failed, batch);
+    record_waiting(self);
+    free(batch);
+}
+
+/* ---- router.get ---- */
+
+static void on_get(void *arg, const bus_request_t *const *requests, size_t count)
+{
+    router_t *self = arg;
+    bus_t *bus = self->service->bus;
+    uuid_t ids[SERVICE_BATCH_MAX];
+    const bus_reply_to_t *reply_to[SERVICE_BATCH_MAX];
+    size_t asked = 0;
+    err_detail_t detail = {{0}};
+    for (size_t i = 0; i < count; i++) {
+        payment_get_t get;
+        const err_t err = message_decode(MSG_payment_get, requests[i]->body, requests[i]->body_size,
+                                         &get, &detail);
+        if (err != ERR_OK) {
+            bus_reply_error(bus, &requests[i]->reply_to, err, detail.text);
+            continue;
+        }
+        ids[asked] = get.payment_id;
+        reply_to[asked++] = &requests[i]->reply_to;
+    }
+    if (asked == 0)
+        return;
+    PGresult *result = NULL;
+    const err_t err = router_store_documents(self->store, ids, asked, &result, &detail);
+    for (size_t i = 0; i < asked; i++) {
+        payment_document_t document;
+        char text[UUID_TEXT_SIZE];
+        if (err != ERR_OK) {
+            bus_reply_error(bus, reply_to[i], err, detail.text);
+        } else if (router_store_document(result, &ids[i], &document)) {
+            bus_reply_message(bus, reply_to[i], MSG_payment_document, &document);
+        } else {
+            err_set(&detail, ERR_PAYMENT_NOT_FOUND, "there is no payment %s",
+                    uuid_format(&ids[i], text));
+            bus_reply_error(bus, reply_to[i], ERR_PAYMENT_NOT_FOUND, detail.text);
+        }
+    }
+    PQclear(result);
+}
+
+/* ---- table ---- */
+
+static const dispatch_entry_t handlers[] = {
+    {MSG_payment_initiate, on_initiate}, {MSG_payment_get, on_get}, {0, NULL}};
+
+static void on_batch(void *arg, const bus_request_t *requests, size_t count)
+{
+    router_t *self = arg;
+    dispatch_batch(self->service->bus, handlers, self, requests, count);
+}
+
+const bus_handlers_t router_bus_handlers = {.on_batch = on_batch};

@@ -1,0 +1,146 @@
+/* router_calls.c - see router_calls.h.
+ *
+ * The waiting line is here and not in the HTTP client, so that a call's time begins with its turn:
+ * a PSP must not pass for slow because another one holds all the slots.
+ */
+#include "services/router/router_calls.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/list.h"
+#include "services/router/router_rules.h"
+
+typedef struct call {
+    list_node_t node; /* in waiting or running */
+    void *cookie;
+    const psp_t *psp;
+    int64_t deadline_mono_ms;
+    http_client_request_t request; /* until it is submitted */
+} call_t;
+
+struct router_calls {
+    router_calls_config_t config;
+    http_client_t *http;
+    list_node_t waiting;
+    list_node_t running;
+    size_t waiting_count;
+    size_t running_count;
+};
+
+router_calls_t *router_calls_new(const router_calls_config_t *config)
+{
+    router_calls_t *self = calloc(1, sizeof *self);
+    CHECK(self != NULL);
+    self->config = *config;
+    self->http = http_client_new(config->calls_max);
+    list_init(&self->waiting);
+    list_init(&self->running);
+    return self;
+}
+
+static void call_free(call_t *call)
+{
+    list_remove(&call->node);
+    http_client_request_free(&call->request);
+    free(call);
+}
+
+void router_calls_destroy(router_calls_t **self_p)
+{
+    router_calls_t *self = *self_p;
+    if (self == NULL)
+        return;
+    http_client_destroy(&self->http);
+    while (!list_empty(&self->running))
+        call_free(LIST_ENTRY(list_first(&self->running), call_t, node));
+    while (!list_empty(&self->waiting))
+        call_free(LIST_ENTRY(list_first(&self->waiting), call_t, node));
+    free(self);
+    *self_p = NULL;
+}
+
+/* The time that a call has if it begins now; 0: none. */
+static uint32_t timeout_ms(const router_calls_t *self, const call_t *call)
+{
+    return router_call_timeout_ms(call->deadline_mono_ms - clock_mono_ms(),
+                                  self->config.per_call_ms);
+}
+
+static void submit(router_calls_t *self, call_t *call, uint32_t call_timeout_ms)
+{
+    list_remove(&call->node);
+    list_push_back(&self->running, &call->node);
+    self->running_count++;
+    call->request.timeout_ms = call_timeout_ms;
+    http_client_submit(self->http, &call->request, call);
+}
+
+void router_calls_start(router_calls_t *self, const psp_t *psp, const psp_checkout_t *checkout,
+                        int64_t deadline_mono_ms, void *cookie)
+{
+    call_t *call = calloc(1, sizeof *call);
+    CHECK(call != NULL);
+    list_init(&call->node);
+    call->cookie = cookie;
+    call->psp = psp;
+    call->deadline_mono_ms = deadline_mono_ms;
+    psp_checkout_request(psp, psp_account_of(self->config.accounts, psp), checkout, &call->request);
+    if (self->running_count < self->config.calls_max) {
+        const uint32_t call_timeout_ms = timeout_ms(self, call);
+        submit(self, call, call_timeout_ms > 0 ? call_timeout_ms : ROUTER_CALL_LEAST_MS);
+    } else {
+        list_push_back(&self->waiting, &call->node);
+        self->waiting_count++;
+    }
+}
+
+/* The first of the waiting line is submitted while there is a slot; true when its time was over
+ * instead. */
+static bool take_late(router_calls_t *self, router_call_ended_t *ended)
+{
+    while (self->running_count < self->config.calls_max && !list_empty(&self->waiting)) {
+        call_t *call = LIST_ENTRY(list_first(&self->waiting), call_t, node);
+        const uint32_t call_timeout_ms = timeout_ms(self, call);
+        self->waiting_count--;
+        if (call_timeout_ms > 0) {
+            submit(self, call, call_timeout_ms);
+            continue;
+        }
+        memset(ended, 0, sizeof *ended);
+        ended->cookie = call->cookie;
+        call_free(call);
+        return true;
+    }
+    return false;
+}
+
+int router_calls_fd(const router_calls_t *self)
+{
+    return http_client_fd(self->http);
+}
+
+bool router_calls_next(router_calls_t *self, router_call_ended_t *ended)
+{
+    if (take_late(self, ended))
+        return true;
+    void *cookie;
+    http_client_response_t response;
+    if (!http_client_next(self->http, &cookie, &response))
+        return false;
+    call_t *call = cookie;
+    ended->cookie = call->cookie;
+    ended->made = true;
+    ended->took_ms = response.took_ms;
+    psp_checkout_read(call->psp, &response, &ended->answer);
+    buf_free(&response.body);
+    call_free(call);
+    self->running_count--;
+    return true;
+}
+
+size_t router_calls_pending(const router_calls_t *self)
+{
+    return self->waiting_count + self->running_count;
+}

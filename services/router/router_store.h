@@ -1,0 +1,55 @@
+/* router_store.h - every SQL statement of the router. Batches in, one statement and one commit
+ * each; see db/004_payments.sql. */
+#ifndef TIFFIN_SERVICES_ROUTER_STORE_H
+#define TIFFIN_SERVICES_ROUTER_STORE_H
+
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "lib/payment/psp.h"
+#include "lib/pg.h"
+#include "proto/messages.h"
+#include "services/router/router_rules.h"
+
+typedef struct router_store router_store_t;
+
+router_store_t *router_store_new(const char *database_url);
+void router_store_destroy(router_store_t **self_p);
+
+/* A payment to begin, and the first attempt that is written with it. */
+typedef struct router_begin {
+    const payment_initiate_t *request;
+    uuid_t attempt_id;
+    const char *psp;
+} router_begin_t;
+
+/* Writes the payments that do not exist yet, each with its first attempt. Row i of the result tells
+ * where begins[i] stands; the result is the caller's (PQclear). Errors as pg_exec. */
+err_t router_store_begin(router_store_t *self, const router_begin_t *begins, size_t count,
+                         PGresult **result, err_detail_t *detail) MUST_CHECK;
+
+/* How an attempt ended, and what comes next for its payment. */
+typedef struct router_record {
+    uuid_t attempt_id;
+    const psp_checkout_answer_t *answer; /* NULL: nothing new about the attempt */
+    int64_t took_ms;
+    const char *next_psp; /* NULL: no other attempt */
+    uuid_t next_attempt_id;
+    bool give_up;
+} router_record_t;
+
+/* Row i of the result tells where the payment of records[i] stands now. */
+err_t router_store_record(router_store_t *self, const router_record_t *records, size_t count,
+                          PGresult **result, err_detail_t *detail) MUST_CHECK;
+
+/* Row `row` of either result, copied. */
+void router_store_position(const PGresult *result, int row, router_position_t *position);
+
+/* The public documents of the payments that exist: one row each, in any order. */
+err_t router_store_documents(router_store_t *self, const uuid_t *payment_ids, size_t count,
+                             PGresult **result, err_detail_t *detail) MUST_CHECK;
+/* The row of `payment_id` (texts are borrowed from the result), or false. */
+bool router_store_document(const PGresult *result, const uuid_t *payment_id,
+                           payment_document_t *document);
+
+#endif

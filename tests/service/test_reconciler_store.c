@@ -1,0 +1,389 @@
+/* test_reconciler_store.c - whom the reconciler asks, how often, and that two of them share the
+ * work. */
+#include "services/reconciler/reconciler_store.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/support/servers.h"
+#include "tests/support/test_main.h"
+
+enum { RECONCILERS = 2, VALUE_SIZE = 256, DUE_MAX = 256, INTERVAL_S = 300, PAGE = 200 };
+
+typedef struct fixture {
+    char url[256];
+    PGconn *admin; /* arranges and looks; the stores act */
+    reconciler_store_t *stores[RECONCILERS];
+} fixture_t;
+
+static int setup(void **state)
+{
+    static fixture_t fixture;
+    snprintf(fixture.url, sizeof fixture.url, "%s", test_database());
+    fixture.admin = PQconnectdb(fixture.url);
+    assert_int_equal(PQstatus(fixture.admin), CONNECTION_OK);
+    for (int i = 0; i < RECONCILERS; i++)
+        fixture.stores[i] = reconciler_store_new(fixture.url);
+    *state = &fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_t *fixture = *state;
+    for (int i = 0; i < RECONCILERS; i++)
+        reconciler_store_destroy(&fixture->stores[i]);
+    PQfinish(fixture->admin);
+    servers_stop();
+    return 0;
+}
+
+/* ---- a small language for the tests ---- */
+
+/* The first value of a statement as text, "" for none. `id` is its $1. */
+static const char *look(fixture_t *fixture, const char *sql, const uuid_t *id)
+{
+    static char value[VALUE_SIZE];
+    char text[UUID_TEXT_SIZE];
+    const char *values[] = {uuid_format(id, text)};
+    PGresult *result = PQexecParams(fixture->admin, sql, 1, NULL, values, NULL, NULL, 0);
+    const ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
+        fail_msg("%s: %s", PQerrorMessage(fixture->admin), sql);
+    snprintf(value, sizeof value, "%s", PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "");
+    PQclear(result);
+    return value;
+}
+
+/* An order with one payment, whose attempts ended as `outcomes` says: "O" open, "R" refused, "U"
+ * unknown, "-" not answered, at Razorpay, Cashfree, Juspay in turn. It is given up when all were
+ * refused. */
+static uuid_t make_payment(fixture_t *fixture, const char *outcomes)
+{
+    const uuid_t payment_id = uuid7_new();
+    look(fixture,
+         "WITH o AS (INSERT INTO orders (order_id, user_id, amount, currency, expires_at) "
+         "VALUES ($1, 'u1', 45000, 'INR', now() + interval '1 h') RETURNING order_id) "
+         "INSERT INTO payments (payment_id, order_id, method, amount, currency, psp, expires_at) "
+         "SELECT $1, order_id, 'UPI', 45000, 'INR', 'Razorpay', now() + interval '1 h' FROM o",
+         &payment_id);
+    for (size_t i = 0; outcomes[i] != '\0'; i++) {
+        char sql[512];
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO attempts (attempt_id, payment_id, number, psp, outcome) SELECT "
+                 "gen_random_uuid(), $1, %zu, "
+                 "(ARRAY['Razorpay', 'Cashfree', 'Juspay'])[%zu], CASE '%c' WHEN 'O' THEN 'OPEN' "
+                 "WHEN 'R' THEN 'REFUSED' "
+                 "WHEN 'U' THEN 'UNKNOWN' END",
+                 i + 1, i + 1, outcomes[i]);
+        look(fixture, sql, &payment_id);
+    }
+    if (strspn(outcomes, "R") == strlen(outcomes))
+        look(fixture, "UPDATE payments SET given_up_at = now() WHERE payment_id = $1", &payment_id);
+    return payment_id;
+}
+
+typedef struct claim {
+    int count;
+    reconciler_due_t due[DUE_MAX];
+} claim_t;
+
+static claim_t claim(reconciler_store_t *store, int at_most)
+{
+    claim_t claimed = {0};
+    err_detail_t detail = {{0}};
+    PGresult *result = NULL;
+    if (reconciler_store_claim(store, at_most, INTERVAL_S, &result, &detail) != ERR_OK)
+        fail_msg("%s", detail.text);
+    claimed.count = PQntuples(result);
+    assert_true(claimed.count <= DUE_MAX);
+    for (int row = 0; row < claimed.count; row++)
+        reconciler_store_due(result, row, &claimed.due[row]);
+    PQclear(result);
+    return claimed;
+}
+
+/* ---- who is asked ---- */
+
+static void a_payment_is_asked_about_where_its_checkout_is_open(void **state)
+{
+    fixture_t *fixture = *state;
+    const uuid_t payment_id = make_payment(fixture, "RO");
+    const claim_t claimed = claim(fixture->stores[0], PAGE);
+    assert_int_equal(claimed.count, 1);
+    assert_true(uuid_equal(&claimed.due[0].payment_id, &payment_id));
+    assert_true(uuid_equal(&claimed.due[0].order_id, &payment_id));
+    assert_string_equal(claimed.due[0].psp, "Cashfree");
+    assert_false(claimed.due[0].failure_known);
+}
+
+static void every_psp_that_may_know_of_a_payment_is_asked(void **state)
+{
+    fixture_t *fixture = *state;
+    make_payment(fixture, "URO");
+    const claim_t claimed = claim(fixture->stores[0], PAGE);
+    assert_int_equal(claimed.count, 2);
+    assert_string_not_equal(claimed.due[0].psp, claimed.due[1].psp);
+    for (int i = 0; i < 2; i++)
+        assert_string_not_equal(claimed.due[i].psp, "Cashfree");
+}
+
+static void an_attempt_that_nobody_answered_is_asked_about(void **state)
+{
+    fixture_t *fixture = *state;
+    make_payment(fixture, "-");
+    const claim_t claimed = claim(fixture->stores[0], PAGE);
+    assert_int_equal(claimed.count, 1);
+    assert_string_equal(claimed.due[0].psp, "Razorpay");
+}
+
+static void a_captured_payment_is_not_asked_about(void **state)
+{
+    fixture_t *fixture = *state;
+    const uuid_t payment_id = make_payment(fixture, "O");
+    look(fixture,
+         "UPDATE payments SET capture_count = 1, captured_amount = amount WHERE payment_id = $1",
+         &payment_id);
+    assert_int_equal(claim(fixture->stores[0], PAGE).count, 0);
+}
+
+static void a_failed_payment_is_still_asked_about_and_the_failure_is_told(void **state)
+{
+    fixture_t *fixture = *state;
+    const uuid_t payment_id = make_payment(fixture, "O");
+    look(fixture, "UPDATE payments SET failure_count = 1 WHERE payment_id = $1", &payment_id);
+    const claim_t claimed = claim(fixture->stores[0], PAGE);
+    assert_int_equal(claimed.count, 1);
+    assert_true(claimed.due[0].failure_known);
+}
+
+static void what_every_psp_refused_is_claimed_once_and_never_again(void **state)
+{
+    fixture_t *fixture = *state;
+    const uuid_t payment_id = make_payment(fixture, "RRR");
+    const claim_t claimed = claim(fixture->stores[0], PAGE);
+    assert_int_equal(claimed.count, 1);
+    assert_string_equal(claimed.due[0].psp, "");
+    assert_string_equal(
+        look(fixture, "SELECT next_check_at FROM payments WHERE payment_id = $1", &payment_id), "");
+}
+
+static void refused_payments_do_not_hide_those_behind_them(void **state)
+{
+    fixture_t *fixture = *state;
+    for (int i = 0; i < 3; i++)
+        make_payment(fixture, "R");
+    const uuid_t open_id = make_payment(fixture, "O");
+    look(fixture,
+         "UPDATE payments SET next_check_at = now() - interval '1 s' WHERE payment_id <> $1",
+         &open_id);
+    assert_int_equal(claim(fixture->stores[0], 3).count, 3);
+    const claim_t claimed = claim(fixture->stores[0], 3);
+    assert_int_equal(claimed.count, 1);
+    assert_true(uuid_equal(&claimed.due[0].payment_id, &open_id));
+    assert_int_equal(claim(fixture->stores[0], 3).count, 0);
+}
+
+/* ---- how often ---- */
+
+/* Seconds until the payment is due again after a claim at this age; -1: never. */
+static long next_check_s(fixture_t *fixture, const char *age)
+{
+    const uuid_t payment_id = make_payment(fixture, "O");
+    char sql[256];
+    snprintf(sql, sizeof sql,
+             "UPDATE payments SET created_at = now() - interval '%s', next_check_at = now() WHERE "
+             "payment_id = $1",
+             age);
+    look(fixture, sql, &payment_id);
+    assert_int_equal(claim(fixture->stores[0], PAGE).count, 1);
+    const char *seconds = look(fixture,
+                               "SELECT round(extract(epoch FROM next_check_at - now())) FROM "
+                               "payments WHERE payment_id = $1",
+                               &payment_id);
+    return seconds[0] != '\0' ? strtol(seconds, NULL, 10) : -1;
+}
+
+static void assert_near(long actual_s, long expected_s)
+{
+    if (actual_s < expected_s - 5 || actual_s > expected_s + 5)
+        fail_msg("%ld s, not %ld s", actual_s, expected_s);
+}
+
+static void a_young_payment_is_due_again_in_every_run(void **state)
+{
+    fixture_t *fixture = *state;
+    assert_near(next_check_s(fixture, "1 s"), INTERVAL_S * 9 / 10);
+    assert_near(next_check_s(fixture, "49 min"), INTERVAL_S * 9 / 10);
+}
+
+static void an_older_payment_is_due_after_a_tenth_of_its_age(void **state)
+{
+    fixture_t *fixture = *state;
+    assert_near(next_check_s(fixture, "2 h"), 720);
+    assert_near(next_check_s(fixture, "20 h"), 7200);
+}
+
+static void no_payment_is_left_alone_for_more_than_six_hours(void **state)
+{
+    fixture_t *fixture = *state;
+    assert_near(next_check_s(fixture, "61 h"), 6 * 3600);
+    assert_near(next_check_s(fixture, "167 h"), 6 * 3600);
+}
+
+static void after_a_week_nobody_is_asked_any_more(void **state)
+{
+    fixture_t *fixture = *state;
+    assert_int_equal(next_check_s(fixture, "169 h"), -1);
+}
+
+static void what_is_claimed_is_not_due_before_its_time(void **state)
+{
+    fixture_t *fixture = *state;
+    make_payment(fixture, "O");
+    assert_int_equal(claim(fixture->stores[0], PAGE).count, 1);
+    assert_int_equal(claim(fixture->stores[0], PAGE).count, 0);
+    assert_int_equal(claim(fixture->stores[1], PAGE).count, 0);
+}
+
+static void what_is_due_longest_is_claimed_first(void **state)
+{
+    fixture_t *fixture = *state;
+    const uuid_t first_id = make_payment(fixture, "O"), second_id = make_payment(fixture, "O");
+    look(fixture,
+         "UPDATE payments SET next_check_at = now() - interval '1 min' WHERE payment_id = $1",
+         &second_id);
+    const claim_t claimed = claim(fixture->stores[0], 1);
+    assert_int_equal(claimed.count, 1);
+    assert_true(uuid_equal(&claimed.due[0].payment_id, &second_id));
+    const claim_t rest = claim(fixture->stores[0], 1);
+    assert_int_equal(rest.count, 1);
+    assert_true(uuid_equal(&rest.due[0].payment_id, &first_id));
+}
+
+/* ---- two reconcilers ---- */
+
+typedef struct claimer {
+    reconciler_store_t *store;
+    pthread_barrier_t *start;
+    err_t err;
+    int count;
+    uuid_t claimed[DUE_MAX];
+} claimer_t;
+
+static void *claim_all(void *arg)
+{
+    claimer_t *claimer = arg;
+    pthread_barrier_wait(claimer->start);
+    for (;;) {
+        err_detail_t detail = {{0}};
+        PGresult *result = NULL;
+        claimer->err = reconciler_store_claim(claimer->store, 7, INTERVAL_S, &result, &detail);
+        const int rows = claimer->err == ERR_OK ? PQntuples(result) : 0;
+        for (int row = 0; row < rows && claimer->count < DUE_MAX; row++)
+            claimer->claimed[claimer->count++] = pg_get_uuid(result, row, 0);
+        PQclear(result);
+        if (rows == 0)
+            return NULL;
+    }
+}
+
+static void two_reconcilers_claim_each_payment_once(void **state)
+{
+    fixture_t *fixture = *state;
+    enum { PAYMENTS = 100 };
+    static claimer_t claimers[RECONCILERS];
+    pthread_barrier_t start;
+    pthread_t threads[RECONCILERS];
+    memset(claimers, 0, sizeof claimers);
+    for (int i = 0; i < PAYMENTS; i++)
+        make_payment(fixture, "O");
+    assert_int_equal(pthread_barrier_init(&start, NULL, RECONCILERS), 0);
+    for (int i = 0; i < RECONCILERS; i++) {
+        claimers[i].store = fixture->stores[i];
+        claimers[i].start = &start;
+        assert_int_equal(pthread_create(&threads[i], NULL, claim_all, &claimers[i]), 0);
+    }
+    for (int i = 0; i < RECONCILERS; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&start);
+    /* One that found everything locked by the other may have ended early; what is left over is
+     * claimed now. */
+    const claim_t rest = claim(fixture->stores[0], PAGE);
+    assert_int_equal(claimers[0].count + claimers[1].count + rest.count, PAYMENTS);
+    for (int i = 0; i < claimers[0].count; i++)
+        for (int j = 0; j < claimers[1].count; j++)
+            assert_false(uuid_equal(&claimers[0].claimed[i], &claimers[1].claimed[j]));
+}
+
+/* ---- the record of runs, rights ---- */
+
+static void a_run_leaves_a_record_of_what_it_came_to(void **state)
+{
+    fixture_t *fixture = *state;
+    const reconciler_counts_t counts = {.asked = 7, .news = 2, .errors = 1};
+    const uuid_t unused = {{0}};
+    err_detail_t detail = {{0}};
+    int64_t run_id = 0;
+#define RUN                                                                                      \
+    "SELECT instance || ' ' || (finished_at IS NOT NULL) || ' ' || asked || ' ' || news || ' ' " \
+    "|| "                                                                                        \
+    "errors FROM reconciliation_runs WHERE $1::uuid IS NOT NULL"
+    assert_int_equal(reconciler_store_begin(fixture->stores[0], "reconciler-1", &run_id, &detail),
+                     ERR_OK);
+    assert_true(run_id > 0);
+    assert_string_equal(look(fixture, RUN, &unused), "reconciler-1 false 0 0 0");
+    assert_int_equal(reconciler_store_finish(fixture->stores[0], run_id, &counts, &detail), ERR_OK);
+    assert_string_equal(look(fixture, RUN, &unused), "reconciler-1 true 7 2 1");
+}
+
+static void the_reconcilers_role_can_write_no_payment_state(void **state)
+{
+    fixture_t *fixture = *state;
+    static const char *const forbidden[] = {
+        "UPDATE payments SET capture_count = 1",
+        "INSERT INTO facts (psp) VALUES ('Razorpay')",
+        "SELECT * FROM payments",
+        "SELECT * FROM attempts_record('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
+    };
+    PQclear(PQexec(fixture->admin, "SET ROLE tiffin_reconciler"));
+    for (size_t i = 0; i < sizeof forbidden / sizeof *forbidden; i++) {
+        PGresult *result = PQexec(fixture->admin, forbidden[i]);
+        assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE),
+                            "42501"); /* insufficient_privilege */
+        PQclear(result);
+    }
+    PGresult *result = PQexec(fixture->admin, "SELECT * FROM status_checks_claim(1, 300)");
+    assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+    PQclear(result);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup_teardown(a_payment_is_asked_about_where_its_checkout_is_open, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(every_psp_that_may_know_of_a_payment_is_asked, setup, teardown),
+    cmocka_unit_test_setup_teardown(an_attempt_that_nobody_answered_is_asked_about, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(a_captured_payment_is_not_asked_about, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_failed_payment_is_still_asked_about_and_the_failure_is_told,
+                                    setup, teardown),
+    cmocka_unit_test_setup_teardown(what_every_psp_refused_is_claimed_once_and_never_again, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(refused_payments_do_not_hide_those_behind_them, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(a_young_payment_is_due_again_in_every_run, setup, teardown),
+    cmocka_unit_test_setup_teardown(an_older_payment_is_due_after_a_tenth_of_its_age, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(no_payment_is_left_alone_for_more_than_six_hours, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(after_a_week_nobody_is_asked_any_more, setup, teardown),
+    cmocka_unit_test_setup_teardown(what_is_claimed_is_not_due_before_its_time, setup, teardown),
+    cmocka_unit_test_setup_teardown(what_is_due_longest_is_claimed_first, setup, teardown),
+    cmocka_unit_test_setup_teardown(two_reconcilers_claim_each_payment_once, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_run_leaves_a_record_of_what_it_came_to, setup, teardown),
+    cmocka_unit_test_setup_teardown(the_reconcilers_role_can_write_no_payment_state, setup,
+                                    teardown),
+};
+
+TEST_MAIN(tests)

@@ -1,0 +1,71 @@
+/* test_reconciler_rules.c - what is news, when a PSP rests, when the next run begins. */
+#include "services/reconciler/reconciler_rules.h"
+
+#include "tests/support/test_main.h"
+
+static void an_answer_that_says_nothing_is_no_news(void **state)
+{
+    (void)state;
+    assert_false(reconciler_is_news(PSP_FACT_NONE, false));
+    assert_false(reconciler_is_news(PSP_FACT_NONE, true));
+}
+
+static void a_failure_is_news_once(void **state)
+{
+    (void)state;
+    assert_true(reconciler_is_news(PSP_FACT_FAILED, false));
+    assert_false(reconciler_is_news(PSP_FACT_FAILED, true));
+}
+
+static void a_capture_is_news_even_after_a_failure(void **state)
+{
+    (void)state;
+    assert_true(reconciler_is_news(PSP_FACT_CAPTURED, false));
+    assert_true(reconciler_is_news(PSP_FACT_CAPTURED, true));
+}
+
+static void a_psp_rests_after_too_many_failures_in_a_row(void **state)
+{
+    (void)state;
+    assert_false(reconciler_psp_rests(0));
+    assert_false(reconciler_psp_rests(RECONCILER_FAILURES_IN_A_ROW_MAX - 1));
+    assert_true(reconciler_psp_rests(RECONCILER_FAILURES_IN_A_ROW_MAX));
+    assert_true(reconciler_psp_rests(RECONCILER_FAILURES_IN_A_ROW_MAX + 1));
+}
+
+static void the_next_run_keeps_the_beat_of_the_timer(void **state)
+{
+    (void)state;
+    assert_int_equal(reconciler_next_run_ms(1000, 1000, 300), 1300);
+    assert_int_equal(reconciler_next_run_ms(1000, 1001, 300), 1300);
+    assert_int_equal(reconciler_next_run_ms(1000, 1299, 300), 1300);
+}
+
+static void beats_that_a_long_run_missed_are_left_out(void **state)
+{
+    (void)state;
+    assert_int_equal(reconciler_next_run_ms(1000, 1300, 300), 1600);
+    assert_int_equal(reconciler_next_run_ms(1000, 5000, 300), 5200);
+}
+
+static void the_next_run_is_always_later(void **state)
+{
+    (void)state;
+    for (int64_t now_ms = 900; now_ms < 3000; now_ms += 7) {
+        const int64_t next_ms = reconciler_next_run_ms(1000, now_ms, 300);
+        assert_true(next_ms > now_ms && next_ms > 1000);
+        assert_int_equal((next_ms - 1000) % 300, 0);
+    }
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(an_answer_that_says_nothing_is_no_news),
+    cmocka_unit_test(a_failure_is_news_once),
+    cmocka_unit_test(a_capture_is_news_even_after_a_failure),
+    cmocka_unit_test(a_psp_rests_after_too_many_failures_in_a_row),
+    cmocka_unit_test(the_next_run_keeps_the_beat_of_the_timer),
+    cmocka_unit_test(beats_that_a_long_run_missed_are_left_out),
+    cmocka_unit_test(the_next_run_is_always_later),
+};
+
+TEST_MAIN(tests)
