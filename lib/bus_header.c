@@ -34,7 +34,7 @@ static const element_t elements[] = {
 _Static_assert(sizeof(elements) / sizeof(elements[0]) == BUS_HEADER_FIELDS,
                "every field is in the table");
 /* Each element's head takes at most 9 bytes, and no member is shorter than what it holds. */
-_Static_assert(sizeof(bus_header_t) + 9 * BUS_HEADER_FIELDS + 5 <= BUS_HEADER_MAX_BYTES,
+_Static_assert(sizeof(bus_header_t) + (size_t)9 * BUS_HEADER_FIELDS + 5 <= BUS_HEADER_MAX_BYTES,
                "a header always fits");
 
 static void encode_element(mp_writer_t *writer, const element_t *element, const uint8_t *member)

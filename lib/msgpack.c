@@ -59,6 +59,7 @@ static uint64_t read_big_endian(const uint8_t *bytes, size_t width)
 
 static uint64_t sign_extend(uint64_t value, size_t width)
 {
+    CHECK(width >= 1 && width <= 8);
     uint64_t sign = UINT64_C(1) << (width * 8 - 1);
     return (value ^ sign) - sign;
 }

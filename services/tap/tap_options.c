@@ -150,7 +150,7 @@ static err_t set_expect(tap_options_t *options, const char *pattern, err_detail_
 
 static err_t set_slow(tap_options_t *options, const char *text, err_detail_t *detail)
 {
-    int64_t slow_ms;
+    int64_t slow_ms = 0;
     TRY(parse_duration("--slow", text, &slow_ms, detail));
     options->slow_us = slow_ms * 1000;
     return ERR_OK;

@@ -28,8 +28,8 @@ static const char *paint(bool color, const char *code)
 static void add_name(buf_t *line, str_t name)
 {
     for (uint32_t i = 0; i < name.size; i++) {
-        char c = name.data[i] > ' ' && name.data[i] <= '~' ? name.data[i] : '?';
-        buf_add(line, &c, 1);
+        bool printable = name.data[i] > ' ' && name.data[i] <= '~';
+        buf_add(line, printable ? &name.data[i] : "?", 1);
     }
 }
 
