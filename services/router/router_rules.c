@@ -49,7 +49,7 @@ router_step_t router_step(const router_psps_t *psps, const router_position_t *po
             meets(row->psp_left, psp_left) && meets(row->time_left, time_left))
             return row->step;
     }
-    CHECK(!"the table covers every case");
+    CHECK(false && "the table covers every case");
     return ROUTER_STEP_REFUSE;
 }
 
