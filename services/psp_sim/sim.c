@@ -1,0 +1,221 @@
+/* sim.c - puts the simulator's parts together, and ends them.
+ *
+ * HTTP threads do everything but deliveries of webhooks, which run on the actor's loop. A fault
+ * that hangs holds its own HTTP thread and nobody else. On SIGTERM answers stop hanging, deliveries
+ * under way end, the rest is given up: the PSP's status API tells the same after the next start.
+ */
+#include "services/psp_sim/sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+
+enum {
+    THREADS = 64,
+    KEEP_ALIVE_MS = 10000,
+    BODY_MAX_BYTES = 64 * 1024,
+    DRAIN_TIMEOUT_MS = 7000,
+    WEBHOOK_BEFORE_WAIT_MS = 5500, /* a little longer than one delivery may take */
+};
+
+const config_entry_t sim_settings[] = {
+    CONFIG_TEXT("PSP_SIM_ADDR", sim_config_t, addr, "127.0.0.1:8081", 0, "where it serves HTTP"),
+    CONFIG_TEXT("PSP_SIM_PUBLIC_URL", sim_config_t, public_url, NULL, 0,
+                "where browsers find it, without a slash at the end; else http://<PSP_SIM_ADDR>"),
+    CONFIG_TEXT("PSP_SIM_WEBHOOK_URL", sim_config_t, webhook_url, "http://127.0.0.1:8080/webhooks",
+                0, "where webhooks go; the PSP's name is added"),
+    CONFIG_TEXT(
+        "PSP_SIM_DATA_FILE", sim_config_t, data_file, NULL, 0,
+        "journal of checkouts and payments, read at the start; else they are in memory only"),
+    CONFIG_TEXT("TIFFIN_ENV", sim_config_t, tiffin_env, "dev", 0,
+                "dev or prod; in dev the PSPs' accounts have development values"),
+    CONFIG_TEXT("LOG_LEVEL", sim_config_t, log_level, "info", 0,
+                "least level that is logged: debug, info, warn, error"),
+    PSP_ACCOUNT_SETTINGS(sim_config_t, psps),
+    CONFIG_END};
+
+/* What there is, and who answers. */
+static const http_route_t routes[] = {
+    {"GET", "/healthz", sim_script_health, 0},
+    {"POST", "/{psp}/v1/checkouts", sim_api_create, BODY_MAX_BYTES},
+    {"GET", "/{psp}/v1/payments/{payment_id}", sim_api_status, 0},
+    {"GET", "/checkout/{payment_id}", sim_page_show, 0},
+    {"POST", "/checkout/{payment_id}/pay", sim_page_pay, BODY_MAX_BYTES},
+    {"POST", "/checkout/{payment_id}/fail", sim_page_fail, BODY_MAX_BYTES},
+    {"POST", "/_sim/payments/{payment_id}/pay", sim_script_pay, BODY_MAX_BYTES},
+    {"POST", "/_sim/payments/{payment_id}/fail", sim_script_fail, BODY_MAX_BYTES},
+    {"PUT", "/_sim/{psp}/faults", sim_script_faults, BODY_MAX_BYTES},
+    {"GET", "/_sim/book", sim_script_book, 0},
+    {"POST", "/_sim/reset", sim_script_reset, BODY_MAX_BYTES},
+    {NULL, NULL, NULL, 0},
+};
+
+/* ---- for the routes ---- */
+
+void sim_pause(sim_t *self, int64_t ms)
+{
+    if (ms <= 0)
+        return;
+    int64_t until_ms = clock_mono_ms() + ms;
+    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    pthread_mutex_lock(&self->lock);
+    while (!self->stopping)
+        if (pthread_cond_timedwait(&self->stop, &self->lock, &until) != 0)
+            break;
+    pthread_mutex_unlock(&self->lock);
+}
+
+bool sim_payment_of(const http_request_t *request, uuid_t *payment_id)
+{
+    /* The payment's id is the last parameter of every route that has one. */
+    str_t text = request->params[request->params[1].data ? 1 : 0];
+    return uuid_parse(text.data, text.size, payment_id);
+}
+
+static void send_webhook(sim_t *self, const sim_checkout_t *outcome)
+{
+    const psp_account_t *account = psp_account_of(&self->config->psps, outcome->psp);
+    sim_fault_t fault = sim_faults_get(&self->faults, outcome->psp);
+    unsigned copies = fault.webhook == SIM_WEBHOOK_NONE    ? 0
+                      : fault.webhook == SIM_WEBHOOK_TWICE ? 2
+                                                           : 1;
+    int64_t wait_ms = fault.webhook == SIM_WEBHOOK_BEFORE ? WEBHOOK_BEFORE_WAIT_MS : 0;
+    if (account && copies > 0)
+        sim_webhook_send(self->webhook, outcome, account->webhook_secrets, copies,
+                         sim_fault_webhook_delay_ms(&fault), wait_ms);
+}
+
+static void log_outcome(const sim_checkout_t *outcome)
+{
+    char payment[UUID_TEXT_SIZE], ref[SIM_REF_SIZE];
+    log_debug(NULL, "payment settled", "psp=%s payment_id=%s status=%s psp_ref=%s amount=%lld",
+              psp_name(outcome->psp), uuid_format(&outcome->payment_id, payment),
+              sim_state_name(outcome->state),
+              sim_ref(ref, "txn", outcome->psp, outcome->outcome_serial),
+              (long long)outcome->outcome_amount);
+}
+
+err_t sim_pay(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout)
+{
+    int64_t deltas[PSP_COUNT];
+    bool moved;
+    sim_faults_deltas(&self->faults, deltas);
+    TRY(sim_bank_pay(self->bank, payment_id, deltas, clock_wall_us(), checkout, &moved));
+    if (moved) {
+        log_outcome(checkout);
+        send_webhook(self, checkout);
+    }
+    return ERR_OK;
+}
+
+err_t sim_fail(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout)
+{
+    bool changed;
+    TRY(sim_bank_fail(self->bank, payment_id, clock_wall_us(), checkout, &changed));
+    if (changed) {
+        log_outcome(checkout);
+        send_webhook(self, checkout);
+    }
+    return ERR_OK;
+}
+
+/* ---- life ---- */
+
+static void on_drain(void *arg)
+{
+    sim_t *self = arg;
+    http_server_drain(self->server);
+    pthread_mutex_lock(&self->lock);
+    self->stopping = true;
+    pthread_cond_broadcast(&self->stop);
+    pthread_mutex_unlock(&self->lock);
+    sim_webhook_stop(self->webhook);
+}
+
+static bool idle(void *arg)
+{
+    sim_t *self = arg;
+    return http_server_in_flight(self->server) == 0 && sim_webhook_in_flight(self->webhook) == 0;
+}
+
+static void check_url(const char *setting, const char *url)
+{
+    size_t size = strlen(url);
+    if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+        config_refuse(setting, "must begin with http:// or https://");
+    if (size >= sizeof((sim_t *)0)->public_url || url[size - 1] == '/')
+        config_refuse(setting, "must not be over 511 bytes, nor end in a slash");
+}
+
+static void check_settings(sim_t *self, sim_config_t *config)
+{
+    log_level_t level;
+    if (!log_level_parse(config->log_level, &level))
+        config_refuse("LOG_LEVEL", "must be debug, info, warn or error");
+    log_init("psp-sim", config_instance("psp-sim"), level);
+    psp_accounts_check(&config->psps, config_is_dev(config->tiffin_env));
+    if (config->public_url)
+        snprintf(self->public_url, sizeof self->public_url, "%s", config->public_url);
+    else
+        snprintf(self->public_url, sizeof self->public_url, "http://%s", config->addr);
+    check_url("PSP_SIM_PUBLIC_URL", config->public_url ? config->public_url : self->public_url);
+    check_url("PSP_SIM_WEBHOOK_URL", config->webhook_url);
+}
+
+static void init_stop(sim_t *self)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&self->stop, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&self->lock, NULL);
+}
+
+sim_t *sim_new(actor_t *actor, sim_config_t *config)
+{
+    sim_t *self = calloc(1, sizeof *self);
+    CHECK(self);
+    self->config = config;
+    self->actor = actor;
+    check_settings(self, config);
+    init_stop(self);
+    sim_faults_init(&self->faults);
+    err_detail_t detail;
+    self->bank = sim_bank_new(config->data_file, &detail);
+    if (!self->bank)
+        config_refuse("PSP_SIM_DATA_FILE", detail.text);
+    self->webhook = sim_webhook_new(actor, config->webhook_url);
+    http_server_config_t server = {
+        .addr = config->addr,
+        .threads = THREADS,
+        .keep_alive_timeout_ms = KEEP_ALIVE_MS,
+        .routes = routes,
+        .self = self,
+    };
+    self->server = http_server_new(&server, &detail);
+    if (!self->server)
+        config_refuse("PSP_SIM_ADDR", detail.text);
+    actor_set_drain(actor, on_drain, idle, self, DRAIN_TIMEOUT_MS);
+    log_info(NULL, "ready", "addr=%s port=%u", config->addr, http_server_port(self->server));
+    return self;
+}
+
+void sim_destroy(sim_t **self_p)
+{
+    sim_t *self = *self_p;
+    if (!self)
+        return;
+    http_server_destroy(&self->server);
+    sim_webhook_destroy(&self->webhook);
+    sim_bank_destroy(&self->bank);
+    sim_faults_destroy(&self->faults);
+    pthread_cond_destroy(&self->stop);
+    pthread_mutex_destroy(&self->lock);
+    free(self);
+    *self_p = NULL;
+}

@@ -1,0 +1,59 @@
+/* sim.h - the PSP simulator as a whole: its parts, its settings, what its routes share. */
+#ifndef TIFFIN_SERVICES_SIM_H
+#define TIFFIN_SERVICES_SIM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "lib/actor.h"
+#include "lib/config.h"
+#include "lib/http_server.h"
+#include "lib/payment/psp_accounts.h"
+#include "services/psp_sim/sim_bank.h"
+#include "services/psp_sim/sim_faults.h"
+#include "services/psp_sim/sim_webhook.h"
+
+typedef struct sim_config {
+    const char *tiffin_env, *log_level;
+    const char *addr, *public_url, *webhook_url, *data_file;
+    psp_accounts_t psps;
+} sim_config_t;
+
+extern const config_entry_t sim_settings[];
+
+typedef struct sim {
+    const sim_config_t *config;
+    char public_url[512];
+    actor_t *actor;
+    sim_bank_t *bank;
+    sim_faults_t faults;
+    sim_webhook_t *webhook;
+    http_server_t *server;
+    pthread_mutex_t lock;
+    pthread_cond_t stop;
+    bool stopping; /* under the lock: answers no longer hang */
+} sim_t;
+
+/* Checks the settings (a bad one ends the process, exit 78), reads the journal, listens. */
+sim_t *sim_new(actor_t *actor, sim_config_t *config);
+void sim_destroy(sim_t **self_p);
+
+/* ---- for the routes ---- */
+
+/* Returns after `ms`, or when the process ends. */
+void sim_pause(sim_t *self, int64_t ms);
+/* The {…} of a route as a UUID. */
+bool sim_payment_of(const http_request_t *request, uuid_t *payment_id);
+/* The customer pays or fails: the bank's book, then the webhook as the PSP's faults want it. */
+err_t sim_pay(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout) MUST_CHECK;
+err_t sim_fail(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout) MUST_CHECK;
+
+/* sim_api.c: the API of each PSP */
+http_handler_fn sim_api_create, sim_api_status;
+/* sim_page.c: the hosted page */
+http_handler_fn sim_page_show, sim_page_pay, sim_page_fail;
+/* sim_script.c: for scripts */
+http_handler_fn sim_script_pay, sim_script_fail, sim_script_faults, sim_script_book,
+    sim_script_reset, sim_script_health;
+
+#endif

@@ -1,0 +1,74 @@
+/* sim_bank.h - what the simulated PSPs know: checkouts, what became of them, and the book of what
+ * money moved.
+ *
+ * Thread-safe. Nothing here reads a clock. Each change is in the journal before it is visible, so
+ * that a process killed at any moment comes back with every change that it answered for.
+ */
+#ifndef TIFFIN_SERVICES_SIM_BANK_H
+#define TIFFIN_SERVICES_SIM_BANK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "lib/payment/psp.h"
+#include "lib/payment/psp_accounts.h"
+#include "lib/uuid.h"
+
+typedef struct sim_bank sim_bank_t;
+
+#define SIM_URL_SIZE 2049
+#define SIM_REF_SIZE 64
+
+typedef enum sim_state { SIM_PENDING, SIM_FAILED, SIM_PAID } sim_state_t;
+
+/* One checkout at one PSP. Plain value. */
+typedef struct sim_checkout {
+    const psp_t *psp;
+    uuid_t payment_id, order_id, attempt_id;
+    int64_t amount;
+    char currency[4];
+    char method[17];
+    int64_t expires_at_us;
+    uint64_t serial; /* random; names the checkout */
+    sim_state_t state;
+    /* Once it is not pending: */
+    uint64_t outcome_serial; /* random; names the transaction and its event */
+    int64_t outcome_amount;
+    int64_t outcome_at_us;
+} sim_checkout_t;
+
+/* "PENDING", "FAILED", "SUCCESS": as the PSP API says it. Static. */
+const char *sim_state_name(sim_state_t state);
+/* "txn_razorpay_0123456789abcdef". `kind` is "chk", "txn" or "evt". Returns `text`. */
+const char *sim_ref(char text[SIM_REF_SIZE], const char *kind, const psp_t *psp, uint64_t serial);
+
+/* `journal_path` NULL: memory only. NULL with `detail` when the journal cannot be used. */
+sim_bank_t *sim_bank_new(const char *journal_path, err_detail_t *detail);
+void sim_bank_destroy(sim_bank_t **self_p);
+
+/* Opens a checkout. *checkout comes in with psp, ids, amount, currency, method, expiry, and goes
+ * out as it is on record. The attempt_id is the idempotency key: the same request again gives the
+ * same checkout. ERR_ID_CONFLICT: the key came with other content; ERR_STORE_UNAVAILABLE: the
+ * journal cannot be written. */
+err_t sim_bank_open(sim_bank_t *self, sim_checkout_t *checkout, const char *return_url) MUST_CHECK;
+/* What became of a payment: the checkout that was paid, else the newest. Of one PSP, or of all
+ * (NULL). `return_url` may be NULL. ERR_PAYMENT_NOT_FOUND. */
+err_t sim_bank_find(sim_bank_t *self, const uuid_t *payment_id, const psp_t *psp,
+                    sim_checkout_t *checkout, char return_url[SIM_URL_SIZE]) MUST_CHECK;
+/* The customer pays at the newest checkout: its amount plus the delta of its PSP (deltas[psp
+ * index], at least 1 in all) is moved. Also after a failure. *moved is false when the payment was
+ * paid before: nothing moves twice. */
+err_t sim_bank_pay(sim_bank_t *self, const uuid_t *payment_id, const int64_t deltas[PSP_COUNT],
+                   int64_t now_us, sim_checkout_t *checkout, bool *moved) MUST_CHECK;
+/* The customer fails at the newest checkout. ERR_ORDER_NOT_PAYABLE when the payment is paid.
+ * *changed is false when it had failed before. */
+err_t sim_bank_fail(sim_bank_t *self, const uuid_t *payment_id, int64_t now_us,
+                    sim_checkout_t *checkout, bool *changed) MUST_CHECK;
+/* A JSON array of what was moved, in that order; of one payment, or all (NULL). */
+void sim_bank_book(sim_bank_t *self, const uuid_t *payment_id, buf_t *body);
+/* Forgets everything. */
+err_t sim_bank_reset(sim_bank_t *self) MUST_CHECK;
+
+#endif

@@ -1,0 +1,152 @@
+/* sim_faults.c - the fault model of each PSP and its JSON. Unknown fields are refused: a misspelt
+ * fault would make a test pass that tested nothing. */
+#include "services/psp_sim/sim_faults.h"
+
+#include <string.h>
+
+#include "lib/json_read.h"
+#include "lib/payment/money.h"
+
+enum { DELAY_MAX_MS = 3600 * 1000, LATE_DEFAULT_MS = 3000 };
+
+static const sim_fault_t well_behaved = {.webhook_delay_ms = -1};
+
+static const char *const mode_names[] = {[SIM_WEBHOOK_ONCE] = "once",
+                                         [SIM_WEBHOOK_NONE] = "none",
+                                         [SIM_WEBHOOK_TWICE] = "twice",
+                                         [SIM_WEBHOOK_LATE] = "late",
+                                         [SIM_WEBHOOK_BEFORE] = "before"};
+
+void sim_faults_init(sim_faults_t *self)
+{
+    pthread_mutex_init(&self->lock, NULL);
+    sim_faults_clear(self);
+}
+
+void sim_faults_destroy(sim_faults_t *self)
+{
+    pthread_mutex_destroy(&self->lock);
+}
+
+static size_t index_of(const psp_t *psp)
+{
+    size_t index = 0;
+    while (psp_at(index) != psp)
+        index++;
+    return index;
+}
+
+sim_fault_t sim_faults_get(sim_faults_t *self, const psp_t *psp)
+{
+    pthread_mutex_lock(&self->lock);
+    sim_fault_t fault = self->of[index_of(psp)];
+    pthread_mutex_unlock(&self->lock);
+    return fault;
+}
+
+void sim_faults_set(sim_faults_t *self, const psp_t *psp, const sim_fault_t *fault)
+{
+    pthread_mutex_lock(&self->lock);
+    self->of[index_of(psp)] = *fault;
+    pthread_mutex_unlock(&self->lock);
+}
+
+void sim_faults_clear(sim_faults_t *self)
+{
+    pthread_mutex_lock(&self->lock);
+    for (size_t i = 0; i < PSP_COUNT; i++)
+        self->of[i] = well_behaved;
+    pthread_mutex_unlock(&self->lock);
+}
+
+void sim_faults_deltas(sim_faults_t *self, int64_t deltas[PSP_COUNT])
+{
+    pthread_mutex_lock(&self->lock);
+    for (size_t i = 0; i < PSP_COUNT; i++)
+        deltas[i] = self->of[i].amount_delta;
+    pthread_mutex_unlock(&self->lock);
+}
+
+int64_t sim_fault_webhook_delay_ms(const sim_fault_t *fault)
+{
+    if (fault->webhook_delay_ms >= 0)
+        return fault->webhook_delay_ms;
+    return fault->webhook == SIM_WEBHOOK_LATE ? LATE_DEFAULT_MS : 0;
+}
+
+/* ---- JSON ---- */
+
+static bool read_int(const json_t *value, int64_t least, int64_t most, int64_t *into)
+{
+    if (!json_is_integer(value) || json_integer_value(value) < least ||
+        json_integer_value(value) > most)
+        return false;
+    *into = json_integer_value(value);
+    return true;
+}
+
+static bool read_mode(const json_t *value, sim_webhook_mode_t *mode)
+{
+    for (size_t i = 0; i < sizeof mode_names / sizeof mode_names[0]; i++) {
+        if (json_is_string(value) && strcmp(json_string_value(value), mode_names[i]) == 0) {
+            *mode = (sim_webhook_mode_t)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static err_t read_member(const char *key, const json_t *value, sim_fault_t *fault,
+                         err_detail_t *detail)
+{
+    bool fits;
+    if (strcmp(key, "refuse") == 0) {
+        fits = json_is_boolean(value);
+        fault->refuse = json_is_true(value);
+    } else if (strcmp(key, "hang_ms") == 0) {
+        fits = read_int(value, 0, DELAY_MAX_MS, &fault->hang_ms);
+    } else if (strcmp(key, "latency_ms") == 0) {
+        fits = read_int(value, 0, DELAY_MAX_MS, &fault->latency_ms);
+    } else if (strcmp(key, "error_rate") == 0) {
+        fits =
+            json_is_number(value) && json_number_value(value) >= 0 && json_number_value(value) <= 1;
+        fault->error_rate = json_number_value(value);
+    } else if (strcmp(key, "webhook") == 0) {
+        fits = read_mode(value, &fault->webhook);
+    } else if (strcmp(key, "webhook_delay_ms") == 0) {
+        fits = read_int(value, 0, DELAY_MAX_MS, &fault->webhook_delay_ms);
+    } else if (strcmp(key, "amount_delta") == 0) {
+        fits = read_int(value, -AMOUNT_MAX, AMOUNT_MAX, &fault->amount_delta);
+    } else {
+        return err_set(detail, ERR_UNKNOWN_FIELD, "%.40s is no field of the fault model", key);
+    }
+    return fits ? ERR_OK
+                : err_set(detail, ERR_INVALID_FIELD, "%s has a wrong type or is out of range", key);
+}
+
+err_t sim_fault_read(str_t body, sim_fault_t *fault, err_detail_t *detail)
+{
+    *fault = well_behaved;
+    json_t *root = json_read_object(body, detail);
+    if (!root)
+        return ERR_MALFORMED_JSON;
+    err_t err = ERR_OK;
+    for (void *at = json_object_iter(root); at && err == ERR_OK;
+         at = json_object_iter_next(root, at))
+        err = read_member(json_object_iter_key(at), json_object_iter_value(at), fault, detail);
+    json_decref(root);
+    return err;
+}
+
+void sim_fault_write(const sim_fault_t *fault, buf_t *body)
+{
+    json_open_object(body, NULL);
+    json_bool(body, "refuse", fault->refuse);
+    json_int(body, "hang_ms", fault->hang_ms);
+    json_int(body, "latency_ms", fault->latency_ms);
+    buf_printf(body, ",\"error_rate\":%.4g", fault->error_rate);
+    json_text(body, "webhook", mode_names[fault->webhook]);
+    json_int(body, "webhook_delay_ms", sim_fault_webhook_delay_ms(fault));
+    json_int(body, "amount_delta", fault->amount_delta);
+    json_close_object(body);
+}
