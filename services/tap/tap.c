@@ -285,6 +285,8 @@ void tap_destroy(tap_t **self_p)
     resolver_destroy(&self->resolver);
     if (self->monitor != NULL) {
         actor_remove_socket(self->actor, self->monitor);
+        /* Before its reader goes: libzmq's I/O thread would wait for one. */
+        (void)zmq_socket_monitor(zsock_resolve(self->socket), NULL, 0);
         zsock_destroy(&self->monitor);
     }
     actor_remove_socket(self->actor, self->socket);
