@@ -165,7 +165,7 @@ static void record(router_store_t *store, payment_t *payment, psp_checkout_outco
 
 /* ---- beginning ---- */
 
-static void a_payment_and_its_first_attempt_are_there_before_a_psp_is_called(void **state)
+static void a_payment_is_there_with_its_first_attempt(void **state)
 {
     fixture_t *fixture = *state;
     const payment_t payment = begun(fixture);
@@ -370,7 +370,7 @@ static void what_ran_out_of_time_goes_on_at_the_next_psp(void **state)
                  &payment.request.payment_id, "closed"); /* nothing new was said of it */
 }
 
-static void no_other_checkout_is_opened_for_an_order_that_was_closed_meanwhile(void **state)
+static void no_other_checkout_is_opened_for_a_closed_order(void **state)
 {
     fixture_t *fixture = *state;
     payment_t payment = begun(fixture);
@@ -380,7 +380,7 @@ static void no_other_checkout_is_opened_for_an_order_that_was_closed_meanwhile(v
     assert_looks(fixture, ATTEMPTS, &payment.request.payment_id, "Razorpay REFUSED");
 }
 
-static void an_open_checkout_is_answered_even_after_its_order_was_closed(void **state)
+static void an_open_checkout_outlives_its_order(void **state)
 {
     fixture_t *fixture = *state;
     payment_t payment = begun(fixture);
@@ -404,7 +404,7 @@ static void two_routers_that_move_on_write_one_next_attempt(void **state)
     assert_looks(fixture, ATTEMPTS, &mine.request.payment_id, "Razorpay REFUSED, Cashfree -");
 }
 
-static void a_timeout_does_not_undo_the_checkout_that_another_router_saw(void **state)
+static void a_timeout_does_not_undo_anothers_checkout(void **state)
 {
     fixture_t *fixture = *state;
     payment_t mine = begun(fixture);
@@ -416,7 +416,7 @@ static void a_timeout_does_not_undo_the_checkout_that_another_router_saw(void **
     assert_looks(fixture, ATTEMPTS, &mine.request.payment_id, "Razorpay OPEN");
 }
 
-static void giving_up_does_not_undo_the_checkout_that_another_router_saw(void **state)
+static void giving_up_does_not_undo_anothers_checkout(void **state)
 {
     fixture_t *fixture = *state;
     payment_t mine = begun(fixture);
@@ -558,7 +558,7 @@ static void race(fixture_t *fixture, payment_t payments[ROUTERS][32], void *(*ru
     }
 }
 
-static void two_routers_racing_for_the_same_payments_agree_on_every_attempt(void **state)
+static void two_racing_routers_agree_on_every_attempt(void **state)
 {
     fixture_t *fixture = *state;
     static payment_t payments[ROUTERS][32];
@@ -629,8 +629,7 @@ static void the_routers_role_can_call_its_functions_and_nothing_else(void **stat
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test_setup_teardown(
-        a_payment_and_its_first_attempt_are_there_before_a_psp_is_called, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_payment_is_there_with_its_first_attempt, setup, teardown),
     cmocka_unit_test_setup_teardown(a_repeated_begin_resumes_the_same_attempt, setup, teardown),
     cmocka_unit_test_setup_teardown(what_was_asked_for_is_kept_for_who_resumes_it, setup, teardown),
     cmocka_unit_test_setup_teardown(a_payment_of_an_unknown_order_is_not_written, setup, teardown),
@@ -649,16 +648,13 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(giving_up_with_an_unknown_outcome_is_not_called_failed, setup,
                                     teardown),
     cmocka_unit_test_setup_teardown(what_ran_out_of_time_goes_on_at_the_next_psp, setup, teardown),
-    cmocka_unit_test_setup_teardown(
-        no_other_checkout_is_opened_for_an_order_that_was_closed_meanwhile, setup, teardown),
-    cmocka_unit_test_setup_teardown(an_open_checkout_is_answered_even_after_its_order_was_closed,
-                                    setup, teardown),
+    cmocka_unit_test_setup_teardown(no_other_checkout_is_opened_for_a_closed_order, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(an_open_checkout_outlives_its_order, setup, teardown),
     cmocka_unit_test_setup_teardown(two_routers_that_move_on_write_one_next_attempt, setup,
                                     teardown),
-    cmocka_unit_test_setup_teardown(a_timeout_does_not_undo_the_checkout_that_another_router_saw,
-                                    setup, teardown),
-    cmocka_unit_test_setup_teardown(giving_up_does_not_undo_the_checkout_that_another_router_saw,
-                                    setup, teardown),
+    cmocka_unit_test_setup_teardown(a_timeout_does_not_undo_anothers_checkout, setup, teardown),
+    cmocka_unit_test_setup_teardown(giving_up_does_not_undo_anothers_checkout, setup, teardown),
     cmocka_unit_test_setup_teardown(the_first_checkout_that_was_recorded_stays_the_payments, setup,
                                     teardown),
     cmocka_unit_test_setup_teardown(a_late_checkout_is_taken_while_the_next_psp_still_thinks, setup,
@@ -667,8 +663,7 @@ static const struct CMUnitTest tests[] = {
                                     teardown),
     cmocka_unit_test_setup_teardown(of_two_answers_in_one_batch_the_open_one_counts, setup,
                                     teardown),
-    cmocka_unit_test_setup_teardown(two_routers_racing_for_the_same_payments_agree_on_every_attempt,
-                                    setup, teardown),
+    cmocka_unit_test_setup_teardown(two_racing_routers_agree_on_every_attempt, setup, teardown),
     cmocka_unit_test_setup_teardown(a_payments_document_shows_its_attempts, setup, teardown),
     cmocka_unit_test_setup_teardown(the_routers_role_can_call_its_functions_and_nothing_else, setup,
                                     teardown),
