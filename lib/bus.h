@@ -50,7 +50,7 @@ typedef struct bus_config {
     actor_t *actor;
     const char *service;  /* "order" */
     const char *instance; /* unique */
-    const char *hub_addr; /* as HUB_ADDR */
+    const char *hub_addr; /* as HUB_ADDR; checked before with resolver_resolve */
     uint32_t credit;
     uint32_t batch_max; /* 0: SERVICE_BATCH_MAX */
     const bus_handlers_t *handlers;
@@ -71,6 +71,8 @@ bool bus_event_to(bus_t *self, uint32_t gateway, uint32_t generation, uint32_t m
 void bus_drain(bus_t *self);
 /* Requests handed over or waiting in the mailbox that are not answered yet. */
 size_t bus_unanswered(const bus_t *self);
+/* After bus_drain: no gateway will send anything more, everything is answered and the answers are out. */
+bool bus_drained(const bus_t *self);
 /* Gateways connected and welcomed. */
 size_t bus_gateways(const bus_t *self);
 

@@ -45,7 +45,7 @@ static const option_value_t connect_options[] = {
     {ZMQ_IMMEDIATE, 1},
     {ZMQ_CONNECT_TIMEOUT, 3000},
     {ZMQ_RECONNECT_IVL, 100},
-    {ZMQ_RECONNECT_IVL_MAX, 3000},
+    {ZMQ_RECONNECT_IVL_MAX, 1000},
 };
 
 static const option_value_t bind_options[] = {
