@@ -24,7 +24,7 @@ typedef enum bus_kind {
     BUS_HEARTBEAT, /* both ways, each second; a hub that does not know the sender answers WHO */
     BUS_WHO,       /* hub → service: I do not know you, say READY */
     BUS_CREDIT,    /* service → hub: my window is now `credit` */
-    BUS_DRAIN,     /* service → hub: no more requests, I am finishing */
+    BUS_DRAIN,     /* service → hub: no more requests, I am finishing; hub → service: none will follow */
     BUS_BYE,       /* either way: I am gone, forget me */
 } bus_kind_t;
 

@@ -176,12 +176,15 @@ static void on_reply(hub_t *self, int64_t now_ms, worker_t *worker, const bus_he
     hub_feed(self, now_ms, worker->service);
 }
 
-static void on_drain(worker_t *worker)
+/* Answered with DRAIN, so that the instance knows when nothing more is on its way. */
+static void on_drain(hub_t *self, int64_t now_ms, worker_t *worker)
 {
-    if (worker->draining)
-        return;
-    worker->draining = true;
-    worker->service->serving--;
+    if (!worker->draining) {
+        worker->draining = true;
+        worker->service->serving--;
+    }
+    if (!send_plain(self, worker->peer, BUS_DRAIN))
+        worker_lost(self, now_ms, worker, "cannot be sent to");
 }
 
 static void on_stranger(hub_t *self, int64_t now_ms, uint32_t peer, const bus_header_t *header)
@@ -217,7 +220,7 @@ void hub_frame(hub_t *self, int64_t now_ms, uint32_t peer, const bus_header_t *h
         hub_feed(self, now_ms, worker->service);
         break;
     case BUS_DRAIN:
-        on_drain(worker);
+        on_drain(self, now_ms, worker);
         break;
     case BUS_BYE:
         worker_lost(self, now_ms, worker, "said BYE");

@@ -12,7 +12,7 @@
  *   - An instance is lost (BYE, silence of liveness_ms, hub_peer_lost): each request that it held is put at the head of the
  *     queue again when its message says HUB_RETRY_SAFE and fewer than HUB_ATTEMPTS_MAX tries were made, waiting for another
  *     instance until its budget ends (then ERR_DEADLINE); otherwise it is answered ERR_WORKER_LOST at once.
- *   - A draining instance is given nothing more; what it holds is awaited.
+ *   - A draining instance is told so (DRAIN) and given nothing more; what it holds is awaited.
  *   - Every request is answered exactly once. hub_destroy answers what is left with ERR_SHUTTING_DOWN.
  */
 #ifndef TIFFIN_LIB_HUB_H

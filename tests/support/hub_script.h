@@ -110,6 +110,9 @@ static inline bool script_send(void *arg, uint32_t number, const bus_header_t *h
     case BUS_HEARTBEAT:
         CHECK(peer->present && size == 0);
         break;
+    case BUS_DRAIN:
+        CHECK(peer->present && peer->draining);
+        break;
     case BUS_WHO:
         CHECK(!peer->present);
         break;

@@ -609,6 +609,7 @@ static void a_draining_instance_is_given_nothing_and_its_work_is_awaited(void **
     ready(self, 1, "order", 2);
     request(self, 1);
     say(self, 1, BUS_DRAIN);
+    assert_int_equal(self->sent[self->sent_count - 1].header.kind, BUS_DRAIN);
     say(self, 1, BUS_DRAIN);
     request(self, 2);
     assert_answer(self, 0, 2, ERR_NO_WORKER);
@@ -621,6 +622,19 @@ static void a_draining_instance_is_given_nothing_and_its_work_is_awaited(void **
     assert_answer(self, 1, 1, ERR_OK);
     say(self, 1, BUS_BYE);
     assert_int_equal(hub_requests(self->hub), 2);
+    fixture_close(self);
+}
+
+static void an_instance_that_cannot_be_told_of_its_draining_is_lost(void **state)
+{
+    (void)state;
+    fixture_t *self = fixture_open(NULL);
+    ready(self, 1, "order", 1);
+    request_budget(self, 1, HUB_RETRY_NEVER, 5000);
+    self->deaf_peer = 1;
+    say(self, 1, BUS_DRAIN);
+    assert_int_equal(self->went, 1);
+    assert_answer(self, 0, 1, ERR_WORKER_LOST);
     fixture_close(self);
 }
 
@@ -842,6 +856,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_instance_whose_heartbeat_fails_is_lost_and_its_work_goes_on),
     cmocka_unit_test(heartbeats_go_to_every_instance_each_interval),
     cmocka_unit_test(a_draining_instance_is_given_nothing_and_its_work_is_awaited),
+    cmocka_unit_test(an_instance_that_cannot_be_told_of_its_draining_is_lost),
     cmocka_unit_test(ready_again_replaces_the_registration),
     cmocka_unit_test(a_stranger_is_asked_who_it_is_and_otherwise_ignored),
     cmocka_unit_test(events_of_instances_are_handed_on),
