@@ -1,0 +1,36 @@
+/* requests.h - HTTP bodies and queries into messages of the schema. Pure; every byte from outside
+ * passes here.
+ *
+ * Strict, as the public contract says: unknown fields, duplicate keys, wrong types, anything after
+ * the document are refused; the error detail names the field. Texts of the message borrow from
+ * *parsed, which the caller frees (request_parsed_free) once the message is encoded.
+ */
+#ifndef TIFFIN_GATEWAY_REQUESTS_H
+#define TIFFIN_GATEWAY_REQUESTS_H
+
+#include "lib/err.h"
+#include "lib/http_server.h"
+#include "lib/text.h"
+#include "proto/messages.h"
+
+typedef struct request_parsed request_parsed_t;
+void request_parsed_free(request_parsed_t **parsed_p);
+
+/* POST /orders. order_id is left nil: the caller mints it. */
+err_t request_order_create(str_t body, order_create_t *order, request_parsed_t **parsed,
+                           err_detail_t *detail) MUST_CHECK;
+/* POST /payments/initiate. payment_id is left nil. `psp` is the registered spelling. */
+err_t request_payment_initiate(str_t body, payment_initiate_t *initiate, request_parsed_t **parsed,
+                               err_detail_t *detail) MUST_CHECK;
+
+/* GET /orders: the decoded query, into the caller's buffers. */
+typedef struct order_list_query {
+    char user_id[513], status[33], receipt[257];
+} order_list_query_t;
+err_t request_order_list(const http_request_t *request, order_list_query_t *texts,
+                         order_list_t *list, err_detail_t *detail) MUST_CHECK;
+
+/* A path's {id}: ERR_INVALID_ID otherwise. */
+err_t request_id_param(str_t text, const char *name, uuid_t *id, err_detail_t *detail) MUST_CHECK;
+
+#endif

@@ -1,0 +1,105 @@
+/* webhook_intake.c - see webhook_intake.h.
+ *
+ * Webhooks do not cross the hub: they are verified here and appended to the durable stream, and
+ * only then answered 200. What they mean for money is decided by the webhook-processor.
+ */
+#include "gateway/webhook_intake.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+
+static _Atomic uint64_t counts[PSP_COUNT][INTAKE_OUTCOMES];
+
+static const char *const outcome_names[INTAKE_OUTCOMES] = {[INTAKE_ACCEPTED] = "accepted",
+                                                           [INTAKE_DUPLICATE] = "duplicate",
+                                                           [INTAKE_MALFORMED] = "malformed",
+                                                           [INTAKE_BAD_SIGNATURE] = "bad_signature",
+                                                           [INTAKE_UNAVAILABLE] = "unavailable"};
+
+const char *webhook_intake_outcome_name(webhook_intake_outcome_t outcome)
+{
+    return outcome_names[outcome];
+}
+
+uint64_t webhook_intake_count(size_t psp_index, webhook_intake_outcome_t outcome)
+{
+    return atomic_load(&counts[psp_index][outcome]);
+}
+
+static void count(const psp_t *psp, webhook_intake_outcome_t outcome)
+{
+    for (size_t i = 0; i < PSP_COUNT; i++)
+        if (psp_at(i) == psp)
+            atomic_fetch_add(&counts[i][outcome], 1);
+}
+
+static const char *header_of(void *arg, const char *name)
+{
+    return http_header(arg, name);
+}
+
+static void respond_accepted(const webhook_intake_t *self, http_request_t *request,
+                             const psp_t *psp, const psp_report_t *report, bool duplicate)
+{
+    const char *answer = duplicate ? "duplicate" : "accepted";
+    const webhook_received_t received = {.psp = str_of(psp_name(psp)),
+                                         .event_id = str_of(report->event_id),
+                                         .payment_id = report->payment_id,
+                                         .order_id = report->order_id,
+                                         .answer = str_of(answer)};
+    if (self->observe != NULL)
+        self->observe(self->observe_arg, &received, request);
+    count(psp, duplicate ? INTAKE_DUPLICATE : INTAKE_ACCEPTED);
+    buf_t body = {0};
+    json_open_object(&body, NULL);
+    json_text(&body, "status", answer);
+    json_close_object(&body);
+    http_respond_json(request, 200, &body);
+    buf_free(&body);
+}
+
+/* Makes it durable; the answer is the caller's. */
+static err_t append(const webhook_intake_t *self, const http_request_t *request, const psp_t *psp,
+                    const psp_report_t *report, bool *duplicate, err_detail_t *detail)
+{
+    const queued_webhook_t webhook = {.psp = psp_name(psp),
+                                      .event_id = report->event_id,
+                                      .payment_id = &report->payment_id,
+                                      .body = request->body,
+                                      .request_id = &request->request_id,
+                                      .traceparent = request->traceparent,
+                                      .received_at_us = clock_wall_us()};
+    return redis_thread_append(self->redis, &webhook, duplicate, detail);
+}
+
+void webhook_intake_handle(const webhook_intake_t *self, http_request_t *request)
+{
+    err_detail_t detail = {{0}};
+    const psp_t *psp = psp_find(request->params[0]);
+    const psp_account_t *account = psp != NULL ? psp_account_of(self->accounts, psp) : NULL;
+    if (account == NULL) {
+        http_respond_problem(request, ERR_UNKNOWN_GATEWAY, NULL);
+        return;
+    }
+    psp_report_t report;
+    err_t err = psp_webhook_verify(psp, account, self->dev, header_of, request, request->body,
+                                   clock_wall_us(), &report, &detail);
+    if (err != ERR_OK) {
+        count(psp, err == ERR_SIGNATURE_INVALID ? INTAKE_BAD_SIGNATURE : INTAKE_MALFORMED);
+        log_limited(LOG_LEVEL_WARN, NULL, "webhook refused", "psp=%s code=%s detail=\"%s\"",
+                    psp_name(psp), err_name(err), detail.text);
+        http_respond_problem(request, err, detail.text);
+        return;
+    }
+    bool duplicate = false;
+    err = append(self, request, psp, &report, &duplicate, &detail);
+    if (err == ERR_OK) {
+        respond_accepted(self, request, psp, &report, duplicate);
+        return;
+    }
+    count(psp, INTAKE_UNAVAILABLE);
+    http_respond_problem(request, err, NULL); /* the PSP sends it again */
+}

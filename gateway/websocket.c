@@ -1,0 +1,500 @@
+/* websocket.c - see websocket.h.
+ *
+ * Threads: each socket has one of civetweb's threads, which only reads; two writers send; the hub
+ * thread only puts frames into outboxes. One lock guards the registry, the outboxes and the flags;
+ * it is never held while bytes are written.
+ *
+ * civetweb tells nobody the descriptor of a connection, yet without it a reader that does not read
+ * holds up a writer for as long as the request timeout, and a socket cannot be closed from our
+ * side. So it is found by the peer's address when the connection is ready: only a socket that can
+ * take bytes is written to, and one that is to go is shut down.
+ */
+#include "gateway/websocket.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "gateway/socket_registry.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+enum {
+    WRITERS = 2,
+    PING_EVERY_MS = 20000,
+    SILENCE_MAX_MS = 65000, /* three pings unanswered */
+    LOOK_EVERY_MS = 1000,   /* for pings */
+    CLOSE_WITHIN_MS = 10000,
+    FULL_RETRY_MS = 20, /* a socket that could not take more */
+    FRAMES_PER_TURN = 32,
+    CLIENT_FRAME_MAX_BYTES = 4096,
+    KEY_SIZE = 24, /* Sec-WebSocket-Key: 16 bytes in base64; civetweb drops a connection with a
+                      longer one unseen */
+    CLOSE_GOING_AWAY = 1001,
+    CLOSE_TRY_AGAIN_LATER = 1013
+};
+
+typedef struct connection {
+    socket_t socket;
+    struct mg_connection *mg;
+    int fd;
+    bool queued;  /* in the writers' queue */
+    bool writing; /* a writer has it */
+    bool closing; /* a close frame is in its outbox, or it was shut down */
+    int64_t last_heard_ms, last_ping_ms, close_by_ms;
+    struct connection *next_queued;
+} connection_t;
+
+struct websockets {
+    websockets_config_t config;
+    pthread_t writers[WRITERS];
+    pthread_mutex_t lock; /* everything below */
+    pthread_cond_t work;  /* the queue is not empty, or stopping */
+    pthread_cond_t idle;  /* a connection is not being written any more, or is gone */
+    socket_registry_t *registry;
+    unsigned taken; /* accepted, from the handshake on */
+    connection_t *queue_first, **queue_last;
+    bool draining, stopping;
+    int64_t last_event_id;
+    int64_t next_look_ms;
+    websockets_stats_t stats;
+};
+
+/* ---- the writers' queue (under the lock) ---- */
+
+static void enqueue(websockets_t *self, connection_t *connection)
+{
+    if (connection->queued || connection->writing)
+        return; /* whoever writes it looks at its outbox again */
+    connection->queued = true;
+    connection->next_queued = NULL;
+    *self->queue_last = connection;
+    self->queue_last = &connection->next_queued;
+    pthread_cond_signal(&self->work);
+}
+
+static connection_t *dequeue(websockets_t *self)
+{
+    connection_t *connection = self->queue_first;
+    if (connection == NULL)
+        return NULL;
+    self->queue_first = connection->next_queued;
+    if (self->queue_first == NULL)
+        self->queue_last = &self->queue_first;
+    connection->queued = false;
+    return connection;
+}
+
+static void remove_from_queue(websockets_t *self, connection_t *connection)
+{
+    connection_t **link = &self->queue_first;
+    while (*link != NULL && *link != connection)
+        link = &(*link)->next_queued;
+    if (*link == NULL)
+        return;
+    *link = connection->next_queued;
+    if (self->queue_last == &connection->next_queued)
+        self->queue_last = link;
+    connection->queued = false;
+}
+
+/* The close frame is the last that it gets; one that cannot take even that is shut down after
+ * CLOSE_WITHIN_MS. */
+static void close_with(websockets_t *self, connection_t *connection, unsigned code,
+                       const char *reason)
+{
+    if (connection->closing)
+        return;
+    connection->closing = true;
+    connection->close_by_ms = clock_mono_ms() + CLOSE_WITHIN_MS;
+    frame_t *frame = frame_new_close(code, reason);
+    if (!socket_push(&connection->socket, frame))
+        socket_push_last(&connection->socket, frame);
+    frame_release(&frame);
+    enqueue(self, connection);
+}
+
+static void drop_laggard(websockets_t *self, connection_t *connection)
+{
+    self->stats.laggards++;
+    close_with(self, connection, CLOSE_TRY_AGAIN_LATER, "too slow: connect again");
+    log_info(NULL, "websocket dropped", "reason=\"outbox full\" open=%u",
+             socket_registry_count(self->registry));
+}
+
+/* ---- writers ---- */
+
+static bool can_take_bytes(int fd)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
+    return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLOUT) != 0;
+}
+
+/* Sends some of what waits for one connection. The lock is held at entry and exit, not while
+ * writing. False: it is full. */
+static bool write_some(websockets_t *self, connection_t *connection)
+{
+    bool writable = true;
+    for (int i = 0; i < FRAMES_PER_TURN && connection->socket.outbox_count > 0; i++) {
+        writable = can_take_bytes(connection->fd);
+        if (!writable)
+            break;
+        frame_t *frame = socket_pop(&connection->socket);
+        const bool last = (frame->bytes[0] & 0x0F) == FRAME_CLOSE;
+        pthread_mutex_unlock(&self->lock);
+        mg_lock_connection(connection->mg);
+        const int written = mg_write(connection->mg, frame->bytes, frame->size);
+        mg_unlock_connection(connection->mg);
+        if (last || written != (int)frame->size)
+            shutdown(connection->fd, last ? SHUT_RD : SHUT_RDWR); /* its reading thread ends */
+        pthread_mutex_lock(&self->lock);
+        frame_release(&frame);
+        self->stats.frames_sent++;
+    }
+    return writable;
+}
+
+static void look_at_all(websockets_t *self, int64_t now_ms)
+{
+    frame_t *ping = frame_new(FRAME_PING, NULL, 0);
+    for (socket_t *socket = socket_registry_first(self->registry); socket != NULL;
+         socket = socket->next) {
+        connection_t *connection = socket->owner;
+        if (now_ms - connection->last_heard_ms > SILENCE_MAX_MS ||
+            (connection->closing && now_ms > connection->close_by_ms)) {
+            shutdown(connection->fd, SHUT_RDWR);
+        } else if (now_ms - connection->last_ping_ms >= PING_EVERY_MS && !connection->closing) {
+            connection->last_ping_ms = now_ms;
+            if (socket_push(socket, ping))
+                enqueue(self, connection);
+        }
+    }
+    frame_release(&ping);
+}
+
+static void wait_for_work(websockets_t *self, int timeout_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    const int64_t ns = until.tv_nsec + (int64_t)timeout_ms * 1000000;
+    until.tv_sec += ns / 1000000000;
+    until.tv_nsec = ns % 1000000000;
+    pthread_cond_timedwait(&self->work, &self->lock, &until);
+}
+
+static void *run_writer(void *arg)
+{
+    websockets_t *self = arg;
+    pthread_mutex_lock(&self->lock);
+    while (!self->stopping) {
+        const int64_t now_ms = clock_mono_ms();
+        if (now_ms >= self->next_look_ms) {
+            self->next_look_ms = now_ms + LOOK_EVERY_MS;
+            look_at_all(self, now_ms);
+        }
+        connection_t *connection = dequeue(self);
+        if (connection == NULL) {
+            wait_for_work(self, LOOK_EVERY_MS);
+            continue;
+        }
+        connection->writing = true;
+        const bool writable = write_some(self, connection);
+        connection->writing = false;
+        pthread_cond_broadcast(&self->idle);
+        if (connection->socket.outbox_count > 0)
+            enqueue(self, connection);
+        if (!writable && self->queue_first == connection && connection->next_queued == NULL)
+            wait_for_work(
+                self,
+                FULL_RETRY_MS); /* nothing else to do: it may be able to take more in a moment */
+    }
+    pthread_mutex_unlock(&self->lock);
+    return NULL;
+}
+
+/* ---- the handshake ---- */
+
+static bool same_peer(int fd, const char *address, int port)
+{
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    char text[INET6_ADDRSTRLEN] = "";
+    if (getpeername(fd, (struct sockaddr *)&peer, &size) != 0)
+        return false;
+    if (peer.ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&peer;
+        return ntohs(in->sin_port) == port &&
+               inet_ntop(AF_INET, &in->sin_addr, text, sizeof text) != NULL &&
+               strcmp(text, address) == 0;
+    }
+    if (peer.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&peer;
+        return ntohs(in6->sin6_port) == port &&
+               inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text) != NULL &&
+               strcmp(text, address) == 0;
+    }
+    return false;
+}
+
+/* The descriptor whose peer is this connection's; -1 when there is none any more. */
+static int find_fd(const struct mg_connection *mg)
+{
+    const struct mg_request_info *info = mg_get_request_info(mg);
+    DIR *directory = opendir("/proc/self/fd");
+    if (directory == NULL)
+        return -1;
+    int found = -1;
+    for (struct dirent *entry; found < 0 && (entry = readdir(directory)) != NULL;) {
+        if (entry->d_name[0] == '.')
+            continue;
+        const int fd = atoi(entry->d_name);
+        if (same_peer(fd, info->remote_addr, info->remote_port))
+            found = fd;
+    }
+    closedir(directory);
+    return found;
+}
+
+static int refuse(struct mg_connection *mg, err_t err, const char *detail)
+{
+    const uuid_t request_id = uuid7_new();
+    char *response = http_problem_response(err, detail, &request_id);
+    mg_disable_connection_keep_alive(mg);
+    mg_write(mg, response, strlen(response));
+    free(response);
+    return 1;
+}
+
+/* Fills user_id and order_id from the query. */
+static err_t read_query(const struct mg_connection *mg, socket_t *socket, err_detail_t *detail)
+{
+    const char *query = mg_get_request_info(mg)->query_string;
+    const size_t size = query != NULL ? strlen(query) : 0;
+    const int user_size =
+        mg_get_var(query, size, "user_id", socket->user_id, sizeof socket->user_id);
+    if (user_size <= 0)
+        return err_set(detail, ERR_INVALID_QUERY, "user_id is needed: 1 to 128 characters");
+    if (!utf8_valid(socket->user_id, (size_t)user_size) ||
+        utf8_length(socket->user_id, (size_t)user_size) > 128 ||
+        utf8_has_control(socket->user_id, (size_t)user_size))
+        return err_set(detail, ERR_INVALID_QUERY,
+                       "user_id must be 1 to 128 characters without control characters");
+    char order_id[UUID_TEXT_SIZE];
+    const int order_size = mg_get_var(query, size, "order_id", order_id, sizeof order_id);
+    if (order_size != -1 &&
+        (order_size < 0 || !uuid_parse(order_id, (size_t)order_size, &socket->order_id)))
+        return err_set(detail, ERR_INVALID_ID, "order_id must be a UUID");
+    return ERR_OK;
+}
+
+static bool take_place(websockets_t *self)
+{
+    pthread_mutex_lock(&self->lock);
+    const bool free_place = !self->draining && self->taken < self->config.max;
+    if (free_place)
+        self->taken++;
+    else
+        self->stats.refused++;
+    pthread_mutex_unlock(&self->lock);
+    return free_place;
+}
+
+/* Non-zero: refused, and the response is written. Once it returns 0 civetweb always calls on_close
+ * later: what could fail in between (the key) is checked here. */
+static int on_connect(const struct mg_connection *connection, void *arg)
+{
+    websockets_t *self = arg;
+    struct mg_connection *mg =
+        (struct mg_connection *)(uintptr_t)connection; /* civetweb's signature; it is writable */
+    err_detail_t detail = {{0}};
+    const char *key = mg_get_header(mg, "Sec-WebSocket-Key");
+    if (key == NULL || strlen(key) != KEY_SIZE)
+        return refuse(mg, ERR_MALFORMED_REQUEST, "Sec-WebSocket-Key must be 16 bytes in base64");
+    if (self->config.needs_token)
+        return refuse(mg, ERR_UNAUTHENTICATED, "a token is needed");
+    connection_t *new_connection = calloc(1, sizeof *new_connection);
+    CHECK(new_connection != NULL);
+    err_t err = read_query(mg, &new_connection->socket, &detail);
+    if (err == ERR_OK && !take_place(self))
+        err = ERR_TOO_MANY_WEBSOCKETS;
+    if (err != ERR_OK) {
+        free(new_connection);
+        return refuse(mg, err, detail.text);
+    }
+    new_connection->socket.owner = new_connection;
+    new_connection->mg = mg;
+    mg_set_user_connection_data(mg, new_connection);
+    return 0;
+}
+
+static void on_ready(struct mg_connection *mg, void *arg)
+{
+    websockets_t *self = arg;
+    connection_t *connection = mg_get_user_connection_data(mg);
+    connection->fd = find_fd(mg);
+    if (connection->fd < 0)
+        return; /* gone already; on_close follows */
+    pthread_mutex_lock(&self->lock);
+    connection->last_heard_ms = connection->last_ping_ms = clock_mono_ms();
+    socket_registry_add(self->registry, &connection->socket);
+    if (self->draining)
+        close_with(self, connection, CLOSE_GOING_AWAY, "going away");
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* Clients have nothing to say but control frames. 0 closes the connection. */
+static int on_data(struct mg_connection *mg, int bits, char *data, size_t size, void *arg)
+{
+    websockets_t *self = arg;
+    connection_t *connection = mg_get_user_connection_data(mg);
+    const unsigned opcode = (unsigned)bits & 0x0F;
+    if (connection->fd < 0 || opcode == FRAME_CLOSE || size > CLIENT_FRAME_MAX_BYTES)
+        return 0;
+    pthread_mutex_lock(&self->lock);
+    connection->last_heard_ms = clock_mono_ms();
+    if (opcode == FRAME_PING && size < 126 && !connection->closing) {
+        frame_t *pong = frame_new(FRAME_PONG, data, size);
+        if (socket_push(&connection->socket, pong))
+            enqueue(self, connection);
+        frame_release(&pong);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return 1;
+}
+
+static void on_close(const struct mg_connection *mg, void *arg)
+{
+    websockets_t *self = arg;
+    connection_t *connection = mg_get_user_connection_data(mg);
+    if (connection == NULL)
+        return;
+    pthread_mutex_lock(&self->lock);
+    if (connection->fd >= 0) {
+        connection->closing = true;
+        shutdown(connection->fd, SHUT_RD);
+        while (connection->writing)
+            pthread_cond_wait(&self->idle, &self->lock);
+        remove_from_queue(self, connection);
+        socket_registry_remove(self->registry, &connection->socket);
+    }
+    self->taken--;
+    pthread_cond_broadcast(&self->idle);
+    pthread_mutex_unlock(&self->lock);
+    mg_set_user_connection_data(mg, NULL);
+    free(connection);
+}
+
+/* ---- life ---- */
+
+websockets_t *websockets_new(const websockets_config_t *config)
+{
+    websockets_t *self = calloc(1, sizeof *self);
+    CHECK(self != NULL);
+    self->config = *config;
+    self->registry = socket_registry_new(config->max);
+    self->queue_last = &self->queue_first;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->work, &monotonic);
+    pthread_cond_init(&self->idle, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    for (int i = 0; i < WRITERS; i++)
+        CHECK(pthread_create(&self->writers[i], NULL, run_writer, self) == 0);
+    return self;
+}
+
+void websockets_attach(websockets_t *self, http_server_t *server)
+{
+    mg_set_websocket_handler(http_server_context(server), "/ws$", on_connect, on_ready, on_data,
+                             on_close, self);
+}
+
+void websockets_drain(websockets_t *self, unsigned timeout_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000 + 1;
+    pthread_mutex_lock(&self->lock);
+    self->draining = true;
+    for (socket_t *socket = socket_registry_first(self->registry); socket != NULL;
+         socket = socket->next)
+        close_with(self, socket->owner, CLOSE_GOING_AWAY, "going away");
+    while (self->taken > 0)
+        if (pthread_cond_timedwait(&self->idle, &self->lock, &until) != 0)
+            break;
+    pthread_mutex_unlock(&self->lock);
+}
+
+void websockets_destroy(websockets_t **self_p)
+{
+    websockets_t *self = *self_p;
+    if (self == NULL)
+        return;
+    pthread_mutex_lock(&self->lock);
+    self->stopping = true;
+    pthread_cond_broadcast(&self->work);
+    pthread_mutex_unlock(&self->lock);
+    for (int i = 0; i < WRITERS; i++)
+        pthread_join(self->writers[i], NULL);
+    socket_registry_destroy(&self->registry);
+    pthread_cond_destroy(&self->idle);
+    pthread_cond_destroy(&self->work);
+    pthread_mutex_destroy(&self->lock);
+    free(self);
+    *self_p = NULL;
+}
+
+/* ---- delivery ---- */
+
+bool websockets_deliver(websockets_t *self, const notifier_event_t *event)
+{
+    frame_t *frame = NULL;
+    pthread_mutex_lock(&self->lock);
+    const bool is_new = event->event_id > self->last_event_id;
+    if (is_new)
+        self->last_event_id = event->event_id;
+    socket_t *socket =
+        is_new ? socket_registry_find(self->registry, event->user_id, &event->order_id, NULL)
+               : NULL;
+    for (; socket != NULL;
+         socket = socket_registry_find(self->registry, event->user_id, &event->order_id, socket)) {
+        connection_t *connection = socket->owner;
+        if (connection->closing)
+            continue;
+        if (frame == NULL)
+            frame = frame_new(FRAME_TEXT, event->payload.data, event->payload.size);
+        if (socket_push(socket, frame))
+            enqueue(self, connection);
+        else
+            drop_laggard(self, connection);
+    }
+    frame_release(&frame);
+    pthread_mutex_unlock(&self->lock);
+    return is_new;
+}
+
+int64_t websockets_last_event_id(const websockets_t *self)
+{
+    websockets_t *writable = (websockets_t *)(uintptr_t)self; /* for the lock */
+    pthread_mutex_lock(&writable->lock);
+    const int64_t last = self->last_event_id;
+    pthread_mutex_unlock(&writable->lock);
+    return last;
+}
+
+websockets_stats_t websockets_stats(const websockets_t *self)
+{
+    websockets_t *writable = (websockets_t *)(uintptr_t)self; /* for the lock */
+    pthread_mutex_lock(&writable->lock);
+    websockets_stats_t stats = self->stats;
+    stats.open = socket_registry_count(self->registry);
+    pthread_mutex_unlock(&writable->lock);
+    return stats;
+}
