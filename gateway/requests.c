@@ -8,7 +8,6 @@
 #include "gateway/requests.h"
 
 #include <ctype.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,13 +49,18 @@ void request_parsed_free(request_parsed_t **parsed_p)
 
 /* ---- what every body must be ---- */
 
-/* `field` is one whose integer may be over 64 bits: that is a wrong amount, not wrong JSON. */
-static err_t parse(str_t body, const char *field, request_parsed_t **parsed, err_detail_t *detail)
+static err_t refuse_amount(err_detail_t *detail)
+{
+    return err_set(detail, ERR_INVALID_AMOUNT,
+                   "amount is not an integer in minor units from 1 to %lld", (long long)AMOUNT_MAX);
+}
+
+static err_t parse(str_t body, request_parsed_t **parsed, err_detail_t *detail)
 {
     err_detail_t why = {{0}};
     json_t *root = json_read_object(body, &why);
-    if (!root && field && json_read_is_big(body, field))
-        return err_set(detail, ERR_INVALID_AMOUNT, "%s is over %lld", field, (long long)AMOUNT_MAX);
+    if (!root && json_read_is_big(body, "amount")) /* a wrong amount, not wrong JSON */
+        return refuse_amount(detail);
     if (!root)
         return err_set(detail, ERR_MALFORMED_JSON, "the body %s", why.text);
     *parsed = calloc(1, sizeof **parsed);
@@ -128,9 +132,7 @@ static err_t read_amount(const json_t *root, int64_t *amount, err_detail_t *deta
     const json_t *value = json_object_get(root, "amount");
     json_int_t number = json_is_integer(value) ? json_integer_value(value) : 0;
     if (number < 1 || number > AMOUNT_MAX)
-        return err_set(detail, ERR_INVALID_AMOUNT,
-                       "amount is not an integer in minor units from 1 to %lld",
-                       (long long)AMOUNT_MAX);
+        return refuse_amount(detail);
     *amount = number;
     return ERR_OK;
 }
@@ -164,7 +166,7 @@ static void write_real(buf_t *json, const char *key, double number)
     char text[40];
     for (int digits = 15; digits <= 17; digits++) {
         (void)snprintf(text, sizeof text, "%.*g", digits, number);
-        if (fabs(strtod(text, NULL) - number) <= 0)
+        if (strtod(text, NULL) == number)
             break;
     }
     if (!strpbrk(text, ".e"))
@@ -327,7 +329,7 @@ err_t request_order_create(str_t body, order_create_t *order, request_parsed_t *
 {
     *order = (order_create_t){0};
     *parsed = NULL;
-    TRY(parse(body, "amount", parsed, detail));
+    TRY(parse(body, parsed, detail));
     err_t err = read_order_create(*parsed, order, detail);
     if (err != ERR_OK)
         request_parsed_free(parsed);
@@ -353,7 +355,7 @@ err_t request_payment_initiate(str_t body, payment_initiate_t *initiate, request
                                        {NULL, false}};
     *initiate = (payment_initiate_t){0};
     *parsed = NULL;
-    TRY(parse(body, NULL, parsed, detail));
+    TRY(parse(body, parsed, detail));
     err_t err = check_members((*parsed)->root, members, "", detail);
     if (err == ERR_OK)
         err = read_payment_initiate((*parsed)->root, initiate, detail);

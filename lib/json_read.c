@@ -5,8 +5,6 @@
  */
 #include "lib/json_read.h"
 
-#include <stdbool.h>
-
 /* Quotes decide what a bracket means, escapes what a quote means; all else is jansson's business.
  */
 static bool too_deep(str_t text)
@@ -57,6 +55,17 @@ json_t *json_read_object(str_t text, err_detail_t *detail)
         return NULL;
     }
     return root;
+}
+
+bool json_read_is_big(str_t text, const char *key)
+{
+    if (text.size == 0 || too_deep(text))
+        return false;
+    json_t *root = json_loadb(text.data, text.size,
+                              JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
+    double number = json_real_value(json_object_get(root, key));
+    json_decref(root);
+    return number >= 0x1p63 || number <= -0x1p63;
 }
 
 str_t json_read_str(const json_t *object, const char *key)

@@ -3,6 +3,7 @@
 #define TIFFIN_LIB_JSON_READ_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "lib/err.h"
 #include "lib/text.h"
@@ -14,6 +15,10 @@
  * duplicate keys, text that is not UTF-8 or holds NUL, integers over 64 bits, nesting over
  * JSON_DEPTH_MAX. Integers stay integers (json_is_integer). */
 json_t *json_read_object(str_t text, err_detail_t *detail);
+
+/* Does this member hold an integer over 64 bits, and is that all that is wrong with the object? For
+ * a text that json_read_object refused, so that the field can be named. */
+bool json_read_is_big(str_t text, const char *key);
 
 /* A member that is a string, borrowed from `object`; {NULL, 0} when it is missing or something
  * else. */
