@@ -1,0 +1,686 @@
+/* test_psp_sim.c - the simulator: its bank and journal, its fault model, and the webhooks it
+ * delivers to a real HTTP server on loopback. */
+#include "tests/support/test_main.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/http_server.h"
+#include "services/psp_sim/sim_bank.h"
+#include "services/psp_sim/sim_faults.h"
+#include "services/psp_sim/sim_webhook.h"
+
+static const int64_t no_deltas[PSP_COUNT];
+static const int64_t now_us = INT64_C(1771632000000000);
+
+static sim_bank_t *bank_with(const char *path)
+{
+    err_detail_t detail;
+    sim_bank_t *bank = sim_bank_new(path, &detail);
+    if (!bank)
+        fail_msg("%s", detail.text);
+    return bank;
+}
+
+static sim_checkout_t checkout_at(unsigned psp, const uuid_t *payment_id)
+{
+    return (sim_checkout_t){.psp = psp_at(psp),
+                            .payment_id = *payment_id,
+                            .order_id = uuid7_new(),
+                            .attempt_id = uuid7_new(),
+                            .amount = 45000,
+                            .currency = "INR",
+                            .method = "UPI",
+                            .expires_at_us = now_us};
+}
+
+static sim_checkout_t open_at(sim_bank_t *bank, unsigned psp, const uuid_t *payment_id)
+{
+    sim_checkout_t checkout = checkout_at(psp, payment_id);
+    assert_int_equal(sim_bank_open(bank, &checkout, "https://shop.example/"), ERR_OK);
+    return checkout;
+}
+
+static unsigned count(const char *text, const char *part)
+{
+    unsigned found = 0;
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at++)
+        found++;
+    return found;
+}
+
+/* Rows of the book; of all payments when `payment_id` is NULL. */
+static unsigned book_rows(sim_bank_t *bank, const uuid_t *payment_id)
+{
+    buf_t body = {0};
+    sim_bank_book(bank, payment_id, &body);
+    unsigned rows = count(body.data, "\"psp_ref\"");
+    buf_free(&body);
+    return rows;
+}
+
+/* ---- bank ---- */
+
+static void same_key_gives_the_same_checkout(void **state)
+{
+    (void)state;
+    sim_bank_t *bank = bank_with(NULL);
+    uuid_t payment = uuid7_new();
+    sim_checkout_t first = open_at(bank, 0, &payment), again = first, other = first;
+    again.serial = 0;
+    assert_int_equal(sim_bank_open(bank, &again, "https://shop.example/"), ERR_OK);
+    assert_true(again.serial == first.serial);
+    other.amount++;
+    assert_int_equal(sim_bank_open(bank, &other, "https://shop.example/"), ERR_ID_CONFLICT);
+    other = first;
+    assert_int_equal(sim_bank_open(bank, &other, ""), ERR_ID_CONFLICT);
+    other = first;
+    other.psp = psp_at(1); /* another PSP knows nothing of the key */
+    assert_int_equal(sim_bank_open(bank, &other, "https://shop.example/"), ERR_OK);
+    assert_true(other.serial != first.serial);
+    sim_bank_destroy(&bank);
+}
+
+static void second_pay_moves_nothing(void **state)
+{
+    (void)state;
+    sim_bank_t *bank = bank_with(NULL);
+    uuid_t payment = uuid7_new();
+    sim_checkout_t first, second;
+    bool moved;
+    open_at(bank, 0, &payment);
+    assert_int_equal(sim_bank_pay(bank, &payment, no_deltas, now_us, &first, &moved), ERR_OK);
+    assert_true(moved);
+    open_at(bank, 1, &payment); /* nor at another PSP, opened later */
+    assert_int_equal(sim_bank_pay(bank, &payment, no_deltas, now_us + 1, &second, &moved), ERR_OK);
+    assert_false(moved);
+    assert_true(first.outcome_serial == second.outcome_serial);
+    assert_int_equal(second.outcome_at_us, now_us);
+    assert_ptr_equal(second.psp, psp_at(0));
+    assert_int_equal(book_rows(bank, &payment), 1);
+    sim_bank_destroy(&bank);
+}
+
+static void newest_checkout_is_the_one_that_is_paid(void **state)
+{
+    (void)state;
+    sim_bank_t *bank = bank_with(NULL);
+    uuid_t payment = uuid7_new();
+    sim_checkout_t paid, status;
+    bool moved;
+    open_at(bank, 2, &payment);
+    open_at(bank, 1, &payment);
+    assert_int_equal(sim_bank_pay(bank, &payment, no_deltas, now_us, &paid, &moved), ERR_OK);
+    assert_ptr_equal(paid.psp, psp_at(1));
+    assert_int_equal(sim_bank_find(bank, &payment, psp_at(1), &status, NULL), ERR_OK);
+    assert_int_equal(status.state, SIM_PAID);
+    assert_int_equal(sim_bank_find(bank, &payment, psp_at(2), &status, NULL), ERR_OK);
+    assert_int_equal(status.state, SIM_PENDING);
+    assert_int_equal(sim_bank_find(bank, &payment, psp_at(0), &status, NULL),
+                     ERR_PAYMENT_NOT_FOUND);
+    sim_bank_destroy(&bank);
+}
+
+static void late_success_after_failure_is_another_transaction(void **state)
+{
+    (void)state;
+    sim_bank_t *bank = bank_with(NULL);
+    uuid_t payment = uuid7_new();
+    sim_checkout_t failed, again, paid;
+    bool changed;
+    open_at(bank, 0, &payment);
+    assert_int_equal(sim_bank_fail(bank, &payment, now_us, &failed, &changed), ERR_OK);
+    assert_true(changed);
+    assert_int_equal(failed.state, SIM_FAILED);
+    assert_int_equal(sim_bank_fail(bank, &payment, now_us, &again, &changed), ERR_OK);
+    assert_false(changed);
+    assert_true(again.outcome_serial == failed.outcome_serial);
+    assert_int_equal(book_rows(bank, &payment), 0);
+    assert_int_equal(sim_bank_pay(bank, &payment, no_deltas, now_us, &paid, &changed), ERR_OK);
+    assert_true(changed);
+    assert_true(paid.outcome_serial != failed.outcome_serial);
+    assert_int_equal(sim_bank_fail(bank, &payment, now_us, &again, &changed),
+                     ERR_ORDER_NOT_PAYABLE);
+    assert_int_equal(book_rows(bank, &payment), 1);
+    sim_bank_destroy(&bank);
+}
+
+static void delta_changes_what_is_charged_but_never_below_one(void **state)
+{
+    (void)state;
+    sim_bank_t *bank = bank_with(NULL);
+    uuid_t first = uuid7_new(), second = uuid7_new();
+    int64_t deltas[PSP_COUNT] = {-1, -100000, 0};
+    sim_checkout_t paid;
+    bool moved;
+    open_at(bank, 0, &first);
+    open_at(bank, 1, &second);
+    assert_int_equal(sim_bank_pay(bank, &first, deltas, now_us, &paid, &moved), ERR_OK);
+    assert_int_equal(paid.outcome_amount, 44999);
+    assert_int_equal(paid.amount, 45000);
+    assert_int_equal(sim_bank_pay(bank, &second, deltas, now_us, &paid, &moved), ERR_OK);
+    assert_int_equal(paid.outcome_amount, 1);
+    sim_bank_destroy(&bank);
+}
+
+static void unknown_payment_is_not_found(void **state)
+{
+    (void)state;
+    sim_bank_t *bank = bank_with(NULL);
+    uuid_t payment = uuid7_new();
+    sim_checkout_t checkout;
+    bool changed;
+    assert_int_equal(sim_bank_pay(bank, &payment, no_deltas, now_us, &checkout, &changed),
+                     ERR_PAYMENT_NOT_FOUND);
+    assert_int_equal(sim_bank_fail(bank, &payment, now_us, &checkout, &changed),
+                     ERR_PAYMENT_NOT_FOUND);
+    buf_t body = {0};
+    sim_bank_book(bank, &payment, &body);
+    assert_string_equal(body.data, "[]");
+    buf_free(&body);
+    sim_bank_destroy(&bank);
+}
+
+static void book_names_what_moved(void **state)
+{
+    (void)state;
+    sim_bank_t *bank = bank_with(NULL);
+    uuid_t payment = uuid7_new();
+    char text[UUID_TEXT_SIZE], ref[SIM_REF_SIZE], expected[512];
+    sim_checkout_t paid;
+    bool moved;
+    open_at(bank, 0, &payment);
+    assert_int_equal(sim_bank_pay(bank, &payment, no_deltas, now_us, &paid, &moved), ERR_OK);
+    snprintf(expected, sizeof expected,
+             "[{\"psp\":\"Razorpay\",\"payment_id\":\"%s\",\"psp_ref\":\"%s\",\"kind\":\"charge\","
+             "\"amount\":45000,\"currency\":\"INR\",\"at\":\"2026-02-21T00:00:00Z\"}]",
+             uuid_format(&payment, text), sim_ref(ref, "txn", paid.psp, paid.outcome_serial));
+    assert_int_equal(strncmp(ref, "txn_razorpay_", 13), 0);
+    buf_t body = {0};
+    sim_bank_book(bank, NULL, &body);
+    assert_string_equal(body.data, expected);
+    buf_free(&body);
+    sim_bank_destroy(&bank);
+}
+
+enum { PAYMENTS = 3000, THREADS = 4 };
+
+typedef struct payer {
+    sim_bank_t *bank;
+    const uuid_t *payments;
+    unsigned moved;
+} payer_t;
+
+static void *pay_all(void *arg)
+{
+    payer_t *payer = arg;
+    for (unsigned i = 0; i < PAYMENTS; i++) {
+        sim_checkout_t paid;
+        bool moved;
+        if (sim_bank_pay(payer->bank, &payer->payments[i], no_deltas, now_us, &paid, &moved) ==
+            ERR_OK)
+            payer->moved += moved;
+    }
+    return NULL;
+}
+
+/* More payments than the table begins with, so that it grows on the way. */
+static void many_at_once_pay_each_payment_once(void **state)
+{
+    (void)state;
+    static uuid_t payments[PAYMENTS];
+    sim_bank_t *bank = bank_with(NULL);
+    for (unsigned i = 0; i < PAYMENTS; i++) {
+        payments[i] = uuid7_new();
+        open_at(bank, i % PSP_COUNT, &payments[i]);
+    }
+    pthread_t threads[THREADS];
+    payer_t payers[THREADS];
+    unsigned moved = 0;
+    for (unsigned i = 0; i < THREADS; i++) {
+        payers[i] = (payer_t){bank, payments, 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, pay_all, &payers[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        moved += payers[i].moved;
+    }
+    assert_int_equal(moved, PAYMENTS);
+    assert_int_equal(book_rows(bank, NULL), PAYMENTS);
+    sim_bank_destroy(&bank);
+}
+
+/* ---- journal ---- */
+
+static char journal_path[64];
+
+static int make_journal(void **state)
+{
+    (void)state;
+    snprintf(journal_path, sizeof journal_path, "/tmp/test_psp_sim.XXXXXX");
+    int fd = mkstemp(journal_path);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_journal(void **state)
+{
+    (void)state;
+    return unlink(journal_path);
+}
+
+static void journal_add(const char *text)
+{
+    int fd = open(journal_path, O_WRONLY | O_APPEND);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+}
+
+static void book_survives_a_restart(void **state)
+{
+    (void)state;
+    uuid_t paid_id = uuid7_new(), failed_id = uuid7_new(), open_id = uuid7_new();
+    sim_checkout_t opened, paid, failed, after;
+    char return_url[SIM_URL_SIZE];
+    bool changed;
+    sim_bank_t *bank = bank_with(journal_path);
+    open_at(bank, 0, &paid_id);
+    open_at(bank, 1, &failed_id);
+    opened = open_at(bank, 2, &open_id);
+    assert_int_equal(sim_bank_fail(bank, &failed_id, now_us, &failed, &changed), ERR_OK);
+    assert_int_equal(sim_bank_fail(bank, &paid_id, now_us, &after, &changed), ERR_OK);
+    assert_int_equal(sim_bank_pay(bank, &paid_id, no_deltas, now_us, &paid, &changed), ERR_OK);
+    buf_t before = {0}, behind = {0};
+    sim_bank_book(bank, NULL, &before);
+    sim_bank_destroy(&bank);
+
+    bank = bank_with(journal_path);
+    sim_bank_book(bank, NULL, &behind);
+    assert_string_equal(before.data, behind.data);
+    assert_int_equal(sim_bank_find(bank, &paid_id, NULL, &after, return_url), ERR_OK);
+    assert_int_equal(after.state, SIM_PAID);
+    assert_true(after.outcome_serial == paid.outcome_serial);
+    assert_string_equal(return_url, "https://shop.example/");
+    assert_int_equal(sim_bank_find(bank, &failed_id, NULL, &after, NULL), ERR_OK);
+    assert_int_equal(after.state, SIM_FAILED);
+    assert_true(after.outcome_serial == failed.outcome_serial);
+    after = opened; /* the key still works */
+    assert_int_equal(sim_bank_open(bank, &after, "https://shop.example/"), ERR_OK);
+    assert_true(after.serial == opened.serial);
+    assert_int_equal(sim_bank_pay(bank, &paid_id, no_deltas, now_us, &after, &changed), ERR_OK);
+    assert_false(changed);
+    buf_free(&before);
+    buf_free(&behind);
+    sim_bank_destroy(&bank);
+}
+
+static void line_torn_by_a_crash_is_cut_off(void **state)
+{
+    (void)state;
+    uuid_t payment = uuid7_new(), next = uuid7_new();
+    sim_checkout_t paid;
+    bool moved;
+    sim_bank_t *bank = bank_with(journal_path);
+    open_at(bank, 0, &payment);
+    sim_bank_destroy(&bank);
+    journal_add("{\"what\":\"paid\",\"psp\":\"Razor");
+    bank = bank_with(journal_path);
+    open_at(bank, 0, &next); /* goes on a line of its own */
+    assert_int_equal(sim_bank_pay(bank, &payment, no_deltas, now_us, &paid, &moved), ERR_OK);
+    assert_true(moved);
+    sim_bank_destroy(&bank);
+    bank = bank_with(journal_path);
+    assert_int_equal(book_rows(bank, &payment), 1);
+    assert_int_equal(sim_bank_find(bank, &next, NULL, &paid, NULL), ERR_OK);
+    sim_bank_destroy(&bank);
+}
+
+static void damage_before_the_end_is_refused(void **state)
+{
+    (void)state;
+    uuid_t payment = uuid7_new();
+    sim_bank_t *bank = bank_with(journal_path);
+    open_at(bank, 0, &payment);
+    sim_bank_destroy(&bank);
+    journal_add("nonsense\n");
+    bank = NULL;
+    err_detail_t detail;
+    assert_null(sim_bank_new(journal_path, &detail));
+    assert_non_null(strstr(detail.text, "makes no sense from byte"));
+    assert_null(sim_bank_new("/nonexistent/journal", &detail));
+}
+
+static void reset_forgets_for_good(void **state)
+{
+    (void)state;
+    uuid_t payment = uuid7_new();
+    sim_checkout_t paid;
+    bool moved;
+    sim_bank_t *bank = bank_with(journal_path);
+    open_at(bank, 0, &payment);
+    assert_int_equal(sim_bank_pay(bank, &payment, no_deltas, now_us, &paid, &moved), ERR_OK);
+    assert_int_equal(sim_bank_reset(bank), ERR_OK);
+    assert_int_equal(book_rows(bank, NULL), 0);
+    assert_int_equal(sim_bank_find(bank, &payment, NULL, &paid, NULL), ERR_PAYMENT_NOT_FOUND);
+    sim_bank_destroy(&bank);
+    bank = bank_with(journal_path);
+    assert_int_equal(sim_bank_find(bank, &payment, NULL, &paid, NULL), ERR_PAYMENT_NOT_FOUND);
+    sim_bank_destroy(&bank);
+}
+
+/* ---- faults ---- */
+
+static void fault_model_is_read_strictly(void **state)
+{
+    (void)state;
+    sim_fault_t fault;
+    err_detail_t detail;
+    assert_int_equal(sim_fault_read(STR_LITERAL("{\"refuse\":true,\"hang_ms\":5,\"latency_ms\":6,"
+                                                "\"error_rate\":0.5,\"webhook\":\"twice\","
+                                                "\"webhook_delay_ms\":7,\"amount_delta\":-8}"),
+                                    &fault, &detail),
+                     ERR_OK);
+    assert_true(fault.refuse && fault.hang_ms == 5 && fault.latency_ms == 6);
+    assert_true(fault.error_rate > 0.49 && fault.error_rate < 0.51);
+    assert_int_equal(fault.webhook, SIM_WEBHOOK_TWICE);
+    assert_int_equal(sim_fault_webhook_delay_ms(&fault), 7);
+    assert_int_equal(fault.amount_delta, -8);
+
+    static const struct {
+        const char *body;
+        err_t err;
+    } wrong[] = {
+        {"", ERR_MALFORMED_JSON},
+        {"[]", ERR_MALFORMED_JSON},
+        {"{\"hang\":1}", ERR_UNKNOWN_FIELD},
+        {"{\"refuse\":1}", ERR_INVALID_FIELD},
+        {"{\"hang_ms\":-1}", ERR_INVALID_FIELD},
+        {"{\"hang_ms\":1.5}", ERR_INVALID_FIELD},
+        {"{\"error_rate\":1.1}", ERR_INVALID_FIELD},
+        {"{\"error_rate\":\"1\"}", ERR_INVALID_FIELD},
+        {"{\"webhook\":\"sometimes\"}", ERR_INVALID_FIELD},
+        {"{\"webhook\":null}", ERR_INVALID_FIELD},
+        {"{\"webhook_delay_ms\":-1}", ERR_INVALID_FIELD},
+        {"{\"amount_delta\":9007199254740992}", ERR_INVALID_FIELD},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        if (sim_fault_read(str_of(wrong[i].body), &fault, &detail) != wrong[i].err)
+            fail_msg("%s", wrong[i].body);
+}
+
+static void empty_fault_model_is_good_behaviour(void **state)
+{
+    (void)state;
+    sim_fault_t fault;
+    err_detail_t detail;
+    assert_int_equal(sim_fault_read(STR_LITERAL("{}"), &fault, &detail), ERR_OK);
+    assert_true(!fault.refuse && fault.hang_ms == 0 && fault.webhook == SIM_WEBHOOK_ONCE);
+    assert_int_equal(sim_fault_webhook_delay_ms(&fault), 0);
+    fault.webhook = SIM_WEBHOOK_LATE;
+    assert_int_equal(sim_fault_webhook_delay_ms(&fault), 3000);
+}
+
+static void fault_of_one_psp_is_not_that_of_another(void **state)
+{
+    (void)state;
+    sim_faults_t faults;
+    sim_fault_t fault = {.refuse = true, .amount_delta = 9};
+    int64_t deltas[PSP_COUNT];
+    sim_faults_init(&faults);
+    sim_faults_set(&faults, psp_at(1), &fault);
+    assert_false(sim_faults_get(&faults, psp_at(0)).refuse);
+    assert_true(sim_faults_get(&faults, psp_at(1)).refuse);
+    sim_faults_deltas(&faults, deltas);
+    assert_true(deltas[0] == 0 && deltas[1] == 9 && deltas[2] == 0);
+    sim_faults_clear(&faults);
+    assert_false(sim_faults_get(&faults, psp_at(1)).refuse);
+    sim_faults_destroy(&faults);
+}
+
+/* ---- webhooks ---- */
+
+/* A gateway that answers the first `refusals` webhooks with 503 and keeps all of them. */
+typedef struct sink {
+    pthread_mutex_t lock;
+    pthread_cond_t got;
+    http_server_t *server;
+    unsigned refusals, count;
+    char paths[16][32], bodies[16][600];
+    actor_t *actor;
+    sim_webhook_t *webhook;
+    pthread_t loop;
+    int stop_fds[2];
+    char url[64];
+} sink_t;
+
+static void take_webhook(http_request_t *request)
+{
+    sink_t *sink = request->self;
+    pthread_mutex_lock(&sink->lock);
+    bool refused = sink->count < sink->refusals;
+    if (sink->count < 16) {
+        snprintf(sink->paths[sink->count], sizeof sink->paths[0], "%s", request->path);
+        str_copy(request->body, sink->bodies[sink->count], sizeof sink->bodies[0]);
+    }
+    sink->count++;
+    pthread_cond_broadcast(&sink->got);
+    pthread_mutex_unlock(&sink->lock);
+    http_respond(request, refused ? 503 : 200, "application/json", "{}", 2);
+}
+
+static void on_stop(void *arg)
+{
+    sink_t *sink = arg;
+    actor_stop(sink->actor);
+}
+
+static void *run_loop(void *arg)
+{
+    sink_t *sink = arg;
+    (void)actor_run(sink->actor);
+    return NULL;
+}
+
+static void sink_open(sink_t *sink, unsigned refusals)
+{
+    static const http_route_t routes[] = {{"POST", "/webhooks/{psp}", take_webhook, 4096},
+                                          {NULL, NULL, NULL, 0}};
+    err_detail_t detail;
+    memset(sink, 0, sizeof *sink);
+    sink->refusals = refusals;
+    pthread_mutex_init(&sink->lock, NULL);
+    pthread_cond_init(&sink->got, NULL);
+    http_server_config_t config = {.addr = "127.0.0.1:0",
+                                   .threads = 4,
+                                   .keep_alive_timeout_ms = 1000,
+                                   .routes = routes,
+                                   .self = sink};
+    sink->server = http_server_new(&config, &detail);
+    assert_non_null(sink->server);
+    snprintf(sink->url, sizeof sink->url, "http://127.0.0.1:%u/webhooks",
+             http_server_port(sink->server));
+    sink->actor = actor_new();
+    sink->webhook = sim_webhook_new(sink->actor, sink->url);
+    assert_int_equal(pipe(sink->stop_fds), 0);
+    actor_add_fd(sink->actor, sink->stop_fds[0], on_stop, sink);
+    assert_int_equal(pthread_create(&sink->loop, NULL, run_loop, sink), 0);
+}
+
+static void sink_close(sink_t *sink)
+{
+    assert_int_equal(write(sink->stop_fds[1], "x", 1), 1);
+    pthread_join(sink->loop, NULL);
+    sim_webhook_stop(sink->webhook);
+    actor_remove_fd(sink->actor, sink->stop_fds[0]);
+    sim_webhook_destroy(&sink->webhook);
+    actor_destroy(&sink->actor);
+    http_server_destroy(&sink->server);
+    close(sink->stop_fds[0]);
+    close(sink->stop_fds[1]);
+    pthread_cond_destroy(&sink->got);
+    pthread_mutex_destroy(&sink->lock);
+}
+
+static void sink_await(sink_t *sink, unsigned wanted)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 10;
+    pthread_mutex_lock(&sink->lock);
+    while (sink->count < wanted && pthread_cond_timedwait(&sink->got, &sink->lock, &until) == 0)
+        continue;
+    unsigned got = sink->count;
+    pthread_mutex_unlock(&sink->lock);
+    if (got < wanted)
+        fail_msg("%u webhooks of %u", got, wanted);
+}
+
+static sim_checkout_t paid_checkout(void)
+{
+    uuid_t payment = uuid7_new();
+    sim_checkout_t paid = checkout_at(0, &payment);
+    paid.state = SIM_PAID;
+    paid.outcome_serial = 7;
+    paid.outcome_amount = 45000;
+    paid.outcome_at_us = now_us;
+    return paid;
+}
+
+static const char *no_header(void *arg, const char *name)
+{
+    (void)arg;
+    (void)name;
+    return NULL;
+}
+
+static void webhook_verifies_at_the_connector(void **state)
+{
+    (void)state;
+    sink_t sink;
+    sim_checkout_t paid = paid_checkout();
+    psp_account_t account = {.webhook_secrets = "new, old"};
+    psp_report_t report;
+    err_detail_t detail;
+    sink_open(&sink, 0);
+    sim_webhook_send(sink.webhook, &paid, account.webhook_secrets, 1, 0, 0);
+    sink_await(&sink, 1);
+    assert_string_equal(sink.paths[0], "/webhooks/Razorpay");
+    assert_int_equal(psp_webhook_verify(psp_at(0), &account, true, no_header, NULL,
+                                        str_of(sink.bodies[0]), now_us, &report, &detail),
+                     ERR_OK);
+    assert_int_equal(report.kind, PSP_FACT_CAPTURED);
+    assert_true(uuid_equal(&report.payment_id, &paid.payment_id));
+    assert_int_equal(report.amount, 45000);
+    assert_string_equal(report.currency, "INR");
+    assert_string_equal(report.psp_ref, "txn_razorpay_0000000000000007");
+    assert_string_equal(report.event_id, "evt_razorpay_0000000000000007");
+    sink_close(&sink);
+}
+
+static void copies_are_the_same_event(void **state)
+{
+    (void)state;
+    sink_t sink;
+    sim_checkout_t paid = paid_checkout();
+    sink_open(&sink, 0);
+    sim_webhook_send(sink.webhook, &paid, "s", 2, 0, 0);
+    sink_await(&sink, 2);
+    assert_string_equal(sink.bodies[0], sink.bodies[1]);
+    sink_close(&sink);
+}
+
+static void webhook_that_is_refused_comes_again(void **state)
+{
+    (void)state;
+    sink_t sink;
+    sim_checkout_t paid = paid_checkout();
+    sink_open(&sink, 1);
+    int64_t begun_ms = clock_mono_ms();
+    sim_webhook_send(sink.webhook, &paid, "s", 1, 0, 0);
+    sink_await(&sink, 2);
+    assert_true(clock_mono_ms() - begun_ms >= 190);
+    assert_string_equal(sink.bodies[0], sink.bodies[1]);
+    sink_close(&sink);
+}
+
+static void sender_that_waits_returns_after_the_first_try(void **state)
+{
+    (void)state;
+    sink_t sink;
+    sim_checkout_t paid = paid_checkout();
+    sink_open(&sink, 1);
+    sim_webhook_send(sink.webhook, &paid, "s", 1, 0, 10000);
+    pthread_mutex_lock(&sink.lock);
+    assert_true(sink.count >= 1);
+    pthread_mutex_unlock(&sink.lock);
+    sink_close(&sink);
+}
+
+static void delayed_webhook_is_not_early(void **state)
+{
+    (void)state;
+    sink_t sink;
+    sim_checkout_t paid = paid_checkout();
+    sink_open(&sink, 0);
+    int64_t begun_ms = clock_mono_ms();
+    sim_webhook_send(sink.webhook, &paid, "s", 1, 150, 0);
+    sink_await(&sink, 1);
+    assert_true(clock_mono_ms() - begun_ms >= 150);
+    sink_close(&sink);
+}
+
+static void what_is_queued_can_be_forgotten(void **state)
+{
+    (void)state;
+    sink_t sink;
+    sim_checkout_t paid = paid_checkout();
+    sink_open(&sink, 0);
+    for (unsigned i = 0; i < 100; i++)
+        sim_webhook_send(sink.webhook, &paid, "s", 1, 3600 * 1000, 0);
+    sim_webhook_forget(sink.webhook);
+    sim_webhook_send(sink.webhook, &paid, "s", 1, 0, 10000);
+    pthread_mutex_lock(&sink.lock);
+    assert_int_equal(sink.count, 1);
+    pthread_mutex_unlock(&sink.lock);
+    sink_close(&sink);
+}
+
+static void pauses_between_tries_grow_to_a_bound(void **state)
+{
+    (void)state;
+    assert_int_equal(sim_webhook_backoff_ms(1), 200);
+    assert_int_equal(sim_webhook_backoff_ms(2), 400);
+    assert_int_equal(sim_webhook_backoff_ms(8), 25600);
+    assert_int_equal(sim_webhook_backoff_ms(9), 30000);
+    assert_int_equal(sim_webhook_backoff_ms(1000), 30000);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(same_key_gives_the_same_checkout),
+    cmocka_unit_test(second_pay_moves_nothing),
+    cmocka_unit_test(newest_checkout_is_the_one_that_is_paid),
+    cmocka_unit_test(late_success_after_failure_is_another_transaction),
+    cmocka_unit_test(delta_changes_what_is_charged_but_never_below_one),
+    cmocka_unit_test(unknown_payment_is_not_found),
+    cmocka_unit_test(book_names_what_moved),
+    cmocka_unit_test(many_at_once_pay_each_payment_once),
+    cmocka_unit_test_setup_teardown(book_survives_a_restart, make_journal, remove_journal),
+    cmocka_unit_test_setup_teardown(line_torn_by_a_crash_is_cut_off, make_journal, remove_journal),
+    cmocka_unit_test_setup_teardown(damage_before_the_end_is_refused, make_journal, remove_journal),
+    cmocka_unit_test_setup_teardown(reset_forgets_for_good, make_journal, remove_journal),
+    cmocka_unit_test(fault_model_is_read_strictly),
+    cmocka_unit_test(empty_fault_model_is_good_behaviour),
+    cmocka_unit_test(fault_of_one_psp_is_not_that_of_another),
+    cmocka_unit_test(webhook_verifies_at_the_connector),
+    cmocka_unit_test(copies_are_the_same_event),
+    cmocka_unit_test(webhook_that_is_refused_comes_again),
+    cmocka_unit_test(sender_that_waits_returns_after_the_first_try),
+    cmocka_unit_test(delayed_webhook_is_not_early),
+    cmocka_unit_test(what_is_queued_can_be_forgotten),
+    cmocka_unit_test(pauses_between_tries_grow_to_a_bound),
+};
+TEST_MAIN(tests)
