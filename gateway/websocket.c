@@ -30,11 +30,13 @@ enum {
     SILENCE_MAX_MS = 65000, /* three pings unanswered */
     LOOK_EVERY_MS = 1000,   /* for pings */
     CLOSE_WITHIN_MS = 10000,
-    FULL_RETRY_MS = 20, /* a socket that could not take more */
+    FULL_RETRY_MS = 20,             /* a socket that could not take more */
+    SEND_BUFFER_BYTES = 128 * 1024, /* else the kernel takes megabytes before a laggard shows */
     FRAMES_PER_TURN = 32,
     CLIENT_FRAME_MAX_BYTES = 4096,
     KEY_SIZE = 24, /* Sec-WebSocket-Key: 16 bytes in base64; civetweb drops a connection with a
                       longer one unseen */
+    CLOSE_NORMAL = 1000,
     CLOSE_GOING_AWAY = 1001,
     CLOSE_TRY_AGAIN_LATER = 1013
 };
@@ -42,8 +44,10 @@ enum {
 typedef struct connection {
     socket_t socket;
     struct mg_connection *mg;
+    void *server_data; /* the HTTP server's mark on the connection, given back at the end */
     int fd;
     bool queued;  /* in the writers' queue */
+    bool stalled; /* could not take more; looked at again after FULL_RETRY_MS */
     bool writing; /* a writer has it */
     bool closing; /* a close frame is in its outbox, or it was shut down */
     int64_t last_heard_ms, last_ping_ms, close_by_ms;
@@ -62,6 +66,8 @@ struct websockets {
     bool draining, stopping;
     int64_t last_event_id;
     int64_t next_look_ms;
+    unsigned stalled; /* connections */
+    int64_t next_retry_ms;
     websockets_stats_t stats;
 };
 
@@ -69,8 +75,8 @@ struct websockets {
 
 static void enqueue(websockets_t *self, connection_t *connection)
 {
-    if (connection->queued || connection->writing)
-        return; /* whoever writes it looks at its outbox again */
+    if (connection->queued || connection->writing || connection->stalled)
+        return; /* its outbox is looked at again anyway */
     connection->queued = true;
     connection->next_queued = NULL;
     *self->queue_last = connection;
@@ -101,6 +107,14 @@ static void remove_from_queue(websockets_t *self, connection_t *connection)
     if (self->queue_last == &connection->next_queued)
         self->queue_last = link;
     connection->queued = false;
+}
+
+static void set_stalled(websockets_t *self, connection_t *connection, bool stalled)
+{
+    if (connection->stalled == stalled)
+        return;
+    connection->stalled = stalled;
+    self->stalled += stalled ? 1u : -1u;
 }
 
 /* The close frame is the last that it gets; one that cannot take even that is shut down after
@@ -145,13 +159,12 @@ static bool write_some(websockets_t *self, connection_t *connection)
         if (!writable)
             break;
         frame_t *frame = socket_pop(&connection->socket);
-        const bool last = (frame->bytes[0] & 0x0F) == FRAME_CLOSE;
         pthread_mutex_unlock(&self->lock);
         mg_lock_connection(connection->mg);
         const int written = mg_write(connection->mg, frame->bytes, frame->size);
         mg_unlock_connection(connection->mg);
-        if (last || written != (int)frame->size)
-            shutdown(connection->fd, last ? SHUT_RD : SHUT_RDWR); /* its reading thread ends */
+        if (written != (int)frame->size)
+            shutdown(connection->fd, SHUT_RDWR); /* its reading thread ends */
         pthread_mutex_lock(&self->lock);
         frame_release(&frame);
         self->stats.frames_sent++;
@@ -177,6 +190,20 @@ static void look_at_all(websockets_t *self, int64_t now_ms)
     frame_release(&ping);
 }
 
+/* Those that could not take more may be able to by now. */
+static void retry_stalled(websockets_t *self, int64_t now_ms)
+{
+    self->next_retry_ms = now_ms + FULL_RETRY_MS;
+    for (socket_t *socket = socket_registry_first(self->registry); socket != NULL;
+         socket = socket->next) {
+        connection_t *connection = socket->owner;
+        if (!connection->stalled)
+            continue;
+        set_stalled(self, connection, false);
+        enqueue(self, connection);
+    }
+}
+
 static void wait_for_work(websockets_t *self, int timeout_ms)
 {
     struct timespec until;
@@ -197,21 +224,20 @@ static void *run_writer(void *arg)
             self->next_look_ms = now_ms + LOOK_EVERY_MS;
             look_at_all(self, now_ms);
         }
+        if (self->stalled > 0 && now_ms >= self->next_retry_ms)
+            retry_stalled(self, now_ms);
         connection_t *connection = dequeue(self);
         if (connection == NULL) {
-            wait_for_work(self, LOOK_EVERY_MS);
+            wait_for_work(self, self->stalled > 0 ? FULL_RETRY_MS : LOOK_EVERY_MS);
             continue;
         }
         connection->writing = true;
         const bool writable = write_some(self, connection);
         connection->writing = false;
         pthread_cond_broadcast(&self->idle);
+        set_stalled(self, connection, !writable);
         if (connection->socket.outbox_count > 0)
             enqueue(self, connection);
-        if (!writable && self->queue_first == connection && connection->next_queued == NULL)
-            wait_for_work(
-                self,
-                FULL_RETRY_MS); /* nothing else to do: it may be able to take more in a moment */
     }
     pthread_mutex_unlock(&self->lock);
     return NULL;
@@ -219,29 +245,37 @@ static void *run_writer(void *arg)
 
 /* ---- the handshake ---- */
 
-static bool same_peer(int fd, const char *address, int port)
+static int port_of(const struct sockaddr_storage *address)
 {
-    struct sockaddr_storage peer;
-    socklen_t size = sizeof peer;
-    char text[INET6_ADDRSTRLEN] = "";
-    if (getpeername(fd, (struct sockaddr *)&peer, &size) != 0)
-        return false;
-    if (peer.ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)&peer;
-        return ntohs(in->sin_port) == port &&
-               inet_ntop(AF_INET, &in->sin_addr, text, sizeof text) != NULL &&
-               strcmp(text, address) == 0;
-    }
-    if (peer.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&peer;
-        return ntohs(in6->sin6_port) == port &&
-               inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text) != NULL &&
-               strcmp(text, address) == 0;
-    }
-    return false;
+    if (address->ss_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)address)->sin_port);
+    if (address->ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)address)->sin6_port);
+    return -1;
 }
 
-/* The descriptor whose peer is this connection's; -1 when there is none any more. */
+static bool has_host(const struct sockaddr_storage *address, const char *host)
+{
+    char text[INET6_ADDRSTRLEN];
+    const void *bytes = address->ss_family == AF_INET
+                            ? (const void *)&((const struct sockaddr_in *)address)->sin_addr
+                            : (const void *)&((const struct sockaddr_in6 *)address)->sin6_addr;
+    return inet_ntop(address->ss_family, bytes, text, sizeof text) != NULL &&
+           strcmp(text, host) == 0;
+}
+
+/* Both ends: a client may use one port of its own to reach the bus and the API. */
+static bool is_connection(int fd, const struct mg_request_info *info)
+{
+    struct sockaddr_storage peer, local;
+    socklen_t peer_size = sizeof peer, local_size = sizeof local;
+    return getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0 &&
+           getsockname(fd, (struct sockaddr *)&local, &local_size) == 0 &&
+           port_of(&peer) == info->remote_port && port_of(&local) == info->server_port &&
+           has_host(&peer, info->remote_addr);
+}
+
+/* The descriptor of this connection; -1 when there is none any more. */
 static int find_fd(const struct mg_connection *mg)
 {
     const struct mg_request_info *info = mg_get_request_info(mg);
@@ -253,7 +287,7 @@ static int find_fd(const struct mg_connection *mg)
         if (entry->d_name[0] == '.')
             continue;
         const int fd = atoi(entry->d_name);
-        if (same_peer(fd, info->remote_addr, info->remote_port))
+        if (is_connection(fd, info))
             found = fd;
     }
     closedir(directory);
@@ -270,24 +304,27 @@ static int refuse(struct mg_connection *mg, err_t err, const char *detail)
     return 1;
 }
 
+static bool user_id_valid(const char *user_id)
+{
+    const size_t size = strlen(user_id);
+    return size > 0 && utf8_valid(user_id, size) && utf8_length(user_id, size) <= 128 &&
+           !utf8_has_control(user_id, size);
+}
+
 /* Fills user_id and order_id from the query. */
 static err_t read_query(const struct mg_connection *mg, socket_t *socket, err_detail_t *detail)
 {
+    static const char *const known[] = {"user_id", "order_id", NULL};
     const char *query = mg_get_request_info(mg)->query_string;
-    const size_t size = query != NULL ? strlen(query) : 0;
-    const int user_size =
-        mg_get_var(query, size, "user_id", socket->user_id, sizeof socket->user_id);
-    if (user_size <= 0)
-        return err_set(detail, ERR_INVALID_QUERY, "user_id is needed: 1 to 128 characters");
-    if (!utf8_valid(socket->user_id, (size_t)user_size) ||
-        utf8_length(socket->user_id, (size_t)user_size) > 128 ||
-        utf8_has_control(socket->user_id, (size_t)user_size))
+    char offender[32], order_id[UUID_TEXT_SIZE];
+    if (!http_query_names_known(query, known, offender, sizeof offender))
+        return err_set(detail, ERR_INVALID_QUERY, "%s is not known", offender);
+    if (http_query_value(query, "user_id", socket->user_id, sizeof socket->user_id) != 1 ||
+        !user_id_valid(socket->user_id))
         return err_set(detail, ERR_INVALID_QUERY,
                        "user_id must be 1 to 128 characters without control characters");
-    char order_id[UUID_TEXT_SIZE];
-    const int order_size = mg_get_var(query, size, "order_id", order_id, sizeof order_id);
-    if (order_size != -1 &&
-        (order_size < 0 || !uuid_parse(order_id, (size_t)order_size, &socket->order_id)))
+    const int given = http_query_value(query, "order_id", order_id, sizeof order_id);
+    if (given < 0 || (given == 1 && !uuid_parse(order_id, strlen(order_id), &socket->order_id)))
         return err_set(detail, ERR_INVALID_ID, "order_id must be a UUID");
     return ERR_OK;
 }
@@ -328,6 +365,7 @@ static int on_connect(const struct mg_connection *connection, void *arg)
     }
     new_connection->socket.owner = new_connection;
     new_connection->mg = mg;
+    new_connection->server_data = mg_get_user_connection_data(mg);
     mg_set_user_connection_data(mg, new_connection);
     return 0;
 }
@@ -339,6 +377,7 @@ static void on_ready(struct mg_connection *mg, void *arg)
     connection->fd = find_fd(mg);
     if (connection->fd < 0)
         return; /* gone already; on_close follows */
+    setsockopt(connection->fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER_BYTES}, sizeof(int));
     pthread_mutex_lock(&self->lock);
     connection->last_heard_ms = connection->last_ping_ms = clock_mono_ms();
     socket_registry_add(self->registry, &connection->socket);
@@ -347,14 +386,35 @@ static void on_ready(struct mg_connection *mg, void *arg)
     pthread_mutex_unlock(&self->lock);
 }
 
+/* The client's close is answered, unless it was the answer to ours. On its reading thread: that may
+ * write, but not wait. */
+static void answer_close(websockets_t *self, connection_t *connection)
+{
+    pthread_mutex_lock(&self->lock);
+    const bool ours = connection->closing;
+    connection->closing = true;
+    pthread_mutex_unlock(&self->lock);
+    if (ours || !can_take_bytes(connection->fd))
+        return;
+    frame_t *frame = frame_new_close(CLOSE_NORMAL, "");
+    mg_lock_connection(connection->mg);
+    mg_write(connection->mg, frame->bytes, frame->size);
+    mg_unlock_connection(connection->mg);
+    frame_release(&frame);
+}
+
 /* Clients have nothing to say but control frames. 0 closes the connection. */
 static int on_data(struct mg_connection *mg, int bits, char *data, size_t size, void *arg)
 {
     websockets_t *self = arg;
     connection_t *connection = mg_get_user_connection_data(mg);
     const unsigned opcode = (unsigned)bits & 0x0F;
-    if (connection->fd < 0 || opcode == FRAME_CLOSE || size > CLIENT_FRAME_MAX_BYTES)
+    if (connection->fd < 0 || size > CLIENT_FRAME_MAX_BYTES)
         return 0;
+    if (opcode == FRAME_CLOSE) {
+        answer_close(self, connection);
+        return 0;
+    }
     pthread_mutex_lock(&self->lock);
     connection->last_heard_ms = clock_mono_ms();
     if (opcode == FRAME_PING && size < 126 && !connection->closing) {
@@ -371,8 +431,6 @@ static void on_close(const struct mg_connection *mg, void *arg)
 {
     websockets_t *self = arg;
     connection_t *connection = mg_get_user_connection_data(mg);
-    if (connection == NULL)
-        return;
     pthread_mutex_lock(&self->lock);
     if (connection->fd >= 0) {
         connection->closing = true;
@@ -380,12 +438,13 @@ static void on_close(const struct mg_connection *mg, void *arg)
         while (connection->writing)
             pthread_cond_wait(&self->idle, &self->lock);
         remove_from_queue(self, connection);
+        set_stalled(self, connection, false);
         socket_registry_remove(self->registry, &connection->socket);
     }
     self->taken--;
     pthread_cond_broadcast(&self->idle);
     pthread_mutex_unlock(&self->lock);
-    mg_set_user_connection_data(mg, NULL);
+    mg_set_user_connection_data(mg, connection->server_data);
     free(connection);
 }
 

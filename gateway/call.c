@@ -1,0 +1,57 @@
+/* call.c - from a handler to a service and back: what every handler shares. */
+#include <stdlib.h>
+
+#include "gateway/handlers.h"
+#include "lib/limits.h"
+#include "lib/log.h"
+
+enum { INTERNAL_ERRORS_FROM = 100 /* of errors.def: never public */ };
+
+void hub_reply_free(hub_reply_t *reply)
+{
+    free(reply->body);
+    *reply = (hub_reply_t){.status = ERR_OK};
+}
+
+static void respond_failure(http_request_t *request, const hub_reply_t *reply)
+{
+    bus_error_t error = {.detail = {NULL, 0}};
+    err_detail_t ignored;
+    err_t status = reply->status;
+    if (reply->message == MSG_bus_error &&
+        message_decode(MSG_bus_error, reply->body, reply->body_size, &error, &ignored) != ERR_OK)
+        error.detail = (str_t){NULL, 0};
+    char detail[256];
+    str_copy(error.detail, detail, sizeof detail);
+    if ((int)status >= (int)INTERNAL_ERRORS_FROM) {
+        log_error(NULL, "service failed", "code=%s detail=\"%s\"", err_name(status), detail);
+        status = ERR_INTERNAL;
+    }
+    /* What a service says of its own trouble (hosts, statements) is for the log; what it says of
+     * the request is for the caller. */
+    const bool is_public = err_http_status(status) < 500 || status == ERR_NO_PSP_AVAILABLE;
+    http_respond_problem(request, status, is_public ? detail : NULL);
+}
+
+bool gateway_call(http_request_t *request, uint32_t id, const void *message, hub_reply_t *reply)
+{
+    hub_thread_call(gateway_of(request)->hub, id, message, REQUEST_BUDGET_MS, &request->request_id,
+                    request->traceparent, reply);
+    if (reply->status == ERR_OK)
+        return true;
+    respond_failure(request, reply);
+    hub_reply_free(reply);
+    return false;
+}
+
+bool gateway_decode(http_request_t *request, const hub_reply_t *reply, uint32_t id, void *message)
+{
+    err_detail_t detail = {{0}};
+    if (reply->message == id &&
+        message_decode(id, reply->body, reply->body_size, message, &detail) == ERR_OK)
+        return true;
+    log_error(NULL, "reply not understood", "message=%u detail=\"%s\"", reply->message,
+              detail.text);
+    http_respond_problem(request, ERR_INTERNAL, NULL);
+    return false;
+}
