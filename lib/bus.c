@@ -23,9 +23,9 @@
 
 enum {
     MAILBOX_MAX = 2048, /* over it, requests stay in libzmq's queues */
-    TICK_MS = 100,
-    FLUSH_MS = 5,             /* while an outbox is not empty */
-    RESOLVE_MS = 2000,        /* how soon a new gateway is found */
+    TICK_MS = 50,
+    FLUSH_MS = 5, /* while an outbox is not empty */
+    RESOLVE_MS_DEFAULT = 2000,
     STANDSTILL_MS = 1500,     /* between two ticks: it was us who were silent */
     REOPEN_MS = 200,          /* after a connection that worked */
     REOPEN_REFUSED_MS = 3000, /* after one that was refused */
@@ -42,7 +42,7 @@ struct bus {
     void *self;
     char service[sizeof((bus_header_t *)0)->service];
     char instance[sizeof((bus_header_t *)0)->instance];
-    uint32_t credit, batch_max;
+    uint32_t credit, batch_max, heartbeat_ms, liveness_ms;
     bool draining;
     resolver_t *resolver;
     int wake_fd, tick_timer, flush_timer;
@@ -212,7 +212,7 @@ static void on_message(bus_t *self, bus_connection_t *connection, const bus_head
     case BUS_BYE:
         /* Closed by on_tick; until then nothing more is taken from it. */
         generation_end(self, connection, "said BYE");
-        connection->seen_ms = now_ms - BUS_LIVENESS_MS;
+        connection->seen_ms = now_ms - self->liveness_ms;
         return;
     default: /* HEARTBEAT has done its work; nothing else is a hub's to say */
         break;
@@ -316,7 +316,7 @@ static void post(bus_t *self, bus_connection_t *connection, const bus_header_t *
 {
     if (!bus_connection_post(connection, header, body, body_size)) {
         generation_end(self, connection, "reads nothing");
-        connection->seen_ms = clock_mono_ms() - BUS_LIVENESS_MS; /* closed by on_tick */
+        connection->seen_ms = clock_mono_ms() - self->liveness_ms; /* closed by on_tick */
         return;
     }
     if (bus_connection_waiting(connection) && !self->flush_timer)
@@ -381,7 +381,7 @@ static void tick_connection(bus_t *self, bus_connection_t *connection, int64_t n
     case BUS_WELCOMED:
         break;
     }
-    if (now_ms - connection->seen_ms >= BUS_LIVENESS_MS) {
+    if (now_ms - connection->seen_ms >= self->liveness_ms) {
         connection_close(self, connection, "silent", now_ms + REOPEN_MS);
         return;
     }
@@ -391,7 +391,7 @@ static void tick_connection(bus_t *self, bus_connection_t *connection, int64_t n
         /* Whatever else is sent: only to a heartbeat a hub that has forgotten us answers WHO. */
         bus_header_t heartbeat = header_of(self, BUS_HEARTBEAT);
         (void)bus_connection_send(connection, &heartbeat, NULL, 0);
-        connection->beat_at_ms = now_ms + BUS_HEARTBEAT_MS;
+        connection->beat_at_ms = now_ms + self->heartbeat_ms;
     }
 }
 
@@ -464,6 +464,11 @@ static void on_endpoints(void *arg)
 
 /* ---- the whole ---- */
 
+static uint32_t or_default(uint32_t value, uint32_t otherwise)
+{
+    return value ? value : otherwise;
+}
+
 bus_t *bus_new(const bus_config_t *config)
 {
     bus_t *self = calloc(1, sizeof *self);
@@ -475,13 +480,16 @@ bus_t *bus_new(const bus_config_t *config)
     snprintf(self->service, sizeof self->service, "%s", config->service);
     snprintf(self->instance, sizeof self->instance, "%s", config->instance);
     self->credit = config->handlers->on_batch ? config->credit : 0;
-    self->batch_max = config->batch_max ? config->batch_max : SERVICE_BATCH_MAX;
+    self->batch_max = or_default(config->batch_max, SERVICE_BATCH_MAX);
+    self->heartbeat_ms = or_default(config->heartbeat_ms, BUS_HEARTBEAT_MS);
+    self->liveness_ms = or_default(config->liveness_ms, BUS_LIVENESS_MS);
     self->batch = calloc(self->batch_max, sizeof *self->batch);
     CHECK(self->batch);
     self->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     CHECK(self->wake_fd >= 0);
     actor_add_fd(self->actor, self->wake_fd, on_wake, self);
-    self->resolver = resolver_new(config->hub_addr, RESOLVE_MS);
+    self->resolver =
+        resolver_new(config->hub_addr, or_default(config->resolve_ms, RESOLVE_MS_DEFAULT));
     actor_add_fd(self->actor, resolver_fd(self->resolver), on_endpoints, self);
     self->ticked_ms = clock_mono_ms();
     self->tick_timer = actor_add_timer(self->actor, TICK_MS, on_tick, self);

@@ -52,7 +52,10 @@ typedef struct bus_config {
     const char *instance; /* unique */
     const char *hub_addr; /* as HUB_ADDR; checked before with resolver_resolve */
     uint32_t credit;
-    uint32_t batch_max; /* 0: SERVICE_BATCH_MAX */
+    uint32_t batch_max;    /* 0: SERVICE_BATCH_MAX */
+    uint32_t heartbeat_ms; /* 0: BUS_HEARTBEAT_MS */
+    uint32_t liveness_ms;  /* 0: BUS_LIVENESS_MS */
+    uint32_t resolve_ms;   /* how often hub_addr is looked up; 0: every 2 seconds */
     const bus_handlers_t *handlers;
     void *self;
 } bus_config_t;

@@ -22,14 +22,15 @@ bool bus_connection_open(bus_connection_t *self, int64_t now_ms)
 {
     CHECK(self->state == BUS_CLOSED);
     err_detail_t detail = {""};
-    self->socket = bus_socket_connect(self->endpoint, &detail);
+    self->socket = bus_socket_connect(self->endpoint,
+                                      ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
+                                          ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                                          ZMQ_EVENT_HANDSHAKE_FAILED_AUTH,
+                                      &self->monitor, &detail);
     if (!self->socket) {
         log_limited(LOG_LEVEL_ERROR, NULL, "cannot connect", "reason=\"%s\"", detail.text);
         return false;
     }
-    self->monitor = bus_socket_monitor(
-        self->socket, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
-                          ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
     self->state = BUS_CONNECTING;
     self->seen_ms = self->beat_at_ms = now_ms;
     return true;

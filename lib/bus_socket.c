@@ -94,10 +94,15 @@ static zsock_t *checked(zsock_t *socket, int result, const char *endpoint, err_d
     return NULL;
 }
 
-zsock_t *bus_socket_connect(const char *endpoint, err_detail_t *detail)
+zsock_t *bus_socket_connect(const char *endpoint, int events, zsock_t **monitor,
+                            err_detail_t *detail)
 {
     zsock_t *socket = socket_new(ZMQ_DEALER, endpoint, connect_options, COUNT(connect_options));
-    return checked(socket, zmq_connect(zsock_resolve(socket), endpoint), endpoint, detail);
+    *monitor = bus_socket_monitor(socket, events);
+    socket = checked(socket, zmq_connect(zsock_resolve(socket), endpoint), endpoint, detail);
+    if (!socket)
+        zsock_destroy(monitor);
+    return socket;
 }
 
 zsock_t *bus_socket_bind(const char *endpoint, err_detail_t *detail)
