@@ -87,13 +87,14 @@ static bool is_configured(const psp_account_t *account)
 
 static void check_prod(const account_row_t *row, psp_account_t *account)
 {
-    for (unsigned i = 0; i < VALUE_COUNT; i++) {
+    for (unsigned i = 1; i < VALUE_COUNT; i++) {
         const char *value = *value_of(account, i);
-        if (!value)
-            refuse(row, i, "is not set, though other settings of this PSP are");
-        if (i > 0 && (is_dev_secret(value) || strcmp(value, row->dev_values[i]) == 0))
+        if (value && (is_dev_secret(value) || strcmp(value, row->dev_values[i]) == 0))
             refuse(row, i, "has its development value, which TIFFIN_ENV=prod refuses");
     }
+    for (unsigned i = 0; i < VALUE_COUNT; i++)
+        if (!*value_of(account, i))
+            refuse(row, i, "is not set, though other settings of this PSP are");
 }
 
 /* The forms that requests are built from. */

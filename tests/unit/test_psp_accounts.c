@@ -106,6 +106,8 @@ static void production_takes_a_psp_in_whole_or_not_at_all(void **state)
 static void production_refuses_development_secrets(void **state)
 {
     (void)state;
+    assert_refused((const char *[]){"JUSPAY_WEBHOOK_SECRET", "dev-secret", NULL}, false,
+                   "config: JUSPAY_WEBHOOK_SECRET: has its development value");
     assert_refused((const char *[]){"RAZORPAY_WEBHOOK_SECRET", "w1,dev-secret", WHOLE, NULL}, false,
                    "config: RAZORPAY_WEBHOOK_SECRET: has its development value");
     assert_refused((const char *[]){"RAZORPAY_KEY_SECRET", "dev-secret", WHOLE, NULL}, false,
