@@ -27,8 +27,8 @@
 enum {
     WRITERS = 2,
     PING_EVERY_MS = 20000,
-    SILENCE_MAX_MS = 65000, /* three pings unanswered */
-    LOOK_EVERY_MS = 1000,   /* for pings */
+    UNANSWERED_PINGS_MAX = 3,
+    LOOK_EVERY_MS = 1000, /* for pings */
     CLOSE_WITHIN_MS = 10000,
     FULL_RETRY_MS = 20,             /* a socket that could not take more */
     SEND_BUFFER_BYTES = 128 * 1024, /* else the kernel takes megabytes before a laggard shows */
@@ -66,6 +66,7 @@ struct websockets {
     bool draining, stopping;
     int64_t last_event_id;
     int64_t next_look_ms;
+    unsigned look_every_ms;
     unsigned stalled; /* connections */
     int64_t next_retry_ms;
     websockets_stats_t stats;
@@ -178,10 +179,12 @@ static void look_at_all(websockets_t *self, int64_t now_ms)
     for (socket_t *socket = socket_registry_first(self->registry); socket != NULL;
          socket = socket->next) {
         connection_t *connection = socket->owner;
-        if (now_ms - connection->last_heard_ms > SILENCE_MAX_MS ||
+        const int64_t silent_ms = now_ms - connection->last_heard_ms;
+        if (silent_ms > (UNANSWERED_PINGS_MAX + 1) * (int64_t)self->config.ping_every_ms ||
             (connection->closing && now_ms > connection->close_by_ms)) {
             shutdown(connection->fd, SHUT_RDWR);
-        } else if (now_ms - connection->last_ping_ms >= PING_EVERY_MS && !connection->closing) {
+        } else if (now_ms - connection->last_ping_ms >= self->config.ping_every_ms &&
+                   !connection->closing) {
             connection->last_ping_ms = now_ms;
             if (socket_push(socket, ping))
                 enqueue(self, connection);
@@ -204,13 +207,19 @@ static void retry_stalled(websockets_t *self, int64_t now_ms)
     }
 }
 
-static void wait_for_work(websockets_t *self, int timeout_ms)
+static struct timespec time_in(unsigned ms)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    const int64_t ns = until.tv_nsec + (int64_t)timeout_ms * 1000000;
+    const int64_t ns = until.tv_nsec + (int64_t)ms * 1000000;
     until.tv_sec += ns / 1000000000;
     until.tv_nsec = ns % 1000000000;
+    return until;
+}
+
+static void wait_for_work(websockets_t *self, unsigned timeout_ms)
+{
+    const struct timespec until = time_in(timeout_ms);
     pthread_cond_timedwait(&self->work, &self->lock, &until);
 }
 
@@ -221,14 +230,14 @@ static void *run_writer(void *arg)
     while (!self->stopping) {
         const int64_t now_ms = clock_mono_ms();
         if (now_ms >= self->next_look_ms) {
-            self->next_look_ms = now_ms + LOOK_EVERY_MS;
+            self->next_look_ms = now_ms + self->look_every_ms;
             look_at_all(self, now_ms);
         }
         if (self->stalled > 0 && now_ms >= self->next_retry_ms)
             retry_stalled(self, now_ms);
         connection_t *connection = dequeue(self);
         if (connection == NULL) {
-            wait_for_work(self, self->stalled > 0 ? FULL_RETRY_MS : LOOK_EVERY_MS);
+            wait_for_work(self, self->stalled > 0 ? FULL_RETRY_MS : self->look_every_ms);
             continue;
         }
         connection->writing = true;
@@ -455,6 +464,10 @@ websockets_t *websockets_new(const websockets_config_t *config)
     websockets_t *self = calloc(1, sizeof *self);
     CHECK(self != NULL);
     self->config = *config;
+    if (self->config.ping_every_ms == 0)
+        self->config.ping_every_ms = PING_EVERY_MS;
+    self->look_every_ms =
+        self->config.ping_every_ms < LOOK_EVERY_MS ? self->config.ping_every_ms : LOOK_EVERY_MS;
     self->registry = socket_registry_new(config->max);
     self->queue_last = &self->queue_first;
     pthread_condattr_t monotonic;
@@ -477,9 +490,7 @@ void websockets_attach(websockets_t *self, http_server_t *server)
 
 void websockets_drain(websockets_t *self, unsigned timeout_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000 + 1;
+    const struct timespec until = time_in(timeout_ms);
     pthread_mutex_lock(&self->lock);
     self->draining = true;
     for (socket_t *socket = socket_registry_first(self->registry); socket != NULL;

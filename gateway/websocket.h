@@ -19,8 +19,9 @@
 typedef struct websockets websockets_t;
 
 typedef struct websockets_config {
-    unsigned max;     /* WS_MAX */
-    bool needs_token; /* API keys are configured: ?user_id= is not enough */
+    unsigned max;           /* WS_MAX */
+    bool needs_token;       /* API keys are configured: ?user_id= is not enough */
+    unsigned ping_every_ms; /* 0: 20 s; who leaves three unanswered is dropped */
 } websockets_config_t;
 
 websockets_t *websockets_new(const websockets_config_t *config);

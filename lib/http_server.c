@@ -53,19 +53,26 @@ struct http_server {
 
 /* ---- connections ---- */
 
+/* A connection lives and ends on one of civetweb's threads. False on a thread whose connection was
+ * never counted: a failed TLS handshake ends without having begun. The connection's user data would
+ * say it too, but belongs to WebSocket handlers. */
+static _Thread_local bool counted;
+
 static int on_connection(const struct mg_connection *connection, void **data)
 {
+    (void)data;
     http_server_t *self = mg_get_user_context_data(connection);
     atomic_fetch_add(&self->held, 1);
-    *data = self; /* marks it as counted: a failed TLS handshake closes without having come here */
+    counted = true;
     return 0;
 }
 
 static void on_close(const struct mg_connection *connection)
 {
     http_server_t *self = mg_get_user_context_data(connection);
-    if (mg_get_user_connection_data(connection))
+    if (counted)
         atomic_fetch_sub(&self->held, 1);
+    counted = false;
 }
 
 static bool has_token(const char *list, const char *token)
