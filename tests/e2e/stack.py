@@ -1,5 +1,6 @@
 """A whole Tiffin: Redis, a database, the PSP simulator, gateways and services on free ports, driven and looked at from outside."""
-import json
+import collections
+import http.client
 import os
 import pathlib
 import random
@@ -115,12 +116,12 @@ class Stack:
         """Every gateway sees PostgreSQL, Redis and all instances that are started; the simulator answers."""
         wait_for(self._sim_answers, deadline_s, "the simulator answers")
         for gateway in self.gateways:
-            wait_for(lambda gateway=gateway: self._ready(gateway), deadline_s, f"{gateway.instance} is ready")
+            wait_for(lambda gateway=gateway: self._ready(gateway), deadline_s, f"{gateway.instance} is ready", 0.03)
 
     def _sim_answers(self):
         try:
             return self.sim.get("/_sim/book").status == 200
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
 
     def _ready(self, gateway):
@@ -129,10 +130,11 @@ class Stack:
                 raise AssertionError(f"{name} ended with {process.child.returncode} at start")
         try:
             response = gateway.client.get("/readyz")
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
-        return response.status == 200 and all(name in response.body.decode() for name, process in self.processes.items()
-                                              if process.expected_to_run and name.rpartition("-")[0] in SERVICES)
+        expected = collections.Counter(name.rpartition("-")[0] for name, process in self.processes.items()
+                                       if process.expected_to_run)
+        return response.status == 200 and all(response.json["services"][service] >= expected[service] for service in SERVICES)
 
     # ---- what a client does ----
 
@@ -370,7 +372,3 @@ class Load:
         if kind is None:
             assert not self.errors, self.errors[:3]
             assert not any(thread.is_alive() for thread in self.threads), "a request was never answered"
-
-
-def json_lines(text):
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
