@@ -17,6 +17,9 @@
 
 enum { CAPACITY_MIN = 256 };
 
+/* So that doubling a capacity never wraps around. */
+#define LIMIT_MAX (SIZE_MAX / 4)
+
 void buf_init(buf_t *buf, size_t limit)
 {
     *buf = (buf_t){.limit = limit};
@@ -40,6 +43,8 @@ void buf_clear(buf_t *buf)
 static bool reserve(buf_t *buf, size_t size)
 {
     size_t limit = buf->limit ? buf->limit : BUF_LIMIT_DEFAULT;
+    if (limit > LIMIT_MAX)
+        limit = LIMIT_MAX;
     if (buf->overflow || size > limit || buf->size > limit - size) {
         buf->overflow = true;
         return false;
@@ -130,17 +135,16 @@ static void add_quoted(buf_t *buf, const char *data, size_t size)
 {
     buf_add(buf, "\"", 1);
     while (size > 0) {
-        size_t step = plain_run(data, size);
+        bool ascii = (unsigned char)*data < 0x80;
+        size_t step = ascii ? plain_run(data, size) : utf8_run(data, size);
         if (step > 0) {
-            buf_add(buf, data, step);
-        } else if ((unsigned char)*data < 0x80) {
-            step = 1;
-            add_escape(buf, (unsigned char)*data);
-        } else if ((step = utf8_run(data, size)) > 0) {
             buf_add(buf, data, step);
         } else {
             step = 1;
-            buf_add_text(buf, "\xef\xbf\xbd"); /* U+FFFD */
+            if (ascii)
+                add_escape(buf, (unsigned char)*data);
+            else
+                buf_add_text(buf, "\xef\xbf\xbd"); /* U+FFFD */
         }
         data += step;
         size -= step;
@@ -151,8 +155,7 @@ static void add_quoted(buf_t *buf, const char *data, size_t size)
 /* The comma and the key that go before a value. */
 static void begin_value(buf_t *buf, const char *key)
 {
-    char last = buf->size > 0 ? buf->data[buf->size - 1] : '\n';
-    if (!strchr("{[:,\n", last))
+    if (buf->size > 0 && !strchr("{[:,\n", buf->data[buf->size - 1]))
         buf_add(buf, ",", 1);
     if (key) {
         add_quoted(buf, key, strlen(key));

@@ -164,7 +164,7 @@ static bool take_offset(const char **at, int64_t *offset_s)
     if (!take_digits(at, 2, &hours) || !take_char(at, ':') || !take_digits(at, 2, &minutes) ||
         hours > 23 || minutes > 59)
         return false;
-    *offset_s = (int64_t)(hours * 3600 + minutes * 60) * (east ? 1 : -1);
+    *offset_s = ((int64_t)hours * 3600 + (int64_t)minutes * 60) * (east ? 1 : -1);
     return true;
 }
 
@@ -185,8 +185,8 @@ bool rfc3339_parse(const char *text, int64_t *wall_us)
     if (date.year < 1 || date.month < 1 || date.month > 12 || date.day < 1 ||
         date.day > days_in_month(date.year, date.month) || hour > 23 || minute > 59 || second > 60)
         return false;
-    int64_t seconds =
-        days_of_date(date) * S_PER_DAY + hour * 3600 + minute * 60 + second - offset_s;
+    int64_t seconds = days_of_date(date) * S_PER_DAY + (int64_t)hour * 3600 + (int64_t)minute * 60 +
+                      second - offset_s;
     int64_t result = seconds * US_PER_S + micros;
     if (result < 0 || result >= WALL_US_END)
         return false;

@@ -22,22 +22,22 @@ enum { CONFIG_REQUIRED = 1, CONFIG_SECRET = 2 /* its value is never printed; NAM
 
 typedef struct config_entry {
     const char *name; /* NULL ends the table */
-    config_type_t type;
     size_t offset;
     const char *default_text; /* CONFIG_TYPE_TEXT; NULL: none */
     int64_t default_int;      /* CONFIG_TYPE_INT, CONFIG_TYPE_BOOL */
     int64_t min, max;         /* CONFIG_TYPE_INT */
-    unsigned flags;
     const char *doc;
+    config_type_t type;
+    unsigned flags;
 } config_entry_t;
 
 #define CONFIG_TEXT(env, type, member, fallback, flags, doc)                                       \
-    {env, CONFIG_TYPE_TEXT, offsetof(type, member), fallback, 0, 0, 0, flags, doc}
+    {env, offsetof(type, member), fallback, 0, 0, 0, doc, CONFIG_TYPE_TEXT, flags}
 #define CONFIG_INT(env, type, member, fallback, least, most, flags, doc)                           \
-    {env, CONFIG_TYPE_INT, offsetof(type, member), NULL, fallback, least, most, flags, doc}
+    {env, offsetof(type, member), NULL, fallback, least, most, doc, CONFIG_TYPE_INT, flags}
 #define CONFIG_BOOL(env, type, member, fallback, flags, doc)                                       \
-    {env, CONFIG_TYPE_BOOL, offsetof(type, member), NULL, fallback, 0, 1, flags, doc}
-#define CONFIG_END {NULL, CONFIG_TYPE_TEXT, 0, NULL, 0, 0, 0, 0, NULL}
+    {env, offsetof(type, member), NULL, fallback, 0, 1, doc, CONFIG_TYPE_BOOL, flags}
+#define CONFIG_END {NULL, 0, NULL, 0, 0, 0, NULL, CONFIG_TYPE_TEXT, 0}
 
 #define EXIT_CONFIG 78 /* EX_CONFIG of sysexits.h */
 

@@ -29,7 +29,8 @@ typedef struct psp_accounts {
     psp_account_t of[PSP_COUNT]; /* as the registry is ordered */
 } psp_accounts_t;
 
-/* Entries for a config table; `member` is the psp_accounts_t inside `type`. */
+/* Entries for a config table; `member` is the psp_accounts_t inside `type`. Types, members and
+ * parts of literals cannot be put in parentheses. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define PSP_ACCOUNT_SETTINGS(type, member) PSPS(PSP_ACCOUNT_ROW, type, member)
 #define PSP_ACCOUNT_ROW(title, prefix, path, test_key, connector, type, member)                  \
     CONFIG_TEXT(prefix "_BASE_URL", type, member.of[PSP_INDEX_##path].base_url, NULL, 0,         \
@@ -43,6 +44,7 @@ typedef struct psp_accounts {
                     NULL, CONFIG_SECRET,                                                         \
                     "what " title " signs webhooks with; several, comma separated, while one "   \
                     "replaces another; in dev dev-secret")
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* Once, after config_load. In dev what is not set gets its development value. In prod a PSP is
  * configured in whole or not at all, and development values are refused. Whatever is wrong ends the

@@ -84,7 +84,7 @@ static void append(record_t **bucket, record_t *record)
 /* Twice the buckets; where there is no memory for it the chains stay long. */
 static void grow(sim_bank_t *self)
 {
-    record_t **old = self->buckets, **buckets = calloc(self->bucket_count * 2, sizeof *buckets);
+    record_t **old = self->buckets, **buckets = calloc(self->bucket_count * 2, sizeof(record_t *));
     size_t old_count = self->bucket_count;
     if (!buckets)
         return;
@@ -153,7 +153,7 @@ static bool book_reserve(sim_bank_t *self)
     if (self->book_count < self->book_capacity)
         return true;
     size_t capacity = self->book_capacity ? self->book_capacity * 2 : BOOK_MIN;
-    record_t **book = realloc(self->book, capacity * sizeof *book);
+    record_t **book = realloc(self->book, capacity * sizeof(record_t *));
     if (!book)
         return false;
     self->book = book;
@@ -311,7 +311,7 @@ sim_bank_t *sim_bank_new(const char *journal_path, err_detail_t *detail)
 {
     sim_bank_t *self = calloc(1, sizeof *self);
     if (self)
-        self->buckets = calloc(BUCKETS_MIN, sizeof *self->buckets);
+        self->buckets = calloc(BUCKETS_MIN, sizeof(record_t *));
     if (!self || !self->buckets) {
         free(self);
         (void)err_set(detail, ERR_BAD_CONFIG, "out of memory");

@@ -6,7 +6,7 @@
 
 #define ROW(title, prefix, path, test_key, connector, type, member) \
     {                                                               \
-        title, &connector                                           \
+        title, &(connector)                                         \
     }
 static const psp_t registry[PSP_COUNT] = {PSPS(ROW, , )};
 #undef ROW
