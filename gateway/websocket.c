@@ -1,18 +1,18 @@
 /* websocket.c - see websocket.h.
  *
- * Threads: each socket has one of civetweb's threads, which only reads; two writers send; the hub
- * thread only puts frames into outboxes. One lock guards the registry, the outboxes and the flags;
- * it is never held while bytes are written.
+ * Threads: each socket has one of civetweb's threads, which reads; two writers send; the hub thread
+ * only puts frames into outboxes. One lock guards the registry, the outboxes and the flags; it is
+ * never held while bytes are written.
  *
  * civetweb tells nobody the descriptor of a connection, yet without it a reader that does not read
  * holds up a writer for as long as the request timeout, and a socket cannot be closed from our
- * side. So it is found by the peer's address when the connection is ready: only a socket that can
- * take bytes is written to, and one that is to go is shut down.
+ * side. So it is found when the connection is ready: only a socket that can take bytes is written
+ * to, and one that is to go is shut down. What cannot take bytes is set aside for a moment, so that
+ * writers never go round in circles.
  */
 #include "gateway/websocket.h"
 
-#include <arpa/inet.h>
-#include <dirent.h>
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -20,6 +20,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "gateway/client_frame.h"
+#include "gateway/socket_fd.h"
 #include "gateway/socket_registry.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -33,11 +35,12 @@ enum {
     FULL_RETRY_MS = 20,             /* a socket that could not take more */
     SEND_BUFFER_BYTES = 128 * 1024, /* else the kernel takes megabytes before a laggard shows */
     FRAMES_PER_TURN = 32,
-    CLIENT_FRAME_MAX_BYTES = 4096,
     KEY_SIZE = 24, /* Sec-WebSocket-Key: 16 bytes in base64; civetweb drops a connection with a
                       longer one unseen */
     CLOSE_NORMAL = 1000,
     CLOSE_GOING_AWAY = 1001,
+    CLOSE_PROTOCOL_ERROR = 1002,
+    CLOSE_TOO_LARGE = 1009,
     CLOSE_TRY_AGAIN_LATER = 1013
 };
 
@@ -254,55 +257,6 @@ static void *run_writer(void *arg)
 
 /* ---- the handshake ---- */
 
-static int port_of(const struct sockaddr_storage *address)
-{
-    if (address->ss_family == AF_INET)
-        return ntohs(((const struct sockaddr_in *)address)->sin_port);
-    if (address->ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)address)->sin6_port);
-    return -1;
-}
-
-static bool has_host(const struct sockaddr_storage *address, const char *host)
-{
-    char text[INET6_ADDRSTRLEN];
-    const void *bytes = address->ss_family == AF_INET
-                            ? (const void *)&((const struct sockaddr_in *)address)->sin_addr
-                            : (const void *)&((const struct sockaddr_in6 *)address)->sin6_addr;
-    return inet_ntop(address->ss_family, bytes, text, sizeof text) != NULL &&
-           strcmp(text, host) == 0;
-}
-
-/* Both ends: a client may use one port of its own to reach the bus and the API. */
-static bool is_connection(int fd, const struct mg_request_info *info)
-{
-    struct sockaddr_storage peer, local;
-    socklen_t peer_size = sizeof peer, local_size = sizeof local;
-    return getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0 &&
-           getsockname(fd, (struct sockaddr *)&local, &local_size) == 0 &&
-           port_of(&peer) == info->remote_port && port_of(&local) == info->server_port &&
-           has_host(&peer, info->remote_addr);
-}
-
-/* The descriptor of this connection; -1 when there is none any more. */
-static int find_fd(const struct mg_connection *mg)
-{
-    const struct mg_request_info *info = mg_get_request_info(mg);
-    DIR *directory = opendir("/proc/self/fd");
-    if (directory == NULL)
-        return -1;
-    int found = -1;
-    for (struct dirent *entry; found < 0 && (entry = readdir(directory)) != NULL;) {
-        if (entry->d_name[0] == '.')
-            continue;
-        const int fd = atoi(entry->d_name);
-        if (is_connection(fd, info))
-            found = fd;
-    }
-    closedir(directory);
-    return found;
-}
-
 static int refuse(struct mg_connection *mg, err_t err, const char *detail)
 {
     const uuid_t request_id = uuid7_new();
@@ -379,11 +333,100 @@ static int on_connect(const struct mg_connection *connection, void *arg)
     return 0;
 }
 
+/* ---- what clients say: on the thread of each connection, which may write, but not wait ---- */
+
+/* The last frame from our side; no answer to the answer to ours. */
+static void say_close(websockets_t *self, connection_t *connection, unsigned code)
+{
+    pthread_mutex_lock(&self->lock);
+    const bool said = connection->closing;
+    connection->closing = true;
+    pthread_mutex_unlock(&self->lock);
+    if (said || !can_take_bytes(connection->fd))
+        return;
+    frame_t *frame = frame_new_close(code, "");
+    mg_lock_connection(connection->mg);
+    mg_write(connection->mg, frame->bytes, frame->size);
+    mg_unlock_connection(connection->mg);
+    frame_release(&frame);
+}
+
+/* Clients have nothing to say but control frames. False: the connection ends. */
+static bool take_frame(websockets_t *self, connection_t *connection, unsigned opcode,
+                       const void *data, size_t size)
+{
+    if (opcode == FRAME_CLOSE) {
+        say_close(self, connection, CLOSE_NORMAL);
+        return false;
+    }
+    pthread_mutex_lock(&self->lock);
+    connection->last_heard_ms = clock_mono_ms();
+    if (opcode == FRAME_PING && !connection->closing) {
+        frame_t *pong = frame_new(FRAME_PONG, data, size);
+        if (socket_push(&connection->socket, pong))
+            enqueue(self, connection);
+        frame_release(&pong);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return true;
+}
+
+/* More bytes into `bytes`; 0 when the connection has ended, also by our own shutdown. */
+static size_t wait_for_bytes(int fd, uint8_t *bytes, size_t room)
+{
+    for (;;) {
+        struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+        if (poll(&poll_fd, 1, -1) < 0 && errno != EINTR)
+            return 0;
+        const ssize_t got = recv(fd, bytes, room, MSG_DONTWAIT);
+        if (got >= 0)
+            return (size_t)got;
+        if (errno != EAGAIN && errno != EINTR)
+            return 0;
+    }
+}
+
+/* Reads in civetweb's place, which believes any length that a frame claims. */
+static void read_client(websockets_t *self, connection_t *connection)
+{
+    uint8_t bytes[CLIENT_FRAME_BUFFER_BYTES];
+    size_t size = 0, got;
+    while ((got = wait_for_bytes(connection->fd, bytes + size, sizeof bytes - size)) > 0) {
+        size += got;
+        client_frame_t frame;
+        client_frame_state_t state;
+        while ((state = client_frame_read(bytes, size, &frame)) == CLIENT_FRAME_WHOLE) {
+            if (!take_frame(self, connection, frame.opcode, frame.payload, frame.size))
+                return;
+            size -= frame.consumed;
+            memmove(bytes, bytes + frame.consumed, size);
+        }
+        if (state != CLIENT_FRAME_PARTIAL) {
+            say_close(self, connection,
+                      state == CLIENT_FRAME_BROKEN ? CLOSE_PROTOCOL_ERROR : CLOSE_TOO_LARGE);
+            return;
+        }
+    }
+}
+
+/* Over TLS civetweb has to read: the bytes on the descriptor are not the client's. */
+static int on_data(struct mg_connection *mg, int bits, char *data, size_t size, void *arg)
+{
+    connection_t *connection = mg_get_user_connection_data(mg);
+    if (connection->fd < 0)
+        return 0;
+    if (size > CLIENT_FRAME_MAX_BYTES) {
+        say_close(arg, connection, CLOSE_TOO_LARGE);
+        return 0;
+    }
+    return take_frame(arg, connection, (unsigned)bits & 0x0F, data, size);
+}
+
 static void on_ready(struct mg_connection *mg, void *arg)
 {
     websockets_t *self = arg;
     connection_t *connection = mg_get_user_connection_data(mg);
-    connection->fd = find_fd(mg);
+    connection->fd = socket_fd_of(mg);
     if (connection->fd < 0)
         return; /* gone already; on_close follows */
     setsockopt(connection->fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER_BYTES}, sizeof(int));
@@ -393,47 +436,10 @@ static void on_ready(struct mg_connection *mg, void *arg)
     if (self->draining)
         close_with(self, connection, CLOSE_GOING_AWAY, "going away");
     pthread_mutex_unlock(&self->lock);
-}
-
-/* The client's close is answered, unless it was the answer to ours. On its reading thread: that may
- * write, but not wait. */
-static void answer_close(websockets_t *self, connection_t *connection)
-{
-    pthread_mutex_lock(&self->lock);
-    const bool ours = connection->closing;
-    connection->closing = true;
-    pthread_mutex_unlock(&self->lock);
-    if (ours || !can_take_bytes(connection->fd))
+    if (mg_get_request_info(mg)->is_ssl)
         return;
-    frame_t *frame = frame_new_close(CLOSE_NORMAL, "");
-    mg_lock_connection(connection->mg);
-    mg_write(connection->mg, frame->bytes, frame->size);
-    mg_unlock_connection(connection->mg);
-    frame_release(&frame);
-}
-
-/* Clients have nothing to say but control frames. 0 closes the connection. */
-static int on_data(struct mg_connection *mg, int bits, char *data, size_t size, void *arg)
-{
-    websockets_t *self = arg;
-    connection_t *connection = mg_get_user_connection_data(mg);
-    const unsigned opcode = (unsigned)bits & 0x0F;
-    if (connection->fd < 0 || size > CLIENT_FRAME_MAX_BYTES)
-        return 0;
-    if (opcode == FRAME_CLOSE) {
-        answer_close(self, connection);
-        return 0;
-    }
-    pthread_mutex_lock(&self->lock);
-    connection->last_heard_ms = clock_mono_ms();
-    if (opcode == FRAME_PING && size < 126 && !connection->closing) {
-        frame_t *pong = frame_new(FRAME_PONG, data, size);
-        if (socket_push(&connection->socket, pong))
-            enqueue(self, connection);
-        frame_release(&pong);
-    }
-    pthread_mutex_unlock(&self->lock);
-    return 1;
+    read_client(self, connection);
+    mg_disable_connection_keep_alive(mg); /* keeps civetweb from reading on; on_close follows */
 }
 
 static void on_close(const struct mg_connection *mg, void *arg)
@@ -499,6 +505,10 @@ void websockets_drain(websockets_t *self, unsigned timeout_ms)
     while (self->taken > 0)
         if (pthread_cond_timedwait(&self->idle, &self->lock, &until) != 0)
             break;
+    for (socket_t *socket = socket_registry_first(self->registry); socket != NULL;
+         socket = socket->next)
+        shutdown(((connection_t *)socket->owner)->fd,
+                 SHUT_RDWR); /* does not answer: no more time */
     pthread_mutex_unlock(&self->lock);
 }
 

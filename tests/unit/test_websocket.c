@@ -347,16 +347,70 @@ static void a_close_is_answered(void **state)
     stop(&fixture);
 }
 
-static void a_client_frame_over_the_limit_ends_the_connection(void **state)
+static void assert_closed_after(const void *bytes, size_t size, unsigned code)
+{
+    fixture_t fixture = start_default();
+    const int fd = open_socket(&fixture, "/ws?user_id=alice");
+    send(fd, bytes, size, MSG_NOSIGNAL);
+    frame_in_t frame;
+    assert_true(next_frame(fd, &frame));
+    assert_int_equal(close_code(&frame), code);
+    assert_ends(fd);
+    wait_for_open(&fixture, 0);
+    stop(&fixture);
+}
+
+static void a_frame_that_claims_two_gigabytes_ends_the_connection_at_once(void **state)
+{
+    (void)state;
+    static const uint8_t claim[] = {0x82, 0xFF, 0, 0, 0, 0, 0x6F, 0xFF, 0, 0, 1, 2, 3, 4, 'x'};
+    assert_closed_after(claim, sizeof claim, 1009);
+}
+
+static void a_frame_over_the_limit_is_refused_before_its_payload_comes(void **state)
+{
+    (void)state;
+    static const uint8_t claim[] = {0x81, 0x80 | 126, 0x10, 0x01};
+    assert_closed_after(claim, sizeof claim, 1009);
+}
+
+static void frames_that_the_protocol_forbids_end_the_connection(void **state)
+{
+    (void)state;
+    assert_closed_after("\x81\x02hi", 4, 1002);       /* not masked */
+    assert_closed_after("\x01\x82....hi", 8, 1002);   /* a fragment */
+    assert_closed_after("\xC1\x82....hi", 8, 1002);   /* a reserved bit */
+    assert_closed_after("\x89\xFE\x00\x7E", 4, 1002); /* a long ping */
+}
+
+static void frames_may_come_in_pieces_and_together(void **state)
 {
     (void)state;
     fixture_t fixture = start_default();
     const int fd = open_socket(&fixture, "/ws?user_id=alice");
-    static const char large[5000];
-    send_frame(fd, TEXT, large, sizeof large);
-    assert_ends(fd);
-    wait_for_open(&fixture, 0);
+    send(fd, "\x89", 1, MSG_NOSIGNAL);
+    send(fd, "\x81\0\0\0\0a\x89\x81\0\0\0\0b\x89", 14, MSG_NOSIGNAL);
+    send(fd, "\x81\1\1\1\1b", 6, MSG_NOSIGNAL);
+    const char *wanted[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++) {
+        frame_in_t frame;
+        assert_true(next_frame(fd, &frame));
+        assert_int_equal(frame.opcode, PONG);
+        assert_string_equal(frame.payload, wanted[i]);
+    }
+    close(fd);
     stop(&fixture);
+}
+
+static void draining_ends_sockets_that_do_not_answer(void **state)
+{
+    (void)state;
+    fixture_t fixture = start_default();
+    const int fd = open_socket(&fixture, "/ws?user_id=alice");
+    websockets_drain(fixture.websockets, 50);
+    http_server_destroy(&fixture.server); /* joins the socket's thread */
+    websockets_destroy(&fixture.websockets);
+    close(fd);
 }
 
 static void a_silent_client_is_pinged_and_dropped_when_it_never_answers(void **state)
@@ -389,18 +443,27 @@ static void a_client_that_answers_pings_stays(void **state)
     stop(&fixture);
 }
 
+static void *drain(void *arg)
+{
+    const fixture_t *fixture = arg;
+    websockets_drain(fixture->websockets, WAIT_MS);
+    return NULL;
+}
+
 static void draining_says_going_away_and_takes_nobody_new(void **state)
 {
     (void)state;
     fixture_t fixture = start_default();
     const int fd = open_socket(&fixture, "/ws?user_id=alice");
-    websockets_drain(fixture.websockets, 0);
+    pthread_t drainer;
+    pthread_create(&drainer, NULL, drain, &fixture);
     frame_in_t frame;
     assert_true(next_frame(fd, &frame));
     assert_int_equal(close_code(&frame), 1001);
     send_frame(fd, CLOSE, "\x03\xe9", 2);
     assert_ends(fd);
-    wait_for_open(&fixture, 0);
+    pthread_join(drainer, NULL);
+    assert_int_equal(websockets_stats(fixture.websockets).open, 0);
     assert_refused(&fixture, "/ws?user_id=alice", 503, "TOO_MANY_WEBSOCKETS");
     stop(&fixture);
 }
@@ -551,7 +614,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(where_keys_are_configured_a_user_id_is_not_enough),
     cmocka_unit_test(a_ping_is_answered_and_other_frames_are_ignored),
     cmocka_unit_test(a_close_is_answered),
-    cmocka_unit_test(a_client_frame_over_the_limit_ends_the_connection),
+    cmocka_unit_test(a_frame_that_claims_two_gigabytes_ends_the_connection_at_once),
+    cmocka_unit_test(a_frame_over_the_limit_is_refused_before_its_payload_comes),
+    cmocka_unit_test(frames_that_the_protocol_forbids_end_the_connection),
+    cmocka_unit_test(frames_may_come_in_pieces_and_together),
+    cmocka_unit_test(draining_ends_sockets_that_do_not_answer),
     cmocka_unit_test(a_silent_client_is_pinged_and_dropped_when_it_never_answers),
     cmocka_unit_test(a_client_that_answers_pings_stays),
     cmocka_unit_test(draining_says_going_away_and_takes_nobody_new),

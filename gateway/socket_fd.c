@@ -1,0 +1,58 @@
+/* socket_fd.c - see socket_fd.h. */
+#include "gateway/socket_fd.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static int port_of(const struct sockaddr_storage *address)
+{
+    if (address->ss_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)address)->sin_port);
+    if (address->ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)address)->sin6_port);
+    return -1;
+}
+
+static bool has_host(const struct sockaddr_storage *address, const char *host)
+{
+    char text[INET6_ADDRSTRLEN];
+    const void *bytes = address->ss_family == AF_INET
+                            ? (const void *)&((const struct sockaddr_in *)address)->sin_addr
+                            : (const void *)&((const struct sockaddr_in6 *)address)->sin6_addr;
+    return inet_ntop(address->ss_family, bytes, text, sizeof text) != NULL &&
+           strcmp(text, host) == 0;
+}
+
+/* Both ends: a client may use one port of its own to reach the bus and the API. */
+static bool is_connection(int fd, const struct mg_request_info *info)
+{
+    struct sockaddr_storage peer, local;
+    socklen_t peer_size = sizeof peer, local_size = sizeof local;
+    return getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0 &&
+           getsockname(fd, (struct sockaddr *)&local, &local_size) == 0 &&
+           port_of(&peer) == info->remote_port && port_of(&local) == info->server_port &&
+           has_host(&peer, info->remote_addr);
+}
+
+int socket_fd_of(const struct mg_connection *mg)
+{
+    const struct mg_request_info *info = mg_get_request_info(mg);
+    DIR *directory = opendir("/proc/self/fd");
+    if (directory == NULL)
+        return -1;
+    int found = -1;
+    for (struct dirent *entry; found < 0 && (entry = readdir(directory)) != NULL;) {
+        if (entry->d_name[0] == '.')
+            continue;
+        const int fd = atoi(entry->d_name);
+        if (is_connection(fd, info))
+            found = fd;
+    }
+    closedir(directory);
+    return found;
+}
