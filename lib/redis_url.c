@@ -61,7 +61,9 @@ static bool parse_address(const char *from, const char *end, redis_url_t *out)
 {
     const char *host_end;
     const char *port = NULL;
-    if (from < end && *from == '[') {
+    if (from >= end)
+        return false;
+    if (*from == '[') {
         from++;
         host_end = memchr(from, ']', (size_t)(end - from));
         if (!host_end)
