@@ -156,6 +156,7 @@ static call_t *take_calls(redis_thread_t *self)
 static void *run(void *arg)
 {
     redis_thread_t *self = arg;
+    ping(self);
     for (;;) {
         call_t *calls = take_calls(self);
         if (calls != NULL) {

@@ -1,0 +1,369 @@
+/* test_webhook_intake.c - POST /webhooks/{gateway} against a real Redis: accepted means on disk. */
+#include "gateway/webhook_intake.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/limits.h"
+#include "lib/redis.h"
+#include "tests/support/servers.h"
+#include "tests/support/test_main.h"
+
+enum { CLIENTS = 50, ANSWER_TIMEOUT_MS = 15000 };
+
+#define PAYMENT_1 "019a4c1e-0000-7000-8000-000000000001"
+#define PAYMENT_2 "019a4c1e-0000-7000-8000-000000000002"
+#define ORDER "019a4c1e-0000-7000-8000-00000000000f"
+#define REQUEST_ID "019a4c1e-0000-7000-8000-0000000000aa"
+
+/* ---- the intake behind a server ---- */
+
+typedef struct fixture {
+    test_redis_t server;
+    psp_accounts_t accounts;
+    webhook_intake_t intake;
+    http_server_t *http;
+    unsigned observed;
+    char observed_answer[16];
+} fixture_t;
+
+static void handle(http_request_t *request)
+{
+    const fixture_t *fixture = request->self;
+    webhook_intake_handle(&fixture->intake, request);
+}
+
+static const http_route_t routes[] = {
+    {"POST", "/webhooks/{gateway}", handle, WEBHOOK_BODY_MAX_BYTES}, {NULL, NULL, NULL, 0}};
+
+static void observe(void *arg, const webhook_received_t *webhook, const http_request_t *request)
+{
+    fixture_t *fixture = arg;
+    assert_false(uuid_is_nil(&request->request_id));
+    __atomic_add_fetch(&fixture->observed, 1, __ATOMIC_SEQ_CST);
+    str_copy(webhook->answer, fixture->observed_answer, sizeof fixture->observed_answer);
+}
+
+static void start(fixture_t *fixture)
+{
+    memset(fixture, 0, sizeof *fixture);
+    test_redis_start(&fixture->server);
+    psp_accounts_check(&fixture->accounts, true);
+    err_detail_t detail = {{0}};
+    fixture->intake = (webhook_intake_t){.redis = redis_thread_new(fixture->server.url, &detail),
+                                         .accounts = &fixture->accounts,
+                                         .dev = true,
+                                         .observe = observe,
+                                         .observe_arg = fixture};
+    assert_non_null(fixture->intake.redis);
+    fixture->http = http_server_new(&(http_server_config_t){.addr = "127.0.0.1:0",
+                                                            .threads = CLIENTS + 14,
+                                                            .keep_alive_timeout_ms = 1000,
+                                                            .routes = routes,
+                                                            .self = fixture},
+                                    &detail);
+    if (fixture->http == NULL)
+        fail_msg("%s", detail.text);
+}
+
+static void stop(fixture_t *fixture)
+{
+    http_server_destroy(&fixture->http);
+    redis_thread_destroy(&fixture->intake.redis);
+    test_redis_stop(&fixture->server);
+}
+
+/* ---- a PSP ---- */
+
+/* Posts a body; the answer (head and body) into `answer`, the status returned. */
+static int post(const fixture_t *fixture, const char *gateway, const char *body, char *answer,
+                size_t capacity)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)http_server_port(fixture->http)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(connect(fd, (const struct sockaddr *)&address, sizeof address) == 0);
+    char head[256];
+    const int size = snprintf(head, sizeof head,
+                              "POST /webhooks/%s HTTP/1.1\r\nConnection: close\r\n"
+                              "X-Request-Id: " REQUEST_ID "\r\nContent-Length: %zu\r\n\r\n",
+                              gateway, strlen(body));
+    send(fd, head, (size_t)size, MSG_NOSIGNAL);
+    send(fd, body, strlen(body), MSG_NOSIGNAL);
+    size_t used = 0;
+    for (;;) {
+        struct pollfd waited = {.fd = fd, .events = POLLIN};
+        CHECK(poll(&waited, 1, ANSWER_TIMEOUT_MS) == 1);
+        const ssize_t got = recv(fd, answer + used, capacity - 1 - used, 0);
+        if (got <= 0)
+            break;
+        used += (size_t)got;
+    }
+    answer[used] = '\0';
+    close(fd);
+    return used > 12 ? (int)strtol(answer + strlen("HTTP/1.1 "), NULL, 10) : 0;
+}
+
+static const char *webhook(char *body, size_t capacity, const char *event_id,
+                           const char *payment_id, const char *status, const char *signature)
+{
+    snprintf(body, capacity,
+             "{\"event_id\":\"%s\",\"gateway\":\"Razorpay\",\"order_id\":\"" ORDER
+             "\",\"payment_id\":\"%s\",\"gateway_txn_id\":\"txn_1\",\"status\":\"%s\","
+             "\"amount\":45000,\"signature\":\"%s\",\"occurred_at\":\"2026-02-21T00:00:00Z\"}",
+             event_id, payment_id, status, signature);
+    return body;
+}
+
+static int post_event(const fixture_t *fixture, const char *event_id, const char *payment_id,
+                      char *answer, size_t capacity)
+{
+    char body[1024];
+    webhook(body, sizeof body, event_id, payment_id, "SUCCESS", "Razorpay:dev-secret");
+    return post(fixture, "razorpay", body, answer, capacity);
+}
+
+/* ---- what Redis holds ---- */
+
+static redisReply *ask_redis(const fixture_t *fixture, const char *format, const char *argument)
+{
+    err_detail_t detail = {{0}};
+    redis_t *redis = redis_new(fixture->server.url, 2000, &detail);
+    redisReply *reply = NULL;
+    const err_t err = redis_command(redis, &reply, &detail, format, argument);
+    if (err != ERR_OK)
+        fail_msg("%s", detail.text);
+    redis_destroy(&redis);
+    return reply;
+}
+
+static long long stream_length(const fixture_t *fixture)
+{
+    redisReply *reply = ask_redis(fixture, "XLEN %s", "stream:webhooks");
+    const long long length = reply->integer;
+    freeReplyObject(reply);
+    return length;
+}
+
+static const char *field_of(const redisReply *entry, const char *name)
+{
+    const redisReply *fields = entry->element[1];
+    for (size_t i = 0; i + 1 < fields->elements; i += 2)
+        if (strcmp(fields->element[i]->str, name) == 0)
+            return fields->element[i + 1]->str;
+    fail_msg("no field %s", name);
+    return NULL;
+}
+
+/* ---- tests ---- */
+
+static void an_accepted_webhook_is_in_the_stream_as_it_was_sent(void **state)
+{
+    (void)state;
+    fixture_t fixture;
+    start(&fixture);
+    char answer[2048], body[1024];
+    webhook(body, sizeof body, "evt_1", PAYMENT_1, "SUCCESS", "Razorpay:dev-secret");
+    assert_int_equal(post(&fixture, "RAZORPAY", body, answer, sizeof answer), 200);
+    assert_non_null(strstr(answer, "{\"status\":\"accepted\"}"));
+    redisReply *entries = ask_redis(&fixture, "XRANGE %s - +", "stream:webhooks");
+    assert_int_equal(entries->elements, 1);
+    const redisReply *entry = entries->element[0];
+    assert_string_equal(field_of(entry, "source"), "webhook");
+    assert_string_equal(field_of(entry, "psp"), "Razorpay");
+    assert_string_equal(field_of(entry, "event_id"), "evt_1");
+    assert_string_equal(field_of(entry, "payment_id"), PAYMENT_1);
+    assert_string_equal(field_of(entry, "request_id"), REQUEST_ID);
+    assert_string_equal(field_of(entry, "traceparent"), "");
+    assert_string_equal(field_of(entry, "body"), body);
+    assert_true(strtoll(field_of(entry, "received_at_us"), NULL, 10) > 0);
+    freeReplyObject(entries);
+    assert_int_equal(fixture.observed, 1);
+    assert_string_equal(fixture.observed_answer, "accepted");
+    stop(&fixture);
+}
+
+static void an_event_handled_for_the_same_payment_is_a_duplicate(void **state)
+{
+    (void)state;
+    fixture_t fixture;
+    start(&fixture);
+    char answer[2048];
+    freeReplyObject(ask_redis(&fixture, "SET idemp:webhook:Razorpay:evt_1 %s", PAYMENT_1));
+    assert_int_equal(post_event(&fixture, "evt_1", PAYMENT_1, answer, sizeof answer), 200);
+    assert_non_null(strstr(answer, "{\"status\":\"duplicate\"}"));
+    assert_int_equal(stream_length(&fixture), 0);
+    assert_string_equal(fixture.observed_answer, "duplicate");
+    /* Seen for another payment: facts decide, not the id. */
+    assert_int_equal(post_event(&fixture, "evt_1", PAYMENT_2, answer, sizeof answer), 200);
+    assert_non_null(strstr(answer, "{\"status\":\"accepted\"}"));
+    assert_int_equal(stream_length(&fixture), 1);
+    stop(&fixture);
+}
+
+static void an_event_that_is_queued_but_not_handled_is_queued_again(void **state)
+{
+    (void)state;
+    fixture_t fixture;
+    start(&fixture);
+    char answer[2048];
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(post_event(&fixture, "evt_1", PAYMENT_1, answer, sizeof answer), 200);
+        assert_non_null(strstr(answer, "accepted"));
+    }
+    assert_int_equal(stream_length(&fixture), 2); /* the inbox makes them one */
+    stop(&fixture);
+}
+
+static void a_pending_report_is_queued_too(void **state)
+{
+    (void)state;
+    fixture_t fixture;
+    start(&fixture);
+    char answer[2048], body[1024];
+    webhook(body, sizeof body, "evt_p", PAYMENT_1, "PENDING", "Razorpay:dev-secret");
+    assert_int_equal(post(&fixture, "Razorpay", body, answer, sizeof answer), 200);
+    assert_int_equal(stream_length(&fixture), 1);
+    stop(&fixture);
+}
+
+static void what_cannot_be_trusted_or_understood_never_reaches_the_stream(void **state)
+{
+    (void)state;
+    fixture_t fixture;
+    start(&fixture);
+    char answer[2048], body[1024];
+    const uint64_t bad_before = webhook_intake_count(0, INTAKE_BAD_SIGNATURE);
+    webhook(body, sizeof body, "evt_1", PAYMENT_1, "SUCCESS", "Razorpay:guessed");
+    assert_int_equal(post(&fixture, "Razorpay", body, answer, sizeof answer), 401);
+    assert_non_null(strstr(answer, "\"code\":\"SIGNATURE_INVALID\""));
+    assert_int_equal(webhook_intake_count(0, INTAKE_BAD_SIGNATURE), bad_before + 1);
+    webhook(body, sizeof body, "evt_1", PAYMENT_1, "MAYBE", "Razorpay:dev-secret");
+    assert_int_equal(post(&fixture, "Razorpay", body, answer, sizeof answer), 400);
+    assert_non_null(strstr(answer, "\"code\":\"MALFORMED_WEBHOOK\""));
+    assert_int_equal(post(&fixture, "Razorpay", "{", answer, sizeof answer), 400);
+    assert_int_equal(post(&fixture, "Razorpay", "", answer, sizeof answer), 400);
+    webhook(body, sizeof body, "evt_1", PAYMENT_1, "SUCCESS", "Razorpay:dev-secret");
+    assert_int_equal(post(&fixture, "NoSuchPsp", body, answer, sizeof answer), 404);
+    assert_non_null(strstr(answer, "\"code\":\"UNKNOWN_GATEWAY\""));
+    assert_int_equal(stream_length(&fixture), 0);
+    assert_int_equal(fixture.observed, 0);
+    stop(&fixture);
+}
+
+/* ---- many at once, and a Redis that dies ---- */
+
+typedef struct client {
+    const fixture_t *fixture;
+    int number;
+    int status;
+    int64_t took_ms;
+} client_t;
+
+static void *run_client(void *arg)
+{
+    client_t *client = arg;
+    char answer[2048], event_id[32];
+    snprintf(event_id, sizeof event_id, "evt_%d", client->number);
+    const int64_t before_ms = clock_mono_ms();
+    client->status = post_event(client->fixture, event_id, PAYMENT_1, answer, sizeof answer);
+    client->took_ms = clock_mono_ms() - before_ms;
+    return NULL;
+}
+
+static void run_clients(const fixture_t *fixture, client_t clients[CLIENTS])
+{
+    pthread_t threads[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = (client_t){.fixture = fixture, .number = i};
+        CHECK(pthread_create(&threads[i], NULL, run_client, &clients[i]) == 0);
+    }
+    for (int i = 0; i < CLIENTS; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static void fifty_at_once_are_all_on_disk_when_answered(void **state)
+{
+    (void)state;
+    fixture_t fixture;
+    start(&fixture);
+    client_t clients[CLIENTS];
+    run_clients(&fixture, clients);
+    for (int i = 0; i < CLIENTS; i++)
+        assert_int_equal(clients[i].status, 200);
+    test_redis_kill(&fixture.server); /* what was answered survives kill -9 */
+    test_redis_restart(&fixture.server);
+    assert_int_equal(stream_length(&fixture), CLIENTS);
+    stop(&fixture);
+}
+
+static void without_redis_all_get_503_in_time_and_with_it_again_200(void **state)
+{
+    (void)state;
+    fixture_t fixture;
+    start(&fixture);
+    char answer[2048];
+    assert_int_equal(post_event(&fixture, "evt_before", PAYMENT_1, answer, sizeof answer), 200);
+    test_redis_kill(&fixture.server);
+    client_t clients[CLIENTS];
+    run_clients(&fixture, clients);
+    for (int i = 0; i < CLIENTS; i++) {
+        assert_int_equal(clients[i].status, 503);
+        assert_true(clients[i].took_ms < REDIS_COMMAND_TIMEOUT_MS + 1000);
+    }
+    post_event(&fixture, "evt_dead", PAYMENT_1, answer, sizeof answer);
+    assert_non_null(strstr(answer, "\"code\":\"QUEUE_UNAVAILABLE\""));
+    assert_non_null(strstr(answer, "Retry-After: 1"));
+    test_redis_restart(&fixture.server);
+    const int64_t end = clock_mono_ms() + ANSWER_TIMEOUT_MS;
+    int status = 0;
+    while (status != 200 && clock_mono_ms() < end)
+        status = post_event(&fixture, "evt_after", PAYMENT_1, answer, sizeof answer);
+    assert_int_equal(status, 200);
+    assert_int_equal(stream_length(&fixture), 2);
+    stop(&fixture);
+}
+
+static bool is_healthy(void *arg)
+{
+    return redis_thread_healthy(arg);
+}
+
+static bool is_unhealthy(void *arg)
+{
+    return !redis_thread_healthy(arg);
+}
+
+static void health_follows_redis(void **state)
+{
+    (void)state;
+    fixture_t fixture;
+    start(&fixture);
+    wait_until(is_healthy, fixture.intake.redis, 5000, "Redis seen");
+    test_redis_kill(&fixture.server);
+    wait_until(is_unhealthy, fixture.intake.redis, 5000, "Redis missed");
+    test_redis_restart(&fixture.server);
+    wait_until(is_healthy, fixture.intake.redis, 5000, "Redis seen again");
+    stop(&fixture);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(an_accepted_webhook_is_in_the_stream_as_it_was_sent),
+    cmocka_unit_test(an_event_handled_for_the_same_payment_is_a_duplicate),
+    cmocka_unit_test(an_event_that_is_queued_but_not_handled_is_queued_again),
+    cmocka_unit_test(a_pending_report_is_queued_too),
+    cmocka_unit_test(what_cannot_be_trusted_or_understood_never_reaches_the_stream),
+    cmocka_unit_test(fifty_at_once_are_all_on_disk_when_answered),
+    cmocka_unit_test(without_redis_all_get_503_in_time_and_with_it_again_200),
+    cmocka_unit_test(health_follows_redis),
+};
+
+TEST_MAIN(tests)
