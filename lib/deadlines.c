@@ -8,6 +8,7 @@
 void deadlines_init(deadlines_t *self, uint32_t capacity)
 {
     *self = (deadlines_t){.capacity = capacity};
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): it is an array of pointers */
     self->heap = calloc((size_t)capacity + 1, sizeof *self->heap);
     CHECK(self->heap);
 }

@@ -16,8 +16,10 @@ typedef struct list_node {
 /* The entry that holds this node. */
 #define LIST_ENTRY(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): `node` is declared here, which takes no parentheses */
 #define LIST_FOR(node, head) \
     for (list_node_t *node = (head)->next; node != (head); node = node->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static inline void list_init(list_node_t *node)
 {

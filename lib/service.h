@@ -40,6 +40,7 @@ typedef struct service_settings {
 } service_settings_t;
 
 /* Entries for the service's config table; `member` is the service_settings_t inside `type`. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a member name takes no parentheses */
 #define SERVICE_SETTINGS(type, member)                                                            \
     CONFIG_TEXT("TIFFIN_ENV", type, member.tiffin_env, "prod", 0,                                 \
                 "dev or prod; prod refuses development secrets"),                                 \
@@ -48,6 +49,7 @@ typedef struct service_settings {
         CONFIG_TEXT("HUB_ADDR", type, member.hub_addr, "tcp://127.0.0.1:5550", 0,                 \
                     "every gateway's hub: a name that may have many addresses, a comma list, or " \
                     "@file with one endpoint a line; looked up again every few seconds")
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 typedef struct service {
     actor_t *actor;       /* since service_init */

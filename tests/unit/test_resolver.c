@@ -150,9 +150,6 @@ static void bad_text_is_refused_with_the_reason(void **state)
         "tcp://10.0.0.1:5550,tcp://broken",
         "@/does/not/exist",
         "@/",
-        "ipc:///"
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         names_t names = {.host = ""};
@@ -168,6 +165,8 @@ static void overlong_names_are_refused(void **state)
     char spec[10000];
     names_t names = {.host = ""};
     endpoint_set_t set;
+    snprintf(spec, sizeof spec, "ipc:///%0*d", ENDPOINT_SIZE, 0);
+    assert_int_equal(resolve(spec, &names, &set), ERR_BAD_CONFIG);
     snprintf(spec, sizeof spec, "tcp://%0300d:5550", 0);
     assert_int_equal(resolve(spec, &names, &set), ERR_BAD_CONFIG);
     snprintf(spec, sizeof spec, "tcp://%09000d:5550", 0);
