@@ -22,12 +22,14 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/resident.h"
 
 enum {
     ACTOR_SOURCES_MAX =
         256, /* sockets and descriptors: two for each gateway and what a service adds */
     ACTOR_TIMERS_MAX = 64,
     IDLE_CHECK_MS = 5,
+    TRIM_AFTER_MS = 2000, /* by then a process is connected to all it needs */
 };
 
 typedef struct source {
@@ -263,10 +265,20 @@ void actor_stop(actor_t *self)
     actor_add_timer(self, IDLE_CHECK_MS, check_idle, self);
 }
 
+static int on_started(zloop_t *loop, int timer, void *arg)
+{
+    (void)loop;
+    (void)timer;
+    (void)arg;
+    resident_trim();
+    return 0;
+}
+
 int actor_run(actor_t *self)
 {
     CHECK(!self->running && !self->done);
     self->running = true;
+    zloop_timer(self->loop, TRIM_AFTER_MS, 1, on_started, NULL);
     zloop_start(self->loop);
     self->running = false;
     if (!self->done) {
