@@ -22,9 +22,9 @@
 #include "lib/log.h"
 
 enum {
-    MAILBOX_MAX = 2048, /* over it, requests stay in libzmq's queues */
-    TICK_MS = 50,
-    FLUSH_MS = 5, /* while an outbox is not empty */
+    MAILBOX_MAX = 2048,      /* over it, requests stay in libzmq's queues */
+    TICKS_PER_HEARTBEAT = 4, /* an idle service wakes no more often */
+    FLUSH_MS = 5,            /* while an outbox is not empty */
     RESOLVE_MS_DEFAULT = 2000,
     STANDSTILL_MS = 1500,     /* between two ticks: it was us who were silent */
     REOPEN_MS = 200,          /* after a connection that worked */
@@ -469,6 +469,12 @@ static uint32_t or_default(uint32_t value, uint32_t otherwise)
     return value ? value : otherwise;
 }
 
+static unsigned tick_ms(const bus_t *self)
+{
+    const uint32_t ms = self->heartbeat_ms / TICKS_PER_HEARTBEAT;
+    return ms > 0 ? ms : 1;
+}
+
 bus_t *bus_new(const bus_config_t *config)
 {
     bus_t *self = calloc(1, sizeof *self);
@@ -492,7 +498,7 @@ bus_t *bus_new(const bus_config_t *config)
         resolver_new(config->hub_addr, or_default(config->resolve_ms, RESOLVE_MS_DEFAULT));
     actor_add_fd(self->actor, resolver_fd(self->resolver), on_endpoints, self);
     self->ticked_ms = clock_mono_ms();
-    self->tick_timer = actor_add_timer(self->actor, TICK_MS, on_tick, self);
+    self->tick_timer = actor_add_timer(self->actor, tick_ms(self), on_tick, self);
     return self;
 }
 
