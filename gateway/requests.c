@@ -55,20 +55,26 @@ static err_t refuse_amount(err_detail_t *detail)
                    "amount is not an integer in minor units from 1 to %lld", (long long)AMOUNT_MAX);
 }
 
-static err_t parse(str_t body, request_parsed_t **parsed, err_detail_t *detail)
+static err_t parse(str_t body, json_t **root, err_detail_t *detail)
 {
     err_detail_t why = {{0}};
-    json_t *root = json_read_object(body, &why);
-    if (!root && json_read_is_big(body, "amount")) /* a wrong amount, not wrong JSON */
+    *root = json_read_object(body, &why);
+    if (*root)
+        return ERR_OK;
+    if (json_read_is_big(body, "amount")) /* a wrong amount, not wrong JSON */
         return refuse_amount(detail);
-    if (!root)
-        return err_set(detail, ERR_MALFORMED_JSON, "the body %s", why.text);
-    *parsed = calloc(1, sizeof **parsed);
-    CHECK(*parsed != NULL);
-    (*parsed)->root = root;
-    buf_init(&(*parsed)->metadata, METADATA_MAX_BYTES);
-    buf_init(&(*parsed)->customer, CUSTOMER_MAX_BYTES);
-    return ERR_OK;
+    return err_set(detail, ERR_MALFORMED_JSON, "the body %s", why.text);
+}
+
+/* Takes over `root`. */
+static request_parsed_t *parsed_new(json_t *root)
+{
+    request_parsed_t *parsed = calloc(1, sizeof *parsed);
+    CHECK(parsed != NULL);
+    parsed->root = root;
+    buf_init(&parsed->metadata, METADATA_MAX_BYTES);
+    buf_init(&parsed->customer, CUSTOMER_MAX_BYTES);
+    return parsed;
 }
 
 typedef struct member {
@@ -170,7 +176,7 @@ static void write_real(buf_t *json, const char *key, double number)
             break;
     }
     if (!strpbrk(text, ".e"))
-        strcat(text, ".0");
+        memcpy(text + strlen(text), ".0", sizeof ".0");
     json_raw(json, key, text, strlen(text));
 }
 
@@ -329,7 +335,9 @@ err_t request_order_create(str_t body, order_create_t *order, request_parsed_t *
 {
     *order = (order_create_t){0};
     *parsed = NULL;
-    TRY(parse(body, parsed, detail));
+    json_t *root = NULL;
+    TRY(parse(body, &root, detail));
+    *parsed = parsed_new(root);
     err_t err = read_order_create(*parsed, order, detail);
     if (err != ERR_OK)
         request_parsed_free(parsed);
@@ -355,10 +363,12 @@ err_t request_payment_initiate(str_t body, payment_initiate_t *initiate, request
                                        {NULL, false}};
     *initiate = (payment_initiate_t){0};
     *parsed = NULL;
-    TRY(parse(body, parsed, detail));
-    err_t err = check_members((*parsed)->root, members, "", detail);
+    json_t *root = NULL;
+    TRY(parse(body, &root, detail));
+    *parsed = parsed_new(root);
+    err_t err = check_members(root, members, "", detail);
     if (err == ERR_OK)
-        err = read_payment_initiate((*parsed)->root, initiate, detail);
+        err = read_payment_initiate(root, initiate, detail);
     if (err != ERR_OK)
         request_parsed_free(parsed);
     return err;
