@@ -4,13 +4,15 @@
 -- the call is not known); psp is NULL for a payment of which no PSP can know, so that no row means: nothing is due. Claiming
 -- moves the next check: every interval_s while a payment is young, then at a tenth of its age, at most six hours apart, never
 -- again after seven days, nor once every PSP has refused it for good. A tenth of the interval is taken off, so that what was
--- claimed late in one run is due early in the next.
-CREATE FUNCTION status_checks_claim(at_most int, interval_s bigint)
+-- claimed late in one run is due early in the next. A run claims what was due when it began: one that takes longer than the
+-- interval would otherwise claim again what it has asked about, without end.
+CREATE FUNCTION status_checks_claim(run bigint, at_most int, interval_s bigint)
 RETURNS TABLE (payment_id uuid, order_id uuid, psp text, failure_known boolean)
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WITH due AS MATERIALIZED (
         SELECT q.payment_id FROM payments q
-         WHERE q.capture_count = 0 AND q.next_check_at <= now()
+         WHERE q.capture_count = 0
+           AND q.next_check_at <= (SELECT r.started_at FROM reconciliation_runs r WHERE r.run_id = run)
          ORDER BY q.next_check_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
     ), claimed AS (
         UPDATE payments p

@@ -210,8 +210,8 @@ static void claim_page(reconciler_t *self)
 {
     err_detail_t detail = {{0}};
     PGresult *result = NULL;
-    const err_t err =
-        reconciler_store_claim(self->store, CLAIM_PAGE, self->config.interval_s, &result, &detail);
+    const err_t err = reconciler_store_claim(self->store, self->run.run_id, CLAIM_PAGE,
+                                             self->config.interval_s, &result, &detail);
     if (err != ERR_OK) {
         self->run.counts.errors++;
         self->run.claimed_all = true; /* the rest stays due for the next run */

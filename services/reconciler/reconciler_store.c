@@ -57,15 +57,16 @@ err_t reconciler_store_finish(reconciler_store_t *self, int64_t run_id,
     return ERR_OK;
 }
 
-err_t reconciler_store_claim(reconciler_store_t *self, int at_most, int64_t interval_s,
-                             PGresult **result, err_detail_t *detail)
+err_t reconciler_store_claim(reconciler_store_t *self, int64_t run_id, int at_most,
+                             int64_t interval_s, PGresult **result, err_detail_t *detail)
 {
     pg_params_reset(&self->params);
+    pg_param_int8(&self->params, run_id);
     pg_param_int4(&self->params, at_most);
     pg_param_int8(&self->params, interval_s);
     return pg_exec(
         self->pg, "status_checks_claim",
-        "SELECT payment_id, order_id, psp, failure_known FROM status_checks_claim($1, $2)",
+        "SELECT payment_id, order_id, psp, failure_known FROM status_checks_claim($1, $2, $3)",
         &self->params, result, detail);
 }
 

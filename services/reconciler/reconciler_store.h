@@ -30,11 +30,12 @@ typedef struct reconciler_due {
     bool failure_known;
 } reconciler_due_t;
 
-/* Claims at most `at_most` payments that are due: none of them is due again before interval_s have
- * nearly passed, whoever asks. Any number of rows per payment; no row: nothing is due. The result
- * is the caller's. */
-err_t reconciler_store_claim(reconciler_store_t *self, int at_most, int64_t interval_s,
-                             PGresult **result, err_detail_t *detail) MUST_CHECK;
+/* Claims at most `at_most` payments that were due when the run began: none of them is due again
+ * before interval_s have nearly passed, whoever asks. Any number of rows per payment; no row:
+ * nothing is left. The result is the caller's. */
+err_t reconciler_store_claim(reconciler_store_t *self, int64_t run_id, int at_most,
+                             int64_t interval_s, PGresult **result,
+                             err_detail_t *detail) MUST_CHECK;
 void reconciler_store_due(const PGresult *result, int row, reconciler_due_t *due);
 
 #endif

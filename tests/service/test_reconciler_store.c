@@ -89,12 +89,13 @@ typedef struct claim {
     reconciler_due_t due[DUE_MAX];
 } claim_t;
 
-static claim_t claim(reconciler_store_t *store, int at_most)
+/* The next page of a run. */
+static claim_t claim_in(reconciler_store_t *store, int64_t run_id, int at_most)
 {
     claim_t claimed = {0};
     err_detail_t detail = {{0}};
     PGresult *result = NULL;
-    if (reconciler_store_claim(store, at_most, INTERVAL_S, &result, &detail) != ERR_OK)
+    if (reconciler_store_claim(store, run_id, at_most, INTERVAL_S, &result, &detail) != ERR_OK)
         fail_msg("%s", detail.text);
     claimed.count = PQntuples(result);
     assert_true(claimed.count <= DUE_MAX);
@@ -102,6 +103,21 @@ static claim_t claim(reconciler_store_t *store, int at_most)
         reconciler_store_due(result, row, &claimed.due[row]);
     PQclear(result);
     return claimed;
+}
+
+static int64_t begin_run(reconciler_store_t *store)
+{
+    err_detail_t detail = {{0}};
+    int64_t run_id = 0;
+    if (reconciler_store_begin(store, "reconciler-1", &run_id, &detail) != ERR_OK)
+        fail_msg("%s", detail.text);
+    return run_id;
+}
+
+/* The first page of a new run. */
+static claim_t claim(reconciler_store_t *store, int at_most)
+{
+    return claim_in(store, begin_run(store), at_most);
 }
 
 /* ---- who is asked ---- */
@@ -247,6 +263,17 @@ static void what_is_claimed_is_not_due_before_its_time(void **state)
     assert_int_equal(claim(fixture->stores[1], PAGE).count, 0);
 }
 
+static void a_run_claims_nothing_that_became_due_later(void **state)
+{
+    fixture_t *fixture = *state;
+    const uuid_t payment_id = make_payment(fixture, "O");
+    const int64_t run_id = begin_run(fixture->stores[0]);
+    assert_int_equal(claim_in(fixture->stores[0], run_id, PAGE).count, 1);
+    look(fixture, "UPDATE payments SET next_check_at = now() WHERE payment_id = $1", &payment_id);
+    assert_int_equal(claim_in(fixture->stores[0], run_id, PAGE).count, 0);
+    assert_int_equal(claim(fixture->stores[0], PAGE).count, 1);
+}
+
 static void what_is_due_longest_is_claimed_first(void **state)
 {
     fixture_t *fixture = *state;
@@ -267,6 +294,7 @@ static void what_is_due_longest_is_claimed_first(void **state)
 typedef struct claimer {
     reconciler_store_t *store;
     pthread_barrier_t *start;
+    int64_t run_id;
     err_t err;
     int count;
     uuid_t claimed[DUE_MAX];
@@ -279,7 +307,8 @@ static void *claim_all(void *arg)
     for (;;) {
         err_detail_t detail = {{0}};
         PGresult *result = NULL;
-        claimer->err = reconciler_store_claim(claimer->store, 7, INTERVAL_S, &result, &detail);
+        claimer->err = reconciler_store_claim(claimer->store, claimer->run_id, 7, INTERVAL_S,
+                                              &result, &detail);
         const int rows = claimer->err == ERR_OK ? PQntuples(result) : 0;
         for (int row = 0; row < rows && claimer->count < DUE_MAX; row++)
             claimer->claimed[claimer->count++] = pg_get_uuid(result, row, 0);
@@ -303,6 +332,7 @@ static void two_reconcilers_claim_each_payment_once(void **state)
     for (int i = 0; i < RECONCILERS; i++) {
         claimers[i].store = fixture->stores[i];
         claimers[i].start = &start;
+        claimers[i].run_id = begin_run(fixture->stores[i]);
         assert_int_equal(pthread_create(&threads[i], NULL, claim_all, &claimers[i]), 0);
     }
     for (int i = 0; i < RECONCILERS; i++)
@@ -354,7 +384,7 @@ static void the_reconcilers_role_can_write_no_payment_state(void **state)
                             "42501"); /* insufficient_privilege */
         PQclear(result);
     }
-    PGresult *result = PQexec(fixture->admin, "SELECT * FROM status_checks_claim(1, 300)");
+    PGresult *result = PQexec(fixture->admin, "SELECT * FROM status_checks_claim(1, 1, 300)");
     assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
     PQclear(result);
 }
@@ -379,6 +409,7 @@ static const struct CMUnitTest tests[] = {
                                     teardown),
     cmocka_unit_test_setup_teardown(after_a_week_nobody_is_asked_any_more, setup, teardown),
     cmocka_unit_test_setup_teardown(what_is_claimed_is_not_due_before_its_time, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_run_claims_nothing_that_became_due_later, setup, teardown),
     cmocka_unit_test_setup_teardown(what_is_due_longest_is_claimed_first, setup, teardown),
     cmocka_unit_test_setup_teardown(two_reconcilers_claim_each_payment_once, setup, teardown),
     cmocka_unit_test_setup_teardown(a_run_leaves_a_record_of_what_it_came_to, setup, teardown),
