@@ -1,15 +1,18 @@
 """What the outside uses: HTTP with kept connections, and a WebSocket that collects its events."""
-import base64
 import http.client
 import json
-import os
+import pathlib
+import re
 import socket
 import struct
+import sys
 import threading
-import time
 import urllib.parse
 
 from processes import wait_for
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "deploy"))
+import websocket  # noqa: E402  deploy/websocket.py
 
 
 class Response:
@@ -102,70 +105,43 @@ class Client:
 class WebSocketRefused(Exception):
     """The handshake was answered with something else than 101."""
 
-    def __init__(self, status, body):
-        super().__init__(f"{status} {body[:300]!r}")
-        self.status, self.body = status, body
+    def __init__(self, status):
+        super().__init__(str(status))
+        self.status = status
 
 
-class WebSocket:
-    """A WebSocket (RFC 6455) whose thread answers pings and keeps every text frame, parsed, with its time of arrival."""
+class WebSocket(websocket.WebSocket):
+    """A WebSocket whose thread keeps every message, parsed, until it is closed by either side."""
 
     def __init__(self, port, timeout_s=10, **query):
-        self.events = []   # as received
-        self.times = []    # time.monotonic() of each
-        self.close_code = None
-        self.closed = threading.Event()
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout_s)
-        key = base64.b64encode(os.urandom(16)).decode()
         path = "/ws" + (f"?{urllib.parse.urlencode(query)}" if query else "")
-        self.socket.sendall((f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
-                             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n").encode())
-        self.reader = self.socket.makefile("rb")
-        status_line = self.reader.readline().decode()
-        headers = http.client.parse_headers(self.reader)
-        status = int(status_line.split()[1]) if status_line else 0
-        if status != 101:
-            body = self.reader.read(int(headers.get("Content-Length") or 0))
-            self.socket.close()
-            raise WebSocketRefused(status, body)
-        self.socket.settimeout(None)
-        self.thread = threading.Thread(target=self._read, daemon=True)
-        self.thread.start()
-
-    def _read(self):
         try:
-            while self._frame():
-                pass
-        except (OSError, ValueError, struct.error):
-            pass
+            super().__init__(f"http://127.0.0.1:{port}", path, timeout_s)
+        except websocket.WebSocketError as error:
+            refusal = re.search(r"no upgrade: HTTP/1\.1 (\d+)", str(error))
+            if refusal is None:
+                raise
+            raise WebSocketRefused(int(refusal[1])) from error
+        self.events = []
+        self.end = None  # why it was closed
+        self.closed = threading.Event()
+        threading.Thread(target=self._collect, daemon=True).start()
+
+    def _collect(self):
+        try:
+            while not self.closed.is_set():
+                event = self.receive_json(deadline_s=60)
+                if event is not None:
+                    self.events.append(event)
+        except (OSError, websocket.WebSocketError) as error:
+            self.end = str(error)
         self.closed.set()
 
-    def _frame(self):
-        first, second = self.reader.read(2)
-        size = second & 0x7f
-        if size == 126:
-            size, = struct.unpack("!H", self.reader.read(2))
-        elif size == 127:
-            size, = struct.unpack("!Q", self.reader.read(8))
-        payload = self.reader.read(size)
-        if len(payload) != size:
-            return False
-        opcode = first & 0x0f
-        if opcode == 1:
-            self.times.append(time.monotonic())
-            self.events.append(json.loads(payload))
-        elif opcode == 9:
-            self.send(10, payload)
-        elif opcode == 8:
-            self.close_code = struct.unpack("!H", payload[:2])[0] if len(payload) >= 2 else 1005
-            return False
-        return True
-
     def send(self, opcode, payload=b""):
-        """One masked frame of fewer than 126 bytes."""
-        mask = os.urandom(4)
-        self.socket.sendall(bytes([0x80 | opcode, 0x80 | len(payload)]) + mask +
-                            bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload)))
+        self._send_frame(opcode, payload)
+
+    def send_raw(self, data):
+        self._socket.sendall(data)
 
     def of(self, **fields):
         """The events with these fields."""
@@ -175,13 +151,19 @@ class WebSocket:
         return wait_for(lambda: self.of(**fields), deadline_s, f"an event with {fields} (got {self.events[-5:]})")[0]
 
     def close(self):
+        if not self.closed.is_set():
+            try:
+                self.send(websocket.CLOSE, struct.pack("!H", 1000))
+            except OSError:
+                pass
+            self.closed.wait(2)
+        self.drop()
+
+    def drop(self):
+        """Without a word, as a phone that leaves the network."""
         try:
-            self.send(8, struct.pack("!H", 1000))
+            self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
         self.closed.wait(2)
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.socket.close()
+        self._socket.close()

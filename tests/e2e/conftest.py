@@ -71,7 +71,7 @@ def pytest_runtest_makereport(item, call):
         for value in item.funcargs.values():
             if isinstance(value, Stack):
                 lines = []
-                for path in sorted(value.directory.glob("*.log")):
+                for path in value.logs():
                     tail = path.read_text(errors="replace").splitlines()[-25:]
                     lines += [f"---- {path.name}", *tail] if tail else []
                 report.sections.append(("Logs of the stack", "\n".join(lines)))

@@ -56,7 +56,8 @@ class Stack:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="tiffin-e2e-"))
         self.directory.chmod(0o755)
         self.scale = {"gateway": 1, **{service: 1 for service in SERVICES}, **(scale or {})}
-        self.env = dict(env or {})
+        # A gateway has a thread for each WebSocket that it may hold, and sanitizers make threads slow to begin and end.
+        self.env = {"WS_MAX": 40, "HTTP_THREADS": 64, **(env or {})}
         self.processes = {}
         self.finished_logs = []
         self.sockets = []
@@ -281,8 +282,11 @@ class Stack:
 
     # ---- end ----
 
+    def logs(self):
+        return [path for path in sorted(self.directory.glob("*.log")) if path.name != "redis.log"]
+
     def print_logs(self, lines=25):
-        for path in sorted(self.directory.glob("*.log")):
+        for path in self.logs():
             tail = path.read_text(errors="replace").splitlines()[-lines:]
             if tail:
                 print(f"---- {path.name}", *tail, sep="\n")
