@@ -17,7 +17,9 @@ pg_as_probe() {
     for capability in none dac_read_search dac_override; do
         prefix=(setpriv --reuid=postgres --regid=postgres --clear-groups)
         [ "$capability" = none ] || prefix+=("--inh-caps=+$capability" "--ambient-caps=+$capability")
-        if (cd / && "${prefix[@]}" test -x "$TIFFIN_HOME" -a -x "$ROOT") 2>/dev/null; then
+        # Entering is the test: access(2), which `test -x` asks, knows nothing of capabilities.
+        # shellcheck disable=SC2016 # the inner shell expands them
+        if (cd / && "${prefix[@]}" sh -c 'cd "$1" && cd "$2"' sh "$TIFFIN_HOME" "$ROOT") 2>/dev/null; then
             PG_AS=("${prefix[@]}")
             return 0
         fi
@@ -49,6 +51,7 @@ postgres_write() {
         -c max_parallel_workers_per_gather=0 -c log_timezone=UTC -c timezone=UTC
     # SIGTERM lets clients finish, for ever; SIGINT ends their sessions and shuts down cleanly.
     mkdir -p "$SV/postgres/control"
+    # shellcheck disable=SC2016 # the script expands it
     printf '#!/bin/sh\nread -r pid <supervise/pid && kill -INT "$pid"\n' >"$SV/postgres/control/t"
     chmod 755 "$SV/postgres/control/t"
 }
