@@ -117,8 +117,12 @@ static void check_free(check_t *check)
 
 static void drop_all(list_node_t *checks)
 {
-    while (!list_empty(checks))
-        check_free(LIST_ENTRY(list_first(checks), check_t, node));
+    for (list_node_t *node = checks->next; node != checks;) {
+        check_t *check = LIST_ENTRY(node, check_t, node);
+        node = node->next;
+        free(check);
+    }
+    list_init(checks);
 }
 
 void reconciler_destroy(reconciler_t **self_p)
@@ -236,7 +240,6 @@ static void ask(reconciler_t *self, check_t *check)
     psp_status_request(check->psp, psp_account_of(&self->config.accounts, check->psp),
                        &check->due.payment_id, &request);
     request.timeout_ms = (uint32_t)self->config.psp_status_timeout_ms;
-    list_remove(&check->node);
     list_push_back(&self->asking, &check->node);
     self->asking_count++;
     self->run.counts.asked++;
@@ -245,15 +248,19 @@ static void ask(reconciler_t *self, check_t *check)
 
 static void ask_waiting(reconciler_t *self)
 {
+    list_node_t passed_over;
+    list_init(&passed_over);
     while (!list_empty(&self->waiting) && self->asking_count < (size_t)self->config.calls_max) {
         check_t *check = LIST_ENTRY(list_first(&self->waiting), check_t, node);
+        list_remove(&check->node);
         if (reconciler_psp_rests(self->run.failures_in_a_row[check->psp_index])) {
             self->run.counts.errors++;
-            check_free(check);
+            list_push_back(&passed_over, &check->node);
         } else {
             ask(self, check);
         }
     }
+    drop_all(&passed_over);
 }
 
 /* Keeps the run going: as many calls as may be, the next page when a page is through, the end when

@@ -100,8 +100,11 @@ void router_destroy(router_t **self_p)
         return;
     actor_remove_fd(self->service->actor, router_calls_fd(self->calls));
     router_calls_destroy(&self->calls);
-    while (!list_empty(&self->calling))
-        flow_free(LIST_ENTRY(list_first(&self->calling), flow_t, node));
+    for (list_node_t *node = self->calling.next; node != &self->calling;) {
+        flow_t *flow = LIST_ENTRY(node, flow_t, node);
+        node = node->next;
+        free(flow);
+    }
     router_store_destroy(&self->store);
     free(self);
     *self_p = NULL;

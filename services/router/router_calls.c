@@ -47,16 +47,24 @@ static void call_free(call_t *call)
     free(call);
 }
 
+static void free_all(list_node_t *calls)
+{
+    for (list_node_t *node = calls->next; node != calls;) {
+        call_t *call = LIST_ENTRY(node, call_t, node);
+        node = node->next;
+        http_client_request_free(&call->request);
+        free(call);
+    }
+}
+
 void router_calls_destroy(router_calls_t **self_p)
 {
     router_calls_t *self = *self_p;
     if (self == NULL)
         return;
     http_client_destroy(&self->http);
-    while (!list_empty(&self->running))
-        call_free(LIST_ENTRY(list_first(&self->running), call_t, node));
-    while (!list_empty(&self->waiting))
-        call_free(LIST_ENTRY(list_first(&self->waiting), call_t, node));
+    free_all(&self->running);
+    free_all(&self->waiting);
     free(self);
     *self_p = NULL;
 }

@@ -21,11 +21,11 @@ static router_psps_t all_psps(void)
 /* The first `count` PSPs as a payment's tried_psps. */
 static void tried(char list[256], size_t count)
 {
+    size_t size = 0;
     list[0] = '\0';
-    for (size_t i = 0; i < count; i++) {
-        strcat(list, i > 0 ? "," : "");
-        strcat(list, psp_name(psp_at(i)));
-    }
+    for (size_t i = 0; i < count; i++)
+        size += (size_t)snprintf(list + size, 256 - size, "%s%s", i > 0 ? "," : "",
+                                 psp_name(psp_at(i)));
 }
 
 static void psps_are_tried_in_the_order_of_the_registry(void **state)
@@ -129,6 +129,16 @@ static router_position_t position_of(size_t tried_count, bool answered)
     return position;
 }
 
+static void open_checkout(router_position_t *position)
+{
+    str_copy(STR_LITERAL("https://psp/pay"), position->checkout_url, sizeof position->checkout_url);
+}
+
+static void request_first(router_position_t *position)
+{
+    str_copy(str_of(psp_name(psp_at(0))), position->requested_psp, sizeof position->requested_psp);
+}
+
 static router_step_t step(const router_position_t *position, bool time_left)
 {
     const router_psps_t psps = all_psps();
@@ -147,7 +157,7 @@ static void what_cannot_be_is_refused_whatever_else_is_known(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         router_position_t position = position_of(1, false);
         position.verdict = rows[i].verdict;
-        strcpy(position.checkout_url, "https://psp/pay");
+        open_checkout(&position);
         assert_int_equal(step(&position, true), ROUTER_STEP_REFUSE);
         assert_int_equal(router_verdict_err(rows[i].verdict), rows[i].err);
     }
@@ -158,7 +168,7 @@ static void an_open_checkout_is_answered_even_without_time(void **state)
 {
     (void)state;
     router_position_t position = position_of(2, true);
-    strcpy(position.checkout_url, "https://psp/pay");
+    open_checkout(&position);
     assert_int_equal(step(&position, true), ROUTER_STEP_ANSWER_OPEN);
     assert_int_equal(step(&position, false), ROUTER_STEP_ANSWER_OPEN);
     position.given_up = true;
@@ -208,7 +218,7 @@ static void a_requested_psp_that_failed_is_given_up_at_once(void **state)
 {
     (void)state;
     router_position_t position = position_of(1, true);
-    strcpy(position.requested_psp, psp_name(psp_at(0)));
+    request_first(&position);
     assert_int_equal(step(&position, true), ROUTER_STEP_GIVE_UP);
 }
 
@@ -220,9 +230,9 @@ static void every_position_leads_to_a_step_and_only_open_ones_to_an_open_answer(
         position.verdict = bits & 4 ? ROUTER_OK : ROUTER_ORDER_NOT_PAYABLE;
         position.given_up = bits & 8;
         if (bits & 16)
-            strcpy(position.checkout_url, "https://psp/pay");
+            open_checkout(&position);
         if (bits & 32)
-            strcpy(position.requested_psp, psp_name(psp_at(0)));
+            request_first(&position);
         const router_step_t next = step(&position, bits & 64);
         assert_int_equal(next == ROUTER_STEP_ANSWER_OPEN, (bits & 4) && (bits & 16));
         if (next == ROUTER_STEP_CALL)
