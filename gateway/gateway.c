@@ -5,7 +5,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "gateway/handlers.h"
 #include "lib/clock.h"
@@ -16,8 +15,7 @@ enum {
     KEEP_ALIVE_TIMEOUT_MS = 5000,
     DRAIN_TIMEOUT_MS = REQUEST_BUDGET_MS + 2000,
     DRAIN_QUIET_MS = 300, /* nothing in flight for so long: what was on its way has arrived */
-    WEBSOCKETS_DRAIN_MS = 2000,
-    ADDRESS_SPACE_SPARE_BYTES = 512 * 1024 * 1024
+    WEBSOCKETS_DRAIN_MS = 2000
 };
 
 const config_entry_t gateway_settings[] = {
@@ -40,7 +38,7 @@ const config_entry_t gateway_settings[] = {
     CONFIG_TEXT("API_KEYS_FILE", gateway_config_t, api_keys_file, NULL, 0,
                 "lines `name scope[,scope] sha256-of-key`; needed in prod"),
     CONFIG_TEXT("TLS_CERT_FILE", gateway_config_t, tls_cert_file, NULL, 0,
-                "PEM with the certificate chain and its key: serves HTTPS"),
+                "refused: HTTPS needs a proxy in front of API_ADDR"),
     PSP_ACCOUNT_SETTINGS(gateway_config_t, psps),
     CONFIG_END};
 
@@ -116,24 +114,14 @@ static void check_production(const gateway_config_t *config)
             "must be a loopback address in prod: what crosses a network must be encrypted (CURVE)");
 }
 
-/* Over TLS civetweb reads WebSocket frames itself: it believes the length in a frame's header and
- * allocates up to 2 GiB for it. With the address space bounded that allocation fails and only the
- * connection ends. Sanitizers need address space without bound. */
-static void bound_address_space(void)
+/* civetweb 1.15 as Debian 12 builds it looks for a function that OpenSSL 3 no longer has, and calls
+ * it in each handshake all the same: a process that served HTTPS would end with its first client.
+ */
+static void refuse_tls(const gateway_config_t *config)
 {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file == NULL)
-        return;
-    if (fscanf(file, "%lu", &pages) == 1 && pages > 0) {
-        const rlim_t bytes = (rlim_t)pages * 4096 + ADDRESS_SPACE_SPARE_BYTES;
-        const struct rlimit limit = {bytes, bytes};
-        if (setrlimit(RLIMIT_AS, &limit) != 0)
-            log_warn(NULL, "address space not bounded", "%s", "");
-    }
-    fclose(file);
-#endif
+    if (config->tls_cert_file != NULL)
+        config_refuse("TLS_CERT_FILE", "the HTTP library of this system cannot serve TLS: end it "
+                                       "in a proxy in front of API_ADDR");
 }
 
 static void start_parts(gateway_t *self)
@@ -188,9 +176,8 @@ void gateway_start(gateway_t *self, const gateway_config_t *config)
     psp_accounts_check((psp_accounts_t *)(uintptr_t)&config->psps, self->dev);
     if (!self->dev)
         check_production(config);
+    refuse_tls(config);
     start_parts(self);
-    if (config->tls_cert_file != NULL)
-        bound_address_space();
     log_info(NULL, "gateway serves", "port=%u hub=%s tap=%s", http_server_port(self->server),
              hub_thread_endpoint(self->hub), hub_thread_tap_endpoint(self->hub));
 }

@@ -19,7 +19,8 @@ enum {
     FRAMES_PER_TURN = 256,
     ROUTING_ID_SIZE = 5, /* libzmq's own: a zero byte and 32 bits */
     SNAPSHOT_EVERY_MS = 1000,
-    BODY_ON_STACK_BYTES = 4096
+    BODY_ON_STACK_BYTES = 4096,
+    EVENTS_WAITING_MAX = 4096 /* for the tap; more are lost to it */
 };
 
 /* What an HTTP thread hands over: a request that it waits for, or an event for the tap. */
@@ -28,6 +29,7 @@ typedef struct item {
     bool is_event;
     hub_request_t request;
     hub_reply_t *reply;
+    int64_t began_us;
     sem_t answered;
 } item_t;
 
@@ -49,6 +51,7 @@ struct hub_thread {
 
     pthread_mutex_t lock; /* everything below */
     item_t *first, **last;
+    size_t events_waiting;
     bool sleeping, stopping;
     hub_snapshot_t snapshot;
     _Atomic bool tap_listens;
@@ -102,6 +105,8 @@ static void on_answer(void *arg, const hub_request_t *request, err_t status, con
     item_t *item =
         (item_t *)(uintptr_t)request->token; /* answered exactly once: it is still there */
     const char *topic = topic_of(request->message);
+    const int64_t took_us = clock_mono_us() - item->began_us;
+    (void)took_ms;
     if (instance[0] == '\0' && status != ERR_DEADLINE &&
         status != ERR_WORKER_LOST) /* it was never sent */
         note_request(self, request->message, &request->request_id, request->traceparent, 0,
@@ -113,10 +118,10 @@ static void on_answer(void *arg, const hub_request_t *request, err_t status, con
                                          .request_id = &request->request_id,
                                          .traceparent = request->traceparent,
                                          .status = status,
-                                         .took_us = took_ms * 1000,
+                                         .took_us = took_us,
                                          .body = body,
                                          .body_size = body_size});
-    metrics_reply(self->config.metrics, request->service, instance, topic, status, took_ms * 1000);
+    metrics_reply(self->config.metrics, request->service, instance, topic, status, took_us);
     hub_reply_t *reply = item->reply;
     *reply =
         (hub_reply_t){.status = status, .message = message, .body = NULL, .body_size = body_size};
@@ -275,6 +280,7 @@ static bool take_items(hub_thread_t *self, bool sleep)
     item_t *items = self->first;
     self->first = NULL;
     self->last = &self->first;
+    self->events_waiting = 0;
     self->sleeping = sleep && items == NULL && !self->stopping;
     pthread_mutex_unlock(&self->lock);
     const bool any = items != NULL;
@@ -290,12 +296,14 @@ static bool take_items(hub_thread_t *self, bool sleep)
     return any;
 }
 
-/* False: the thread is stopping. */
+/* False: the thread is stopping, or too many events wait. */
 static bool hand_over(hub_thread_t *self, item_t *item)
 {
     pthread_mutex_lock(&self->lock);
-    const bool taken = !self->stopping, wake = self->sleeping;
+    const bool full = item->is_event && self->events_waiting == EVENTS_WAITING_MAX;
+    const bool taken = !self->stopping && !full, wake = self->sleeping;
     if (taken) {
+        self->events_waiting += item->is_event;
         *self->last = item;
         self->last = &item->next;
         self->sleeping = false;
@@ -456,7 +464,7 @@ void hub_thread_call(hub_thread_t *self, uint32_t id, const void *request, uint3
     CHECK(large != NULL || bound <= sizeof small);
     const size_t size = message_encode(id, request, body, bound);
     CHECK(size > 0); /* the edge has checked every text */
-    item_t item = {.reply = reply};
+    item_t item = {.reply = reply, .began_us = clock_mono_us()};
     item.request = (hub_request_t){.service = schema->service,
                                    .message = id,
                                    .retry = schema->retry_safe ? HUB_RETRY_SAFE : HUB_RETRY_NEVER,
