@@ -234,6 +234,7 @@ CREATE TABLE outbox (
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (order_id, seq)
 );
+CREATE INDEX outbox_by_user ON outbox (user_id, event_id);
 CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON outbox
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 

@@ -62,5 +62,15 @@ STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
                       WHERE o.created_at < to_timestamp(at_us / 1000000.0)
                       ORDER BY o.event_id DESC LIMIT 1), 0)
 $$;
-REVOKE ALL ON FUNCTION events_after, last_event_before FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION events_after, last_event_before TO tiffin_notifier;
+-- The same for one user, or for one order of the user.
+CREATE FUNCTION events_of_user(of_user_id text, of_order_id uuid, after bigint, at_most int)
+RETURNS TABLE (event_id bigint, order_id uuid, payment_id uuid, user_id text, type text, payload text)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT o.event_id, o.order_id, o.payment_id, o.user_id, o.type, o.payload
+      FROM outbox o
+     WHERE o.user_id = of_user_id AND o.event_id > after AND (of_order_id IS NULL OR o.order_id = of_order_id)
+     ORDER BY o.event_id LIMIT at_most
+$$;
+
+REVOKE ALL ON FUNCTION events_after, events_of_user, last_event_before FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION events_after, events_of_user, last_event_before TO tiffin_notifier;

@@ -102,5 +102,36 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION orders_create, order_documents, orders_page, orders_expire FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION orders_create, order_documents, orders_page, orders_expire TO tiffin_order;
+-- Cancels what is open, with its payments; what is cancelled already stays as it is. One row per order: `verdict` is cancelled,
+-- not_found, or the status that forbids it; the event of those that were cancelled now.
+CREATE FUNCTION orders_cancel(order_ids uuid[]) RETURNS TABLE (order_id uuid, verdict text, payload text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    ids uuid[];
+BEGIN
+    PERFORM 1 FROM orders o WHERE o.order_id = ANY (order_ids) ORDER BY o.order_id FOR NO KEY UPDATE;
+    PERFORM 1 FROM payments p WHERE p.order_id = ANY (order_ids) ORDER BY p.payment_id FOR NO KEY UPDATE;
+    ids := ARRAY(SELECT o.order_id FROM orders o
+                  WHERE o.order_id = ANY (order_ids) AND o.status = 'PENDING' AND o.expires_at > now() ORDER BY o.order_id);
+    UPDATE orders o SET cancelled_at = now() WHERE o.order_id = ANY (ids);
+    UPDATE payments p SET expired_at = now() WHERE p.order_id = ANY (ids) AND p.capture_count = 0;
+    RETURN QUERY
+        WITH events AS MATERIALIZED (
+            SELECT * FROM outbox_append(ARRAY(
+                SELECT ROW (o.order_id, NULL, 'order.cancelled', NULL, o.amount, o.currency, now())::new_event
+                  FROM orders o WHERE o.order_id = ANY (ids) ORDER BY o.order_id))
+        )
+        SELECT n.order_id,
+               CASE WHEN o.order_id IS NULL THEN 'not_found' WHEN o.status = 'CANCELLED' THEN 'cancelled'
+                    WHEN o.status = 'PENDING' THEN 'EXPIRED' ELSE o.status END,
+               e.payload
+          FROM unnest(order_ids) AS n(order_id)
+          LEFT JOIN orders o ON o.order_id = n.order_id
+          LEFT JOIN events e ON e.order_id = n.order_id;
+END
+$$;
+
+REVOKE ALL ON FUNCTION orders_create, order_documents, orders_page, orders_expire, orders_cancel FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION orders_create, order_documents, orders_page, orders_expire, orders_cancel
+    TO tiffin_order;

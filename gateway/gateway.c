@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/events.h"
 #include "gateway/handlers.h"
 #include "lib/clock.h"
 #include "lib/limits.h"
@@ -131,8 +132,12 @@ static void start_parts(gateway_t *self)
     if (auth_load(config->api_keys_file, &self->auth, &detail) != ERR_OK)
         config_refuse("API_KEYS_FILE", detail.text);
     self->metrics = metrics_new();
-    self->websockets = websockets_new(&(websockets_config_t){
-        .max = (unsigned)config->ws_max, .needs_token = auth_has_keys(self->auth)});
+    self->websockets =
+        websockets_new(&(websockets_config_t){.read_events = events_read_for_socket,
+                                              .read_events_arg = self,
+
+                                              .max = (unsigned)config->ws_max,
+                                              .needs_token = auth_has_keys(self->auth)});
     self->redis = redis_thread_new(config->redis_url, &detail);
     if (self->redis == NULL)
         config_refuse("REDIS_URL", detail.text);

@@ -44,22 +44,40 @@ void orders_post(http_request_t *request)
         hub_reply_free(&reply);
 }
 
-void orders_get(http_request_t *request)
+/* The answer of get and cancel is the same document. */
+static void answer_document(http_request_t *request, uint32_t id, const void *message)
 {
-    order_get_t get;
-    err_detail_t detail = {{0}};
-    err_t err = request_id_param(request->params[0], "order_id", &get.order_id, &detail);
-    if (err != ERR_OK) {
-        http_respond_problem(request, err, detail.text);
-        return;
-    }
     hub_reply_t reply;
-    if (!gateway_call(request, MSG_order_get, &get, &reply))
+    if (!gateway_call(request, id, message, &reply))
         return;
     order_document_t order;
     if (gateway_decode(request, &reply, MSG_order_document, &order))
         http_respond(request, 200, "application/json", order.document.data, order.document.size);
     hub_reply_free(&reply);
+}
+
+void orders_get(http_request_t *request)
+{
+    order_get_t get;
+    err_detail_t detail = {{0}};
+    err_t err = request_id_param(request->params[0], "order_id", &get.order_id, &detail);
+    if (err != ERR_OK)
+        http_respond_problem(request, err, detail.text);
+    else
+        answer_document(request, MSG_order_get, &get);
+}
+
+void orders_cancel(http_request_t *request)
+{
+    order_cancel_t cancel;
+    err_detail_t detail = {{0}};
+    err_t err = request_no_fields(request->body, &detail);
+    if (err == ERR_OK)
+        err = request_id_param(request->params[0], "order_id", &cancel.order_id, &detail);
+    if (err != ERR_OK)
+        http_respond_problem(request, err, detail.text);
+    else
+        answer_document(request, MSG_order_cancel, &cancel);
 }
 
 void orders_list(http_request_t *request)

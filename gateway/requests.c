@@ -456,3 +456,44 @@ err_t request_order_list(const http_request_t *request, order_list_query_t *text
     TRY(query_limit(request, &list->limit, detail));
     return query_cursor(request, &list->before_order_id, detail);
 }
+
+bool request_event_id(const char *text, int64_t *event_id)
+{
+    enum { DIGITS_MAX = 18 }; /* of any int64_t */
+    const size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > DIGITS_MAX || text[digits] != '\0')
+        return false;
+    *event_id = strtoll(text, NULL, 10);
+    return true;
+}
+
+err_t request_event_list(const http_request_t *request, char user_id[513], notifier_list_t *list,
+                         err_detail_t *detail)
+{
+    static const char *const names[] = {"since", "limit", "user_id", NULL};
+    char offender[NAME_SHOWN_SIZE], since[24];
+    *list = (notifier_list_t){0};
+    if (!http_query_known(request, names, offender, sizeof offender))
+        return err_set(detail, ERR_INVALID_QUERY, "%s is not a parameter of this call", offender);
+    TRY(query_text(request, "user_id", USER_ID_CHARACTERS_MAX, user_id, 513, &list->user_id,
+                   detail));
+    TRY(query_limit(request, &list->limit, detail));
+    const int found = http_query(request, "since", since, sizeof since);
+    if (found < 0 || (found > 0 && !request_event_id(since, &list->since)))
+        return err_set(detail, ERR_INVALID_QUERY, "since is not an event_id");
+    return ERR_OK;
+}
+
+err_t request_no_fields(str_t body, err_detail_t *detail)
+{
+    if (body.size == 0)
+        return ERR_OK;
+    json_t *object = json_read_object(body, detail);
+    if (object == NULL)
+        return ERR_MALFORMED_JSON;
+    err_t err = ERR_OK;
+    if (json_object_size(object) > 0)
+        err = err_set(detail, ERR_UNKNOWN_FIELD, "this call takes no fields");
+    json_decref(object);
+    return err;
+}

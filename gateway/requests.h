@@ -30,6 +30,15 @@ typedef struct order_list_query {
 err_t request_order_list(const http_request_t *request, order_list_query_t *texts,
                          order_list_t *list, err_detail_t *detail) MUST_CHECK;
 
+/* A call whose body is empty or {}. */
+err_t request_no_fields(str_t body, err_detail_t *detail) MUST_CHECK;
+
+/* GET /events: the decoded query; list->user_id points into `user_id`. */
+err_t request_event_list(const http_request_t *request, char user_id[513], notifier_list_t *list,
+                         err_detail_t *detail) MUST_CHECK;
+/* The value of `since`, here and at /ws: a whole number, 0 or more. */
+bool request_event_id(const char *text, int64_t *event_id);
+
 /* A path's {id}: ERR_INVALID_ID otherwise. */
 err_t request_id_param(str_t text, const char *name, uuid_t *id, err_detail_t *detail) MUST_CHECK;
 

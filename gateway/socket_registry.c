@@ -28,6 +28,7 @@ frame_t *frame_new(unsigned opcode, const void *payload, size_t size)
     frame_t *frame = malloc(sizeof *frame + header_size + size);
     CHECK(frame != NULL);
     frame->references = 1;
+    frame->event_id = 0;
     frame->size = header_size + size;
     memcpy(frame->bytes, header, header_size);
     if (size > 0)
@@ -178,4 +179,16 @@ frame_t *socket_pop(socket_t *socket)
     socket->outbox_first = (socket->outbox_first + 1) % SOCKET_OUTBOX_MAX;
     socket->outbox_count--;
     return frame;
+}
+
+void socket_skip_events(socket_t *socket, int64_t event_id)
+{
+    for (unsigned left = socket->outbox_count; left > 0; left--) {
+        frame_t *frame = socket_pop(socket);
+        if (frame->event_id == 0 || frame->event_id > event_id)
+            socket->outbox[(socket->outbox_first + socket->outbox_count++) % SOCKET_OUTBOX_MAX] =
+                frame;
+        else
+            frame_release(&frame);
+    }
 }

@@ -14,6 +14,7 @@
 
 typedef struct frame {
     unsigned references;
+    int64_t event_id; /* of the feed; 0: a control frame */
     size_t size;
     uint8_t bytes[]; /* RFC 6455, unmasked, FIN */
 } frame_t;
@@ -63,6 +64,9 @@ bool socket_push(socket_t *socket, frame_t *frame);
 /* Throws away what waits and leaves this one frame as the last: the close frame of a socket that
  * did not read. */
 void socket_push_last(socket_t *socket, frame_t *frame);
+/* Throws away waiting events that are not newer than `event_id`: the socket has them from
+ * elsewhere. */
+void socket_skip_events(socket_t *socket, int64_t event_id);
 /* Takes the oldest frame; its reference is the caller's. NULL: none. */
 frame_t *socket_pop(socket_t *socket);
 

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 
 #include "gateway/client_frame.h"
+#include "gateway/requests.h"
 #include "gateway/socket_fd.h"
 #include "gateway/socket_registry.h"
 #include "lib/clock.h"
@@ -49,10 +50,12 @@ typedef struct connection {
     struct mg_connection *mg;
     void *server_data; /* the HTTP server's mark on the connection, given back at the end */
     int fd;
-    bool queued;  /* in the writers' queue */
-    bool stalled; /* could not take more; looked at again after FULL_RETRY_MS */
-    bool writing; /* a writer has it */
-    bool closing; /* a close frame is in its outbox, or it was shut down */
+    int64_t since; /* where it wants to go on from; -1: from now */
+    bool resuming; /* its own thread is sending what it missed; writers keep off */
+    bool queued;   /* in the writers' queue */
+    bool stalled;  /* could not take more; looked at again after FULL_RETRY_MS */
+    bool writing;  /* a writer has it */
+    bool closing;  /* a close frame is in its outbox, or it was shut down */
     int64_t last_heard_ms, last_ping_ms, close_by_ms;
     struct connection *next_queued;
 } connection_t;
@@ -79,7 +82,7 @@ struct websockets {
 
 static void enqueue(websockets_t *self, connection_t *connection)
 {
-    if (connection->queued || connection->writing || connection->stalled)
+    if (connection->queued || connection->writing || connection->stalled || connection->resuming)
         return; /* its outbox is looked at again anyway */
     connection->queued = true;
     connection->next_queued = NULL;
@@ -274,12 +277,14 @@ static bool user_id_valid(const char *user_id)
            !utf8_has_control(user_id, size);
 }
 
-/* Fills user_id and order_id from the query. */
-static err_t read_query(const struct mg_connection *mg, socket_t *socket, err_detail_t *detail)
+/* Fills user_id, order_id and since from the query. */
+static err_t read_query(const struct mg_connection *mg, connection_t *connection,
+                        err_detail_t *detail)
 {
-    static const char *const known[] = {"user_id", "order_id", NULL};
+    static const char *const known[] = {"user_id", "order_id", "since", NULL};
+    socket_t *socket = &connection->socket;
     const char *query = mg_get_request_info(mg)->query_string;
-    char offender[32], order_id[UUID_TEXT_SIZE];
+    char offender[32], order_id[UUID_TEXT_SIZE], since[24];
     if (!http_query_names_known(query, known, offender, sizeof offender))
         return err_set(detail, ERR_INVALID_QUERY, "%s is not known", offender);
     if (http_query_value(query, "user_id", socket->user_id, sizeof socket->user_id) != 1 ||
@@ -289,6 +294,10 @@ static err_t read_query(const struct mg_connection *mg, socket_t *socket, err_de
     const int given = http_query_value(query, "order_id", order_id, sizeof order_id);
     if (given < 0 || (given == 1 && !uuid_parse(order_id, strlen(order_id), &socket->order_id)))
         return err_set(detail, ERR_INVALID_ID, "order_id must be a UUID");
+    connection->since = -1;
+    const int resumes = http_query_value(query, "since", since, sizeof since);
+    if (resumes < 0 || (resumes == 1 && !request_event_id(since, &connection->since)))
+        return err_set(detail, ERR_INVALID_QUERY, "since must be an event_id");
     return ERR_OK;
 }
 
@@ -319,7 +328,7 @@ static int on_connect(const struct mg_connection *connection, void *arg)
         return refuse(mg, ERR_UNAUTHENTICATED, "a token is needed");
     connection_t *new_connection = calloc(1, sizeof *new_connection);
     CHECK(new_connection != NULL);
-    err_t err = read_query(mg, &new_connection->socket, &detail);
+    err_t err = read_query(mg, new_connection, &detail);
     if (err == ERR_OK && !take_place(self))
         err = ERR_TOO_MANY_WEBSOCKETS;
     if (err != ERR_OK) {
@@ -422,6 +431,56 @@ static int on_data(struct mg_connection *mg, int bits, char *data, size_t size, 
     return take_frame(arg, connection, (unsigned)bits & 0x0F, data, size);
 }
 
+/* ---- resuming: on the connection's own thread, while live events collect in its outbox ---- */
+
+/* Sends the lines of a page as frames; false when the client does not take them. */
+static bool send_lines(connection_t *connection, const buf_t *lines)
+{
+    for (const char *at = lines->data, *end = at + lines->size; at < end;) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        const size_t size = (size_t)(newline - at);
+        struct pollfd poll_fd = {.fd = connection->fd, .events = POLLOUT};
+        if (poll(&poll_fd, 1, CLOSE_WITHIN_MS) != 1 || (poll_fd.revents & POLLOUT) == 0)
+            return false;
+        frame_t *frame = frame_new(FRAME_TEXT, at, size);
+        mg_lock_connection(connection->mg);
+        const int written = mg_write(connection->mg, frame->bytes, frame->size);
+        mg_unlock_connection(connection->mg);
+        const bool whole = written == (int)frame->size;
+        frame_release(&frame);
+        if (!whole)
+            return false;
+        at = newline + 1;
+    }
+    return true;
+}
+
+/* Everything after `since` is committed before this reads it, or comes live after the socket was
+ * registered: what is in both is skipped by its event_id. */
+static void resume(websockets_t *self, connection_t *connection)
+{
+    websocket_events_t events = {.last_event_id = connection->since, .more = true};
+    err_t err = ERR_OK;
+    bool taken = true;
+    while (events.more && err == ERR_OK && taken) {
+        err = self->config.read_events(self->config.read_events_arg, connection->socket.user_id,
+                                       &connection->socket.order_id, events.last_event_id, &events);
+        if (err == ERR_OK && events.lines.size > 0)
+            taken = send_lines(connection, &events.lines);
+    }
+    buf_free(&events.lines);
+    pthread_mutex_lock(&self->lock);
+    connection->resuming = false;
+    socket_skip_events(&connection->socket, events.last_event_id);
+    if (err != ERR_OK)
+        close_with(self, connection, CLOSE_TRY_AGAIN_LATER, "cannot resume now: connect again");
+    else if (!taken)
+        drop_laggard(self, connection);
+    if (connection->socket.outbox_count > 0)
+        enqueue(self, connection);
+    pthread_mutex_unlock(&self->lock);
+}
+
 static void on_ready(struct mg_connection *mg, void *arg)
 {
     websockets_t *self = arg;
@@ -432,10 +491,13 @@ static void on_ready(struct mg_connection *mg, void *arg)
     setsockopt(connection->fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER_BYTES}, sizeof(int));
     pthread_mutex_lock(&self->lock);
     connection->last_heard_ms = connection->last_ping_ms = clock_mono_ms();
+    connection->resuming = connection->since >= 0;
     socket_registry_add(self->registry, &connection->socket);
     if (self->draining)
         close_with(self, connection, CLOSE_GOING_AWAY, "going away");
     pthread_mutex_unlock(&self->lock);
+    if (connection->since >= 0)
+        resume(self, connection);
     if (mg_get_request_info(mg)->is_ssl)
         return;
     read_client(self, connection);
@@ -548,8 +610,10 @@ bool websockets_deliver(websockets_t *self, const notifier_event_t *event)
         connection_t *connection = socket->owner;
         if (connection->closing)
             continue;
-        if (frame == NULL)
+        if (frame == NULL) {
             frame = frame_new(FRAME_TEXT, event->payload.data, event->payload.size);
+            frame->event_id = event->event_id;
+        }
         if (socket_push(socket, frame))
             enqueue(self, connection);
         else

@@ -13,12 +13,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/buf.h"
 #include "lib/http_server.h"
 #include "proto/messages.h"
 
 typedef struct websockets websockets_t;
 
+/* A page of the feed for one socket. */
+typedef struct websocket_events {
+    buf_t lines; /* frames' texts, one a line */
+    int64_t last_event_id;
+    bool more;
+} websocket_events_t;
+
 typedef struct websockets_config {
+    /* Reads what came after `since`; on the connection's own thread. */
+    err_t (*read_events)(void *arg, const char *user_id, const uuid_t *order_id, int64_t since,
+                         websocket_events_t *events);
+    void *read_events_arg;
     unsigned max;           /* WS_MAX */
     bool needs_token;       /* API keys are configured: ?user_id= is not enough */
     unsigned ping_every_ms; /* 0: 20 s; who leaves three unanswered is dropped */

@@ -12,7 +12,7 @@ int main(int argc, char **argv)
     service_t service;
     service_init(&service, "notifier", &config.service);
     notifier_t *notifier = notifier_new(&service, &config);
-    service_start(&service, 0, &notifier_bus_handlers, notifier, NULL);
+    service_start(&service, NOTIFIER_CREDIT, &notifier_bus_handlers, notifier, NULL);
 
     const int exit_code = service_run(&service);
 

@@ -10,14 +10,16 @@
 
 #include <stdlib.h>
 
+#include "lib/dispatch.h"
 #include "lib/limits.h"
 #include "lib/log.h"
 #include "lib/redis_subscriber.h"
+#include "proto/bus_reply.h"
 #include "proto/messages.h"
 #include "services/notifier/notifier_store.h"
 #include "services/notifier/subscriptions.h"
 
-enum { LOOK_EVERY_MS = 1000, EVENTS_MAX = 500 };
+enum { LOOK_EVERY_MS = 1000, EVENTS_MAX = 500, LIST_MAX = 100 };
 
 static const char *const channels[] = {"payments.confirmed", "payments.events", NULL};
 
@@ -143,8 +145,58 @@ static void on_gateway_lost(void *arg, uint32_t gateway, uint32_t generation)
     subscriptions_remove(&self->subscriptions, gateway, generation);
 }
 
-const bus_handlers_t notifier_bus_handlers = {.on_welcome = on_welcome,
-                                              .on_gateway_lost = on_gateway_lost};
+/* ---- notifier.list: the feed over REST, and what a socket missed ---- */
+
+static void answer_page(notifier_t *self, const bus_reply_to_t *to, const notifier_list_t *list,
+                        const PGresult *events)
+{
+    const int rows = PQntuples(events);
+    const int shown = rows > list->limit ? (int)list->limit : rows;
+    notifier_page_t page = {.last_event_id = list->since, .more = rows > shown};
+    buf_t lines = {0};
+    for (int n = 0; n < shown; n++) {
+        notifier_event_t event;
+        notifier_store_event(events, n, &event);
+        buf_add(&lines, event.payload.data, event.payload.size);
+        buf_add(&lines, "\n", 1);
+        page.last_event_id = event.event_id;
+    }
+    page.payloads = (str_t){lines.data, (uint32_t)lines.size};
+    bus_reply_message(self->service->bus, to, MSG_notifier_page, &page);
+    buf_free(&lines);
+}
+
+static void on_list(void *arg, const bus_request_t *const *requests, size_t count)
+{
+    notifier_t *self = arg;
+    for (size_t i = 0; i < count; i++) {
+        notifier_list_t list;
+        PGresult *events = NULL;
+        err_detail_t detail = {{0}};
+        err_t err = message_decode(MSG_notifier_list, requests[i]->body, requests[i]->body_size,
+                                   &list, &detail);
+        if (err == ERR_OK && (list.limit < 1 || list.limit > LIST_MAX))
+            err = err_set(&detail, ERR_INVALID_QUERY, "limit must be 1 to %d", LIST_MAX);
+        if (err == ERR_OK)
+            err = notifier_store_list(self->store, &list, (int)list.limit + 1, &events, &detail);
+        if (err == ERR_OK)
+            answer_page(self, &requests[i]->reply_to, &list, events);
+        else
+            bus_reply_error(self->service->bus, &requests[i]->reply_to, err, detail.text);
+        PQclear(events);
+    }
+}
+
+static const dispatch_entry_t handlers[] = {{MSG_notifier_list, on_list}, {0, NULL}};
+
+static void on_batch(void *arg, const bus_request_t *requests, size_t count)
+{
+    notifier_t *self = arg;
+    dispatch_batch(self->service->bus, handlers, self, requests, count);
+}
+
+const bus_handlers_t notifier_bus_handlers = {
+    .on_batch = on_batch, .on_welcome = on_welcome, .on_gateway_lost = on_gateway_lost};
 
 static void on_timer(void *arg)
 {

@@ -11,6 +11,8 @@ typedef struct notifier_config {
     const char *redis_url;
 } notifier_config_t;
 
+enum { NOTIFIER_CREDIT = 64 /* reads of the feed held at once */ };
+
 extern const config_entry_t notifier_settings[];
 extern const bus_handlers_t notifier_bus_handlers;
 

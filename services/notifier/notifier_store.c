@@ -42,6 +42,22 @@ err_t notifier_store_events(notifier_store_t *self, int64_t after, int at_most, 
         &self->params, result, detail);
 }
 
+err_t notifier_store_list(notifier_store_t *self, const notifier_list_t *list, int at_most,
+                          PGresult **result, err_detail_t *detail)
+{
+    if (list->user_id.size == 0)
+        return notifier_store_events(self, list->since, at_most, result, detail);
+    pg_params_reset(&self->params);
+    pg_param_text(&self->params, list->user_id);
+    pg_param_uuid(&self->params, uuid_is_nil(&list->order_id) ? NULL : &list->order_id);
+    pg_param_int8(&self->params, list->since);
+    pg_param_int4(&self->params, at_most);
+    return pg_exec(self->pg, "events_of_user",
+                   "SELECT event_id, order_id, payment_id, user_id, type, payload FROM "
+                   "events_of_user($1, $2, $3, $4)",
+                   &self->params, result, detail);
+}
+
 void notifier_store_event(const PGresult *result, int row, notifier_event_t *event)
 {
     memset(event, 0, sizeof *event);

@@ -19,6 +19,9 @@ err_t notifier_store_events(notifier_store_t *self, int64_t after, int at_most, 
                             err_detail_t *detail) MUST_CHECK;
 /* Row `row` of that result; texts are borrowed from it. */
 void notifier_store_event(const PGresult *result, int row, notifier_event_t *event);
+/* The same for what a request asks: of one user, of one order, or all. */
+err_t notifier_store_list(notifier_store_t *self, const notifier_list_t *list, int at_most,
+                          PGresult **result, err_detail_t *detail) MUST_CHECK;
 /* The newest event stored before a time, 0 for none. */
 err_t notifier_store_last_before(notifier_store_t *self, int64_t at_us, int64_t *event_id,
                                  err_detail_t *detail) MUST_CHECK;

@@ -18,14 +18,18 @@
 #include "proto/messages.h"
 #include "services/order/order_store.h"
 
-enum { EXPIRE_INTERVAL_MS = 1000, EXPIRE_BATCH_MAX = 500 };
+enum {
+    EXPIRE_INTERVAL_MS = 1000,
+    EXPIRE_BATCH_MAX = 500,
+    PUBLISH_TIMEOUT_MS = 200 /* a Redis that hangs must not hold up orders */
+};
 
 const config_entry_t order_settings[] = {
     SERVICE_SETTINGS(order_config_t, service),
     CONFIG_TEXT("DATABASE_URL", order_config_t, database_url, NULL, CONFIG_REQUIRED | CONFIG_SECRET,
                 "libpq connection string; several hosts allowed"),
     CONFIG_TEXT("REDIS_URL", order_config_t, redis_url, "redis://127.0.0.1:6379", CONFIG_SECRET,
-                "where order.expired events are published"),
+                "where order.expired and order.cancelled are published"),
     CONFIG_INT("ORDER_TTL_S", order_config_t, order_ttl_s, 900, 1, 31536000, 0,
                "an unpaid order expires after so many seconds"),
     CONFIG_END};
@@ -47,7 +51,7 @@ order_service_t *order_service_new(service_t *service, const order_config_t *con
     self->service = service;
     self->order_ttl_s = config->order_ttl_s;
     err_detail_t detail = {{0}};
-    self->redis = redis_new(config->redis_url, REDIS_COMMAND_TIMEOUT_MS, &detail);
+    self->redis = redis_new(config->redis_url, PUBLISH_TIMEOUT_MS, &detail);
     if (self->redis == NULL)
         config_refuse("REDIS_URL", detail.text);
     self->store = order_store_new(config->database_url);
@@ -129,41 +133,63 @@ static void on_create(void *arg, const bus_request_t *const *requests, size_t co
 
 /* ---- order.get ---- */
 
-static void on_get(void *arg, const bus_request_t *const *requests, size_t count)
-{
-    order_service_t *self = arg;
+/* Requests that ask by order id alone. */
+typedef struct id_batch {
+    size_t count;
     uuid_t ids[SERVICE_BATCH_MAX];
     const bus_reply_to_t *reply_to[SERVICE_BATCH_MAX];
-    size_t asked = 0;
-    err_detail_t detail = {{0}};
+} id_batch_t;
+
+/* `message` is order_get or order_cancel: one field. Returns how many could be decoded; the others
+ * are answered. */
+static size_t take_ids(order_service_t *self, uint32_t message,
+                       const bus_request_t *const *requests, size_t count, id_batch_t *batch)
+{
+    _Static_assert(sizeof(order_get_t) == sizeof(uuid_t) &&
+                       sizeof(order_cancel_t) == sizeof(uuid_t),
+                   "both are an order id and nothing else");
+    batch->count = 0;
     for (size_t i = 0; i < count; i++) {
-        order_get_t get;
-        if (message_decode(MSG_order_get, requests[i]->body, requests[i]->body_size, &get,
-                           &detail) != ERR_OK) {
+        err_detail_t detail = {{0}};
+        if (message_decode(message, requests[i]->body, requests[i]->body_size,
+                           &batch->ids[batch->count], &detail) != ERR_OK)
             bus_reply_error(self->service->bus, &requests[i]->reply_to, ERR_WIRE, detail.text);
-            continue;
-        }
-        ids[asked] = get.order_id;
-        reply_to[asked++] = &requests[i]->reply_to;
+        else
+            batch->reply_to[batch->count++] = &requests[i]->reply_to;
     }
-    if (asked == 0)
-        return;
+    return batch->count;
+}
+
+static void answer_documents(order_service_t *self, const id_batch_t *batch)
+{
     PGresult *result = NULL;
-    err_t err = order_store_documents(self->store, ids, asked, &result, &detail);
-    for (size_t i = 0; i < asked; i++) {
+    err_detail_t detail = {{0}};
+    if (batch->count == 0)
+        return;
+    err_t err = order_store_documents(self->store, batch->ids, batch->count, &result, &detail);
+    for (size_t i = 0; i < batch->count; i++) {
         order_document_t document;
         char text[UUID_TEXT_SIZE];
         if (err != ERR_OK) {
-            bus_reply_error(self->service->bus, reply_to[i], err, detail.text);
-        } else if (order_store_document(result, &ids[i], &document)) {
-            bus_reply_message(self->service->bus, reply_to[i], MSG_order_document, &document);
+            bus_reply_error(self->service->bus, batch->reply_to[i], err, detail.text);
+        } else if (order_store_document(result, &batch->ids[i], &document)) {
+            bus_reply_message(self->service->bus, batch->reply_to[i], MSG_order_document,
+                              &document);
         } else {
             err_set(&detail, ERR_ORDER_NOT_FOUND, "there is no order %s",
-                    uuid_format(&ids[i], text));
-            bus_reply_error(self->service->bus, reply_to[i], ERR_ORDER_NOT_FOUND, detail.text);
+                    uuid_format(&batch->ids[i], text));
+            bus_reply_error(self->service->bus, batch->reply_to[i], ERR_ORDER_NOT_FOUND,
+                            detail.text);
         }
     }
     PQclear(result);
+}
+
+static void on_get(void *arg, const bus_request_t *const *requests, size_t count)
+{
+    id_batch_t batch;
+    take_ids(arg, MSG_order_get, requests, count, &batch);
+    answer_documents(arg, &batch);
 }
 
 /* ---- order.list ---- */
@@ -191,14 +217,84 @@ static void on_list(void *arg, const bus_request_t *const *requests, size_t coun
         list_one(arg, requests[i]);
 }
 
-/* ---- expiry ---- */
+/* ---- publication ---- */
 
-static void publish(order_service_t *self, str_t payload)
+/* Tells the payloads in a column of a result; what cannot be told is found in the outbox within a
+ * second. */
+static void publish(order_service_t *self, const PGresult *result, int column)
 {
-    const char *argv[] = {"PUBLISH", "payments.events", payload.data};
-    const size_t sizes[] = {7, 15, payload.size};
-    redis_append_argv(self->redis, 3, argv, sizes);
+    int owed = 0;
+    for (int row = 0; row < PQntuples(result); row++) {
+        if (pg_is_null(result, row, column))
+            continue;
+        const str_t payload = pg_get_text(result, row, column);
+        const char *argv[] = {"PUBLISH", "payments.events", payload.data};
+        const size_t sizes[] = {7, 15, payload.size};
+        redis_append_argv(self->redis, 3, argv, sizes);
+        owed++;
+    }
+    for (; owed > 0; owed--) {
+        redisReply *reply = NULL;
+        err_detail_t detail = {{0}};
+        if (redis_next_reply(self->redis, &reply, &detail) == ERR_OK)
+            freeReplyObject(reply);
+    }
 }
+
+/* ---- order.cancel ---- */
+
+/* The verdict on one order; false when it may be shown as it stands. */
+static bool refuse_cancel(order_service_t *self, const bus_reply_to_t *to, const PGresult *result,
+                          const uuid_t *id)
+{
+    char text[UUID_TEXT_SIZE];
+    err_detail_t detail = {{0}};
+    uuid_format(id, text);
+    for (int row = 0; row < PQntuples(result); row++) {
+        const uuid_t row_id = pg_get_uuid(result, row, 0);
+        if (!uuid_equal(&row_id, id))
+            continue;
+        const str_t verdict = pg_get_text(result, row, 1);
+        if (str_is(verdict, "cancelled"))
+            return false;
+        if (str_is(verdict, "not_found")) {
+            err_set(&detail, ERR_ORDER_NOT_FOUND, "there is no order %s", text);
+            bus_reply_error(self->service->bus, to, ERR_ORDER_NOT_FOUND, detail.text);
+        } else {
+            err_set(&detail, ERR_ORDER_NOT_CANCELLABLE, "order %s is %.*s", text, STR_ARG(verdict));
+            bus_reply_error(self->service->bus, to, ERR_ORDER_NOT_CANCELLABLE, detail.text);
+        }
+        return true;
+    }
+    CHECK(false); /* the function gives a row for each id */
+}
+
+static void on_cancel(void *arg, const bus_request_t *const *requests, size_t count)
+{
+    order_service_t *self = arg;
+    id_batch_t batch;
+    PGresult *result = NULL;
+    err_detail_t detail = {{0}};
+    if (take_ids(self, MSG_order_cancel, requests, count, &batch) == 0)
+        return;
+    err_t err = order_store_cancel(self->store, batch.ids, batch.count, &result, &detail);
+    if (err != ERR_OK) {
+        for (size_t i = 0; i < batch.count; i++)
+            bus_reply_error(self->service->bus, batch.reply_to[i], err, detail.text);
+        return;
+    }
+    publish(self, result, 2);
+    id_batch_t shown = {.count = 0};
+    for (size_t i = 0; i < batch.count; i++)
+        if (!refuse_cancel(self, batch.reply_to[i], result, &batch.ids[i])) {
+            shown.ids[shown.count] = batch.ids[i];
+            shown.reply_to[shown.count++] = batch.reply_to[i];
+        }
+    PQclear(result);
+    answer_documents(self, &shown);
+}
+
+/* ---- expiry ---- */
 
 static void on_expire_timer(void *arg)
 {
@@ -211,24 +307,19 @@ static void on_expire_timer(void *arg)
                     detail.text);
         return;
     }
-    const int expired = PQntuples(result);
-    for (int row = 0; row < expired; row++)
-        publish(self, pg_get_text(result, row, 2));
-    for (int row = 0; row < expired; row++) {
-        redisReply *reply = NULL;
-        if (redis_next_reply(self->redis, &reply, &detail) != ERR_OK)
-            break; /* the notifier reads the outbox each second anyway */
-        freeReplyObject(reply);
-    }
-    if (expired > 0)
-        log_info(NULL, "orders expired", "count=%d", expired);
+    publish(self, result, 2);
+    if (PQntuples(result) > 0)
+        log_info(NULL, "orders expired", "count=%d", PQntuples(result));
     PQclear(result);
 }
 
 /* ---- table ---- */
 
-static const dispatch_entry_t handlers[] = {
-    {MSG_order_create, on_create}, {MSG_order_get, on_get}, {MSG_order_list, on_list}, {0, NULL}};
+static const dispatch_entry_t handlers[] = {{MSG_order_create, on_create},
+                                            {MSG_order_get, on_get},
+                                            {MSG_order_list, on_list},
+                                            {MSG_order_cancel, on_cancel},
+                                            {0, NULL}};
 
 static void on_batch(void *arg, const bus_request_t *requests, size_t count)
 {

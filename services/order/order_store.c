@@ -114,6 +114,18 @@ err_t order_store_page(order_store_t *self, const order_list_t *query, PGresult 
                    result, detail);
 }
 
+err_t order_store_cancel(order_store_t *self, const uuid_t *order_ids, size_t count,
+                         PGresult **result, err_detail_t *detail)
+{
+    pg_params_reset(&self->params);
+    const int ids = pg_array_begin(&self->params, PG_ARRAY_UUID);
+    for (size_t i = 0; i < count; i++)
+        pg_array_add_uuid(&self->params, ids, &order_ids[i]);
+    return pg_exec(self->pg, "orders_cancel",
+                   "SELECT order_id, verdict, payload FROM orders_cancel($1)", &self->params,
+                   result, detail);
+}
+
 err_t order_store_expire(order_store_t *self, int at_most, PGresult **result, err_detail_t *detail)
 {
     pg_params_reset(&self->params);

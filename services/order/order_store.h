@@ -33,6 +33,11 @@ bool order_store_document(const PGresult *result, const uuid_t *order_id,
 err_t order_store_page(order_store_t *self, const order_list_t *query, PGresult **result,
                        err_detail_t *detail) MUST_CHECK;
 
+/* Cancels orders. Row i, in any order: order_id, verdict ("cancelled", "not_found", or the status
+ * that forbids it), and the payload of the event when it was cancelled just now. */
+err_t order_store_cancel(order_store_t *self, const uuid_t *order_ids, size_t count,
+                         PGresult **result, err_detail_t *detail) MUST_CHECK;
+
 /* Expires at most `at_most` orders that are due. Row i: event_id, type, payload. */
 err_t order_store_expire(order_store_t *self, int at_most, PGresult **result,
                          err_detail_t *detail) MUST_CHECK;
