@@ -243,30 +243,32 @@ static void publish(order_service_t *self, const PGresult *result, int column)
 
 /* ---- order.cancel ---- */
 
-/* The verdict on one order; false when it may be shown as it stands. */
-static bool refuse_cancel(order_service_t *self, const bus_reply_to_t *to, const PGresult *result,
-                          const uuid_t *id)
+/* The verdict on one order: the function gives a row for each. Borrowed from the result. */
+static str_t verdict_on(const PGresult *result, const uuid_t *id)
+{
+    str_t verdict = {NULL, 0};
+    for (int row = 0; row < PQntuples(result); row++) {
+        const uuid_t row_id = pg_get_uuid(result, row, 0);
+        if (uuid_equal(&row_id, id))
+            verdict = pg_get_text(result, row, 1);
+    }
+    CHECK(verdict.data != NULL);
+    return verdict;
+}
+
+static void refuse_cancel(order_service_t *self, const bus_reply_to_t *to, const uuid_t *id,
+                          str_t verdict)
 {
     char text[UUID_TEXT_SIZE];
     err_detail_t detail = {{0}};
+    err_t err;
     uuid_format(id, text);
-    for (int row = 0; row < PQntuples(result); row++) {
-        const uuid_t row_id = pg_get_uuid(result, row, 0);
-        if (!uuid_equal(&row_id, id))
-            continue;
-        const str_t verdict = pg_get_text(result, row, 1);
-        if (str_is(verdict, "cancelled"))
-            return false;
-        if (str_is(verdict, "not_found")) {
-            err_set(&detail, ERR_ORDER_NOT_FOUND, "there is no order %s", text);
-            bus_reply_error(self->service->bus, to, ERR_ORDER_NOT_FOUND, detail.text);
-        } else {
+    if (str_is(verdict, "not_found"))
+        err = err_set(&detail, ERR_ORDER_NOT_FOUND, "there is no order %s", text);
+    else
+        err =
             err_set(&detail, ERR_ORDER_NOT_CANCELLABLE, "order %s is %.*s", text, STR_ARG(verdict));
-            bus_reply_error(self->service->bus, to, ERR_ORDER_NOT_CANCELLABLE, detail.text);
-        }
-        return true;
-    }
-    CHECK(false); /* the function gives a row for each id */
+    bus_reply_error(self->service->bus, to, err, detail.text);
 }
 
 static void on_cancel(void *arg, const bus_request_t *const *requests, size_t count)
@@ -285,11 +287,15 @@ static void on_cancel(void *arg, const bus_request_t *const *requests, size_t co
     }
     publish(self, result, 2);
     id_batch_t shown = {.count = 0};
-    for (size_t i = 0; i < batch.count; i++)
-        if (!refuse_cancel(self, batch.reply_to[i], result, &batch.ids[i])) {
+    for (size_t i = 0; i < batch.count; i++) {
+        const str_t verdict = verdict_on(result, &batch.ids[i]);
+        if (str_is(verdict, "cancelled")) {
             shown.ids[shown.count] = batch.ids[i];
             shown.reply_to[shown.count++] = batch.reply_to[i];
+        } else {
+            refuse_cancel(self, batch.reply_to[i], &batch.ids[i], verdict);
         }
+    }
     PQclear(result);
     answer_documents(self, &shown);
 }
