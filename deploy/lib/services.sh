@@ -10,11 +10,10 @@ INSTANCES_MAX=32 # per service; also the most gateways that a service connects t
 
 # instances_of SERVICE: its numbers, ascending.
 instances_of() {
-    local directory
-    for directory in "$SV/$1"-*/; do
-        directory=${directory%/}
-        [[ ${directory##*/} =~ ^$1-([0-9]+)$ ]] && printf '%s\n' "${BASH_REMATCH[1]}"
-    done | sort -n
+    local number
+    for ((number = 1; number <= INSTANCES_MAX; number++)); do
+        [ ! -d "$SV/$1-$number" ] || printf '%s\n' "$number"
+    done
 }
 
 # ---- settings: what the caller's environment says when the stack is started reaches every process ----
@@ -50,6 +49,14 @@ settings_merged() {
     for name in "${!merged[@]}"; do
         [ -z "$name" ] || printf '%s=%s\n' "$name" "${merged[$name]}"
     done
+}
+
+# The same as array STACK_SETTINGS; read once, for all instances that one command starts.
+STACK_SETTINGS=()
+settings_load() {
+    [ -z "${STACK_SETTINGS_LOADED:-}" ] || return 0
+    mapfile -t STACK_SETTINGS < <(settings_merged)
+    STACK_SETTINGS_LOADED=1
 }
 
 # ---- ports and addresses ----
@@ -96,17 +103,18 @@ gateways_write() {
 
 # service_environment SERVICE N → array ENVIRONMENT of NAME=VALUE. What comes later wins.
 service_environment() {
-    local service=$1 number=$2 psp name
+    local service=$1 number=$2 psp name sim
+    settings_load
+    sim=$(url_of_sim)
     ENVIRONMENT=(PATH="$PATH" HOME="${HOME:-/}" LANG=C.UTF-8)
     for name in ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS; do
         [ -z "${!name:-}" ] || ENVIRONMENT+=("$name=${!name}")
     done
     for psp in "${PSPS[@]}"; do
-        ENVIRONMENT+=("${psp}_BASE_URL=$(url_of_sim)/${psp,,}")
+        ENVIRONMENT+=("${psp}_BASE_URL=$sim/${psp,,}")
     done
     ENVIRONMENT+=(PSP_SIM_WEBHOOK_URL="$(url_of_gateway 1)/webhooks")
-    mapfile -t -O "${#ENVIRONMENT[@]}" ENVIRONMENT < <(settings_merged)
-    ENVIRONMENT+=(TIFFIN_ENV=dev INSTANCE="$service-$number" REDIS_URL="$(redis_url)" HUB_ADDR="@$RUN/hubs" TAP_ADDR="@$RUN/taps")
+    ENVIRONMENT+=("${STACK_SETTINGS[@]}" TIFFIN_ENV=dev INSTANCE="$service-$number" REDIS_URL="$(redis_url)" HUB_ADDR="@$RUN/hubs" TAP_ADDR="@$RUN/taps")
     case $service in
     gateway)
         ENVIRONMENT+=(API_ADDR="127.0.0.1:${PORTS[http_$number]}" HUB_BIND="tcp://127.0.0.1:${PORTS[hub_$number]}"
@@ -120,7 +128,7 @@ service_environment() {
 # Starts an instance unless it runs. A new gateway is made known before it serves, so that services find it at once.
 service_start() {
     local service=$1 number=$2 name=$1-$2
-    if [ "$(instance_state "$name")" = fail ]; then
+    if ! instance_supervised "$name"; then
         strays_end "$SV/$name"
         if [ "$service" = gateway ]; then
             http_port_choose "$number"
@@ -146,12 +154,16 @@ port_must_be_free() {
 
 ready_now() {
     local number service expected body
+    local -A instances=()
+    for service in "${BUS_SERVICES[@]}"; do
+        mapfile -t expected < <(instances_of "$service")
+        instances[$service]=${#expected[@]}
+    done
     for number in $(instances_of gateway); do
         body=$(curl -s -m 3 -w '%{http_code}' "$(url_of_gateway "$number")/readyz" 2>/dev/null) || return 1
         [ "${body: -3}" = 200 ] || return 1
         for service in "${BUS_SERVICES[@]}"; do
-            expected=$(instances_of "$service" | wc -l)
-            [[ ${body//[[:space:]]/} =~ \"$service\":$expected[^0-9] ]] || return 1
+            [[ ${body//[[:space:]]/} =~ \"${service}\":${instances[$service]}[^0-9] ]] || return 1
         done
     done
     [ -n "${number:-}" ] && curl -s -o /dev/null -m 3 "$(url_of_sim)/_sim/book"
