@@ -9,7 +9,9 @@
 --   dead       it can never apply; `reason` says why
 --
 -- Locks are taken first, in a fixed order (orders, then payments, each by id), in statements of their own: every later statement
--- reads a snapshot that is newer than the lock. The feed's row comes last.
+-- reads a snapshot that is newer than the lock. The feed's row comes last. Which payments exist is decided once, before the locks:
+-- each statement has a snapshot of its own, and a payment that is committed between two of them would be missing for its fact and
+-- there for its outcome. Such a one is not known in this call; its report is parked and finds it next time.
 --
 -- Returns one row per report (position 1 … n), then one row per new event (position 0, with type and payload).
 CREATE FUNCTION webhooks_apply(psps text[], event_ids text[], sources text[], payment_ids uuid[], order_ids uuid[], kinds text[],
@@ -21,14 +23,17 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     nil        CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
+    known      uuid[];   -- payment_ids, NULL where there is no such payment
     open_rows  bigint[]; -- inbox rows that this call decides
     fact_ids   bigint[]; -- facts that are new
 BEGIN
     -- 1. Locks.
+    known := ARRAY(SELECT p.payment_id FROM unnest(payment_ids) WITH ORDINALITY AS r(payment_id, n)
+                     LEFT JOIN payments p ON p.payment_id = r.payment_id ORDER BY r.n);
     PERFORM 1 FROM orders o
-      WHERE o.order_id IN (SELECT p.order_id FROM payments p WHERE p.payment_id = ANY (payment_ids))
+      WHERE o.order_id IN (SELECT p.order_id FROM payments p WHERE p.payment_id = ANY (known))
       ORDER BY o.order_id FOR NO KEY UPDATE;
-    PERFORM 1 FROM payments p WHERE p.payment_id = ANY (payment_ids) ORDER BY p.payment_id FOR NO KEY UPDATE;
+    PERFORM 1 FROM payments p WHERE p.payment_id = ANY (known) ORDER BY p.payment_id FOR NO KEY UPDATE;
 
     -- 2. The inbox: new rows, in key order so that two batches cannot wait for each other in a circle.
     INSERT INTO inbox (psp, event_id, payment_ref, source, body, http_status, request_id, received_at)
@@ -49,23 +54,29 @@ BEGIN
            AND (i.outcome IS NULL OR i.outcome = 'parked')
          ORDER BY i.inbox_id FOR NO KEY UPDATE);
 
-    -- 3. Facts, each once whoever brings it.
+    -- 3. Facts, each once whoever brings it, numbered as they arrived. Of several reports with one key only the first counts, as
+    -- if they had come one by one.
     WITH recorded AS (
         INSERT INTO facts (psp, kind, psp_ref, ref_scope, payment_id, order_id, amount, currency, matches, source, reason,
                            occurred_at)
-        SELECT DISTINCT ON (r.psp, r.kind, r.psp_ref, r.ref_scope)
-               r.psp, r.kind, r.psp_ref, r.ref_scope, p.payment_id, p.order_id, r.amount, coalesce(r.currency, p.currency),
-               r.amount = p.amount AND coalesce(r.currency, p.currency) = p.currency, r.source, r.reason,
-               to_timestamp(r.occurred_at_us / 1000000.0)
-          FROM (SELECT u.*, CASE WHEN u.ref_per_payment THEN u.payment_id ELSE nil END AS ref_scope
-                  FROM unnest(psps, event_ids, sources, payment_ids, order_ids, kinds, psp_refs, refs_per_payment, amounts,
-                              currencies, occurred_at_us, reasons)
-                       WITH ORDINALITY AS u(psp, event_id, source, payment_id, order_id, kind, psp_ref, ref_per_payment, amount,
-                                            currency, occurred_at_us, reason, n)) r
-          JOIN payments p ON p.payment_id = r.payment_id AND (r.order_id IS NULL OR r.order_id = p.order_id)
-          JOIN inbox i ON i.psp = r.psp AND i.event_id = r.event_id AND i.payment_ref = r.payment_id::text
-         WHERE i.inbox_id = ANY (open_rows) AND r.kind IN ('captured', 'failed')
-         ORDER BY r.psp, r.kind, r.psp_ref, r.ref_scope, r.n
+        SELECT e.psp, e.kind, e.psp_ref, e.ref_scope, e.payment_id, e.order_id, e.amount, e.currency, e.matches, e.source,
+               e.reason, e.occurred_at
+          FROM (SELECT DISTINCT ON (r.psp, r.kind, r.psp_ref, r.ref_scope)
+                       r.n, r.psp, r.kind, r.psp_ref, r.ref_scope, p.payment_id, p.order_id, r.amount,
+                       coalesce(r.currency, p.currency) AS currency,
+                       r.amount = p.amount AND coalesce(r.currency, p.currency) = p.currency AS matches, r.source, r.reason,
+                       to_timestamp(r.occurred_at_us / 1000000.0) AS occurred_at
+                  FROM (SELECT u.*, CASE WHEN u.ref_per_payment THEN u.payment_id ELSE nil END AS ref_scope,
+                               row_number() OVER (PARTITION BY u.psp, u.event_id, u.payment_id ORDER BY u.n) AS repetition
+                          FROM unnest(psps, event_ids, sources, known, order_ids, kinds, psp_refs, refs_per_payment, amounts,
+                                      currencies, occurred_at_us, reasons)
+                               WITH ORDINALITY AS u(psp, event_id, source, payment_id, order_id, kind, psp_ref, ref_per_payment,
+                                                    amount, currency, occurred_at_us, reason, n)) r
+                  JOIN payments p ON p.payment_id = r.payment_id AND (r.order_id IS NULL OR r.order_id = p.order_id)
+                  JOIN inbox i ON i.psp = r.psp AND i.event_id = r.event_id AND i.payment_ref = r.payment_id::text
+                 WHERE r.repetition = 1 AND i.inbox_id = ANY (open_rows) AND r.kind IN ('captured', 'failed')
+                 ORDER BY r.psp, r.kind, r.psp_ref, r.ref_scope, r.n) e
+         ORDER BY e.n
         ON CONFLICT DO NOTHING
         RETURNING facts.fact_id
     )
@@ -146,27 +157,29 @@ BEGIN
            retry_at = CASE WHEN d.known_order IS NULL AND d.kind <> 'malformed' THEN
                now() + make_interval(secs => least(power(2, least(i.tries, 10)), 30)) END
       FROM (SELECT DISTINCT ON (j.inbox_id) j.inbox_id, r.kind, r.order_id, r.reason, p.order_id AS known_order, f.fact_id
-              FROM unnest(psps, event_ids, payment_ids, order_ids, kinds, psp_refs, refs_per_payment, reasons)
-                   WITH ORDINALITY AS r(psp, event_id, payment_id, order_id, kind, psp_ref, ref_per_payment, reason, n)
+              FROM unnest(psps, event_ids, payment_ids, known, order_ids, kinds, psp_refs, refs_per_payment, reasons)
+                   WITH ORDINALITY AS r(psp, event_id, payment_id, known_id, order_id, kind, psp_ref, ref_per_payment, reason, n)
               JOIN inbox j ON j.psp = r.psp AND j.event_id = r.event_id AND j.payment_ref = coalesce(r.payment_id, nil)::text
-              LEFT JOIN payments p ON p.payment_id = r.payment_id
+              LEFT JOIN payments p ON p.payment_id = r.known_id
               LEFT JOIN facts f ON f.psp = r.psp AND f.kind = r.kind AND f.psp_ref = r.psp_ref
                    AND f.ref_scope = CASE WHEN r.ref_per_payment THEN r.payment_id ELSE nil END
              WHERE j.inbox_id = ANY (open_rows)
              ORDER BY j.inbox_id, r.n) d
      WHERE i.inbox_id = d.inbox_id;
 
-    -- The answer per report. Of several reports with one key only the first is it, the others are its duplicates.
+    -- The answer per report. Of several reports with one key only the first is it, the others are its duplicates; while it is
+    -- parked they are too, since a duplicate is remembered as handled.
     RETURN QUERY
         SELECT r.n,
-               CASE WHEN i.inbox_id = ANY (open_rows)
+               CASE WHEN i.outcome = 'parked' THEN i.outcome
+                    WHEN i.inbox_id = ANY (open_rows)
                          AND row_number() OVER (PARTITION BY i.inbox_id ORDER BY r.n) = 1 THEN i.outcome
                     ELSE 'duplicate' END,
                i.reason, r.payment_id, coalesce(p.order_id, r.order_id), NULL::text, NULL::text
-          FROM unnest(psps, event_ids, payment_ids, order_ids)
-               WITH ORDINALITY AS r(psp, event_id, payment_id, order_id, n)
+          FROM unnest(psps, event_ids, payment_ids, known, order_ids)
+               WITH ORDINALITY AS r(psp, event_id, payment_id, known_id, order_id, n)
           JOIN inbox i ON i.psp = r.psp AND i.event_id = r.event_id AND i.payment_ref = coalesce(r.payment_id, nil)::text
-          LEFT JOIN payments p ON p.payment_id = r.payment_id
+          LEFT JOIN payments p ON p.payment_id = r.known_id
          ORDER BY r.n;
 
     -- 8. Events, last. A failure after a success changes nothing that a customer should hear of.

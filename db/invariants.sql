@@ -37,10 +37,14 @@ SELECT f.fact_id FROM facts f LEFT JOIN discrepancies d ON d.fact_id = f.fact_id
 -- invariant: every inbox row is applied, duplicate, parked or dead
 SELECT inbox_id, psp, event_id FROM inbox WHERE outcome IS NULL OR (outcome IN ('parked', 'dead') AND reason IS NULL);
 
--- invariant: an applied or duplicate webhook about a capture has its fact
+-- invariant: an applied or duplicate webhook has its payment
 SELECT i.inbox_id, i.psp, i.event_id FROM inbox i
  WHERE i.outcome IN ('applied', 'duplicate')
    AND NOT EXISTS (SELECT FROM payments p WHERE p.payment_id::text = i.payment_ref);
+
+-- invariant: a duplicate of a fact has that fact
+SELECT i.inbox_id, i.psp, i.event_id FROM inbox i
+ WHERE i.outcome = 'duplicate' AND NOT EXISTS (SELECT FROM facts f WHERE f.psp = i.psp AND f.payment_id::text = i.payment_ref);
 
 -- invariant: events of an order are numbered without gaps
 SELECT order_id, count(*), min(seq), max(seq) FROM outbox GROUP BY order_id HAVING min(seq) <> 1 OR max(seq) <> count(*);

@@ -427,6 +427,116 @@ static void the_ledger_refuses_what_does_not_balance_and_any_change(void **state
     assert_invariants(fixture);
 }
 
+/* ---- within one batch ---- */
+
+static void an_event_id_repeated_in_one_batch_counts_once(void **state)
+{
+    fixture_t *fixture = *state;
+    const order_ids_t ids = make_order(fixture);
+    event_t other_txn = right_capture, failure = right_capture;
+    other_txn.psp_ref = "txn_2";
+    failure.kind = PSP_FACT_FAILED;
+    webhook_item_t items[] = {item_of(&ids, &right_capture), item_of(&ids, &other_txn),
+                              item_of(&ids, &failure)};
+    apply(fixture, items, 3);
+    assert_int_equal(items[0].outcome, WEBHOOK_APPLIED);
+    assert_int_equal(items[1].outcome, WEBHOOK_DUPLICATE);
+    assert_int_equal(items[2].outcome, WEBHOOK_DUPLICATE);
+    char text[4096];
+    describe(fixture, &ids, text);
+    assert_non_null(strstr(text, "PAID|45000|SUCCESS,45000,1,0,0;")); /* as one by one */
+    assert_invariants(fixture);
+}
+
+static void of_two_successes_in_one_batch_the_first_to_arrive_pays(void **state)
+{
+    fixture_t *fixture = *state;
+    static const event_t first = {"evt_9", 1, PSP_FACT_CAPTURED, "txn_9", AMOUNT, ""};
+    const order_ids_t ids = make_order(fixture);
+    webhook_item_t items[] = {item_of(&ids, &first), item_of(&ids, &right_capture)};
+    apply(fixture, items, 2);
+    char payment[UUID_TEXT_SIZE], text[4096];
+    query(fixture, text, "SELECT payment_id FROM payments WHERE applied");
+    assert_string_equal(text, uuid_format(&ids.payment_ids[1], payment));
+    assert_invariants(fixture);
+}
+
+/* Only what has had its effect may be remembered as handled. */
+static void a_repetition_of_a_parked_webhook_is_parked_too(void **state)
+{
+    fixture_t *fixture = *state;
+    order_ids_t ids = make_order(fixture);
+    ids.payment_ids[0] = uuid7_new();
+    webhook_item_t items[] = {item_of(&ids, &right_capture), item_of(&ids, &right_capture)};
+    apply(fixture, items, 2);
+    assert_int_equal(items[0].outcome, WEBHOOK_PARKED);
+    assert_int_equal(items[1].outcome, WEBHOOK_PARKED);
+    assert_invariants(fixture);
+}
+
+/* ---- payments that appear meanwhile ---- */
+
+typedef struct late_payment {
+    const char *url;
+    webhook_item_t items[2];
+    err_t err;
+} late_payment_t;
+
+static void *apply_late(void *arg)
+{
+    late_payment_t *late = arg;
+    webhook_store_t *store = webhook_store_new(late->url, PARK_FOR_S);
+    PGresult *result = NULL;
+    err_detail_t detail;
+    late->err = webhook_store_apply(store, late->items, 2, &result, &detail);
+    PQclear(result);
+    webhook_store_destroy(&store);
+    return NULL;
+}
+
+static bool somebody_waits_for_the_ledger(void *arg)
+{
+    char text[4096];
+    query(arg, text,
+          "SELECT count(*)::text FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM "
+          "pg_database WHERE datname = current_database()) AND relation = "
+          "'ledger_transactions'::regclass");
+    return strcmp(text, "0") != 0;
+}
+
+/* The batch is held up between its facts and its outcomes; there the payment is committed. */
+static void a_payment_committed_while_its_webhook_is_decided_gets_its_capture(void **state)
+{
+    fixture_t *fixture = *state;
+    const order_ids_t other = make_order(fixture), real = make_order(fixture);
+    order_ids_t ids = real;
+    ids.payment_ids[0] = uuid7_new();
+    late_payment_t late = {
+        .url = fixture->url,
+        .items = {item_of(&other, &right_capture), item_of(&ids, &right_capture)}};
+    PGconn *blocker = PQconnectdb(fixture->url);
+    PQclear(PQexec(blocker, "BEGIN; LOCK TABLE ledger_transactions IN EXCLUSIVE MODE"));
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, apply_late, &late), 0);
+    wait_until(somebody_waits_for_the_ledger, fixture, 2000, "the batch does not reach the ledger");
+    char order[UUID_TEXT_SIZE], payment[UUID_TEXT_SIZE], attempt[UUID_TEXT_SIZE], text[4096];
+    const uuid_t attempt_id = uuid7_new();
+    query(fixture, text,
+          "SELECT verdict FROM payments_begin('{%s}', '{%s}', '{UPI}', '{NULL}', '{NULL}', '{%s}', "
+          "'{Razorpay}')",
+          uuid_format(&ids.payment_ids[0], payment), uuid_format(&ids.order_id, order),
+          uuid_format(&attempt_id, attempt));
+    PQclear(PQexec(blocker, "COMMIT"));
+    PQfinish(blocker);
+    pthread_join(thread, NULL);
+    assert_int_equal(late.err, ERR_OK);
+    assert_int_equal(late.items[1].outcome, WEBHOOK_PARKED);
+    assert_int_equal(apply_one(fixture, &ids, &right_capture), WEBHOOK_APPLIED);
+    describe(fixture, &real, text);
+    assert_non_null(strstr(text, "PAID|45000|"));
+    assert_invariants(fixture);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(the_same_webhook_again_changes_nothing, setup, teardown),
     cmocka_unit_test_setup_teardown(the_same_fact_under_another_event_id_changes_nothing, setup,
@@ -449,5 +559,12 @@ static const struct CMUnitTest tests[] = {
                                     teardown),
     cmocka_unit_test_setup_teardown(the_ledger_refuses_what_does_not_balance_and_any_change, setup,
                                     teardown),
+    cmocka_unit_test_setup_teardown(an_event_id_repeated_in_one_batch_counts_once, setup, teardown),
+    cmocka_unit_test_setup_teardown(of_two_successes_in_one_batch_the_first_to_arrive_pays, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(a_repetition_of_a_parked_webhook_is_parked_too, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(
+        a_payment_committed_while_its_webhook_is_decided_gets_its_capture, setup, teardown),
 };
 TEST_MAIN(tests)
