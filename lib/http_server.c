@@ -16,21 +16,16 @@
  */
 #include "lib/http_server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/http_body.h"
+#include "lib/http_listener.h"
 #include "lib/log.h"
 
 enum {
@@ -48,7 +43,8 @@ struct http_server {
     atomic_uint held;
     atomic_uint in_flight;
     atomic_bool draining;
-    atomic_bool stopped;
+    int listener; /* -1: not known; the eventfd once listening_ended */
+    atomic_bool listening_ended;
 };
 
 /* ---- connections ---- */
@@ -509,6 +505,7 @@ http_server_t *http_server_new(const http_server_config_t *config, err_detail_t 
     http_server_t *self = calloc(1, sizeof *self);
     CHECK(self);
     self->config = *config;
+    self->listener = -1;
     self->close_from = (config->threads * HELD_PERCENT_CLOSE + 99) / 100;
     mg_init_library(config->tls_cert_file ? MG_FEATURES_TLS : MG_FEATURES_DEFAULT);
     self->context = start_civetweb(self, detail);
@@ -518,41 +515,23 @@ http_server_t *http_server_new(const http_server_config_t *config, err_detail_t 
         return NULL;
     }
     self->port = (unsigned)ports[0].port;
+    self->listener = http_listener_find(self->port);
     return self;
 }
 
-/* civetweb's listening thread looks at the stop flag every two seconds, or when somebody connects:
- * this thread does. */
-static void *wake_listener(void *arg)
+/* From now on whoever connects is refused. */
+static void end_listening(http_server_t *self)
 {
-    http_server_t *self = arg;
-    const char *colon = strrchr(self->config.addr, ':');
-    char host[64] = "127.0.0.1";
-    if (colon)
-        str_copy((str_t){self->config.addr, (uint32_t)(colon - self->config.addr)}, host,
-                 sizeof host);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)self->port)};
-    if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
-        return NULL; /* a name: the two seconds are waited for */
-    while (!atomic_load(&self->stopped)) {
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd >= 0) {
-            connect(fd, (const struct sockaddr *)&address, sizeof address);
-            close(fd);
-        }
-        poll(NULL, 0, 10);
-    }
-    return NULL;
+    if (self->listener >= 0 && !atomic_exchange(&self->listening_ended, true))
+        http_listener_end(self->listener);
 }
 
 static void stop_civetweb(http_server_t *self)
 {
-    pthread_t waker;
-    bool waking = self->port != 0 && pthread_create(&waker, NULL, wake_listener, self) == 0;
+    end_listening(self);
+    if (self->listener >= 0)
+        http_listener_wake(self->listener);
     mg_stop(self->context);
-    atomic_store(&self->stopped, true);
-    if (waking)
-        pthread_join(waker, NULL);
 }
 
 void http_server_destroy(http_server_t **self_p)
@@ -570,6 +549,7 @@ void http_server_destroy(http_server_t **self_p)
 void http_server_drain(http_server_t *self)
 {
     atomic_store(&self->draining, true);
+    end_listening(self);
 }
 
 unsigned http_server_in_flight(const http_server_t *self)

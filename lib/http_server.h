@@ -67,7 +67,7 @@ typedef struct http_server_config {
 http_server_t *http_server_new(const http_server_config_t *config, err_detail_t *detail);
 /* Stops at once: drain first. */
 void http_server_destroy(http_server_t **self_p);
-/* From now on every response says `Connection: close`. */
+/* From now on whoever connects is refused, and every response says `Connection: close`. */
 void http_server_drain(http_server_t *self);
 /* Handlers running now. */
 unsigned http_server_in_flight(const http_server_t *self);

@@ -2,6 +2,7 @@
 #include "lib/http_server.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -526,6 +527,32 @@ static void a_draining_server_answers_and_closes(void **state)
     http_server_destroy(&server);
 }
 
+/* Otherwise a server whose clients keep coming would never be quiet enough to end. */
+static void a_draining_server_refuses_whoever_connects(void **state)
+{
+    (void)state;
+    http_server_t *server = start();
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)http_server_port(server)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    close(dial(server));
+    http_server_drain(server);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), -1);
+    assert_int_equal(errno, ECONNREFUSED);
+    close(fd);
+    http_server_destroy(&server);
+}
+
+static void a_server_ends_at_once(void **state)
+{
+    (void)state;
+    http_server_t *server = start();
+    int64_t began_ms = clock_mono_ms();
+    http_server_destroy(&server);
+    assert_in_range(clock_mono_ms() - began_ms, 0, 1000); /* civetweb alone takes two seconds */
+}
+
 /* A connection that stays silent is given up after the keep-alive timeout. */
 static void a_silent_keep_alive_connection_is_given_up(void **state)
 {
@@ -650,6 +677,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_upgrade_on_a_path_without_one_is_not_found),
     cmocka_unit_test(old_clients_and_those_that_ask_for_it_are_closed),
     cmocka_unit_test(a_draining_server_answers_and_closes),
+    cmocka_unit_test(a_draining_server_refuses_whoever_connects),
+    cmocka_unit_test(a_server_ends_at_once),
     cmocka_unit_test(a_silent_keep_alive_connection_is_given_up),
     cmocka_unit_test(a_dribbling_head_is_bounded),
     cmocka_unit_test(fifty_clients_that_stay_connected_are_served_by_four_threads),
