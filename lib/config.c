@@ -257,7 +257,9 @@ void config_load(const char *program, const char *purpose, const config_entry_t 
 _Noreturn void config_refuse(const char *setting, const char *reason)
 {
     fprintf(stderr, "config: %s: %s\n", setting, reason);
-    exit(EXIT_CONFIG);
+    fflush(NULL);
+    _exit(EXIT_CONFIG); /* without exit handlers: threads that run already must not see their ground
+                           torn away */
 }
 
 /* ---- what every process asks ---- */
