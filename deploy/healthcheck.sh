@@ -1,34 +1,40 @@
 #!/bin/bash
-# healthcheck.sh - what a container's health check runs, with nothing but bash.
+# healthcheck.sh - how a container tells that its process does its work; in the image as tiffin-healthcheck. Needs bash alone.
 #
-#   healthcheck.sh http PORT PATH     the server in this container answers 200
-#   healthcheck.sh connected PORT…    this container holds an established TCP connection to each of these ports: a service that has
-#                                     none to a gateway's hub gets no work, one that has none to its stores can do none
+#   tiffin-healthcheck http PORT PATH    a server here: GET PATH is answered with 200
+#   tiffin-healthcheck hub SERVICE       a service: a gateway counts the instance of this container among those it gives work to,
+#                                        which it does only while it hears from it. A connection alone would not tell: the kernel
+#                                        holds it for a process that hangs. Services connect to every gateway, so any that the
+#                                        name in HUB_ADDR leads to may be asked.
 #
-# Exit status 0 healthy, 1 not.
+# Exit status: 0 healthy, and nothing is printed; 1 not, and why. The caller bounds the time.
 set -euo pipefail
 
-http() {
-    local status
-    exec 3<>"/dev/tcp/127.0.0.1/$1"
-    printf 'GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' "$2" >&3
-    read -r -t 3 status <&3
-    [[ $status == "HTTP/1.1 200"* ]]
+unhealthy() {
+    printf '%s\n' "$1" >&2
+    exit 1
 }
 
-# /proc/net/tcp: sl local_address rem_address st …; addresses are HEX:PORT in hexadecimal, state 01 is ESTABLISHED.
-connected() {
-    local port
-    for port; do
-        printf -v port ':%04X' "$port"
-        grep -qE "^ *[0-9]+: [0-9A-F]+:[0-9A-F]{4} [0-9A-F]+$port 01 " /proc/net/tcp /proc/net/tcp6
-    done
+# get HOST PORT PATH: the answer, headers and all. HTTP/1.0: the server ends the connection, and so the reading.
+get() {
+    exec 3<>"/dev/tcp/$1/$2"
+    printf 'GET %s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n' "$3" "$1" >&3
+    cat <&3
 }
 
 case ${1:-} in
-http | connected) "$@" ;;
+http)
+    answer=$(get 127.0.0.1 "$2" "$3") || unhealthy "nothing answers on port $2"
+    [[ $answer == HTTP/1.?' 200 '* ]] || unhealthy "$3: ${answer:0:1000}"
+    ;;
+hub)
+    host=${HUB_ADDR#tcp://}
+    host=${host%:*}
+    metrics=$(get "$host" 8080 /metrics) || unhealthy "$host does not answer"
+    [[ $metrics == *"tiffin_worker_in_flight{service=\"$2\",instance=\"$2-$HOSTNAME-"* ]] ||
+        unhealthy "$host gives no work to $2-$HOSTNAME"
+    ;;
 *)
-    sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2
-    exit 2
+    unhealthy "usage: tiffin-healthcheck http PORT PATH | hub SERVICE"
     ;;
 esac

@@ -12,13 +12,13 @@ umask 022
 directory=${TIFFIN_SECRETS:-$(cd -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")" && pwd)/secrets}
 made=0
 
-# put FILE TEXT: whole or not at all.
+# put FILE TEXT: a file whose text is this, whole or not at all.
 put() {
     printf '%s\n' "$2" >"$directory/.new"
     mv "$directory/.new" "$directory/$1"
 }
 
-# password FILE: kept, or 192 bits in letters and digits, which need no quoting anywhere.
+# password FILE: kept, or 192 bits in digits and letters, which need no quoting anywhere.
 password() {
     [ ! -s "$directory/$1" ] || return 0
     put "$1" "$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')"
