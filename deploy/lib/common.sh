@@ -69,6 +69,7 @@ ports_load() {
 
 port_set() {
     local name
+    [ "${PORTS[$1]:-}" != "$2" ] || return 0
     PORTS[$1]=$2
     for name in "${!PORTS[@]}"; do
         printf '%s=%s\n' "$name" "${PORTS[$name]}"

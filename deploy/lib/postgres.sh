@@ -57,7 +57,7 @@ postgres_write() {
 }
 
 postgres_start() {
-    if [ "$(instance_state postgres)" = fail ]; then
+    if ! instance_supervised postgres; then
         pg_as_probe
         postgres_init
         strays_end "$PG_DATA"

@@ -9,7 +9,7 @@ redis_write() {
 }
 
 redis_start() {
-    if [ "$(instance_state redis)" = fail ]; then
+    if ! instance_supervised redis; then
         [ -d "$REDIS_DATA" ] || mkdir -m 700 "$REDIS_DATA"
         strays_end "$REDIS_DATA"
         port_choose redis

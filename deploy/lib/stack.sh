@@ -40,7 +40,7 @@ stack_up() {
 }
 
 stack_start() {
-    local service number
+    local service number numbers
     [ -n "$(instance_names)" ] || settings_save
     [ -f "$SETTINGS" ] || settings_save
     postgres_start
@@ -50,7 +50,8 @@ stack_start() {
     step "PostgreSQL $(postgres_url tiffin_audit), Redis $(redis_url)"
     postgres_migrate
     for service in "${SERVICES[@]}"; do
-        for number in $(instances_of "$service" | grep . || echo 1); do
+        numbers=$(instances_of "$service")
+        for number in ${numbers:-1}; do
             service_start "$service" "$number"
         done
     done
@@ -132,14 +133,19 @@ store_start() {
 
 # ---- status and logs ----
 
-# Resident memory of a process and its children in KiB; what PostgreSQL's processes share is counted once.
+# Resident memory of a process and its children in KiB; what PostgreSQL's processes share is counted once. Where smaps_rollup is not
+# ours to read (a container's root, a process of another user), the children's own pages are counted beside all of their parent's.
 memory_kib() {
     local pid=$1 children total=0 process kib
     children=$(cat "/proc/$pid/task/$pid/children" 2>/dev/null || true)
     for process in $pid $children; do
+        kib=
         if [ -n "$children" ]; then
             kib=$(sed -n 's/^Pss: *\([0-9]*\) kB/\1/p' "/proc/$process/smaps_rollup" 2>/dev/null || true)
-        else
+        fi
+        if [ -z "$kib" ] && [ "$process" != "$pid" ]; then
+            kib=$(sed -n 's/^RssAnon:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$process/status" 2>/dev/null || true)
+        elif [ -z "$kib" ]; then
             kib=$(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$process/status" 2>/dev/null || true)
         fi
         total=$((total + ${kib:-0}))

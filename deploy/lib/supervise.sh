@@ -35,21 +35,17 @@ instance_write() {
     printf -v words ' %q' "$@"
     (
         umask 077 # settings may be secrets
-        cat >"$SV/$name/run.new" <<END
-#!/bin/bash
-# Written by deploy/local.sh; runsv runs it again whenever it ends.
-exec >>$(printf %q "$LOG/$name.log") 2>&1
-exec env -i$words
-END
+        printf '#!/bin/bash\n# %s\nexec >>%q 2>&1\nexec env -i%s\n' \
+            "Written by deploy/local.sh; runsv runs it again whenever it ends." "$LOG/$name.log" "$words" >"$SV/$name/run.new"
+        chmod 700 "$SV/$name/run.new"
+        exec mv "$SV/$name/run.new" "$SV/$name/run"
     )
-    chmod 700 "$SV/$name/run.new"
-    mv "$SV/$name/run.new" "$SV/$name/run"
 }
 
 # Starts the supervisor of an instance, or only the program when the supervisor is there.
 instance_start() {
     local name=$1
-    if [ "$(instance_state "$name")" = fail ]; then
+    if ! instance_supervised "$name"; then
         strays_end "$SV/$name"
         rm -rf "$SV/$name/supervise"
         setsid -f runsv "$SV/$name" </dev/null >>"$LOG/supervisor.log" 2>&1 9>&-
@@ -59,7 +55,7 @@ instance_start() {
     fi
 }
 
-instance_supervised() { [ "$(instance_state "$1")" != fail ]; }
+instance_supervised() { sv status "$SV/$1" >/dev/null 2>&1; }
 
 # instances_stop NAME…: asks all to end, waits, kills what is left after STOP_S, and ends their supervisors.
 instances_stop() {
@@ -82,28 +78,40 @@ instances_stop() {
 
 instance_gone() { ! instance_supervised "$1"; }
 
-# strays DIRECTORY: pids of our programs that work in it or below it.
+# strays DIRECTORY: pids of our programs that work in it or below it. In a container not even root may see where the processes of
+# another user work; PostgreSQL, which runs as another user then, says by its command line what it serves.
 strays() {
-    local pattern link pid
-    pattern=$(printf '%s' "$1" | sed 's/[][*?\\]/\\&/g') # taken literally
-    { find /proc -mindepth 2 -maxdepth 2 -path '/proc/[0-9]*/cwd' \( -lname "$pattern" -o -lname "$pattern/*" \) 2>/dev/null || true; } |
-        while read -r link; do
-            pid=${link#/proc/}
-            pid=${pid%/cwd}
-            case $(cat "/proc/$pid/comm" 2>/dev/null || true) in
-            runsv | run | tiffin-* | postgres | redis-server) printf '%s\n' "$pid" ;;
-            esac
-        done
+    local directory=$1 process name words pattern processes=()
+    for process in /proc/[0-9]*; do
+        { read -r name <"$process/comm"; } 2>/dev/null || continue
+        case $name in
+        runsv | run | tiffin-* | redis-server) processes+=("$process/cwd") ;;
+        postgres)
+            processes+=("$process/cwd")
+            { mapfile -d '' -t words <"$process/cmdline"; } 2>/dev/null || continue
+            [ "${words[1]:-}" != -D ] || [ "${words[2]:-}" != "$directory" ] || printf '%s\n' "${process#/proc/}"
+            ;;
+        esac
+    done
+    [ "${#processes[@]}" -gt 0 ] || return 0
+    pattern=${directory//\\/\\\\} # taken literally
+    pattern=${pattern//\[/\\[}
+    pattern=${pattern//\*/\\*}
+    pattern=${pattern//\?/\\?}
+    while read -r process; do
+        printf '%s\n' "${process#/proc/}"
+    done < <(find "${processes[@]}" -maxdepth 0 \( -lname "$pattern" -o -lname "$pattern/*" \) -printf '%h\n' 2>/dev/null)
 }
 
 no_strays() { [ -z "$(strays "$1")" ]; }
 
 # Ends what a killed supervisor, or a machine in trouble, has left of an instance.
 strays_end() {
-    local pids
+    local pids signal=TERM
     mapfile -t pids < <(strays "$1")
     [ "${#pids[@]}" -gt 0 ] || return 0
-    kill -TERM "${pids[@]}" 2>/dev/null || true
+    [ "$1" != "$PG_DATA" ] || signal=INT # see postgres_write
+    kill -"$signal" "${pids[@]}" 2>/dev/null || true
     if ! wait_until "$STOP_S" no_strays "$1"; then
         mapfile -t pids < <(strays "$1")
         kill -KILL "${pids[@]}" 2>/dev/null || true
