@@ -95,6 +95,9 @@ class Client:
             try:
                 connection.sendall(data)
                 connection.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # it has hung up already; what it said before is still to be read
+            try:
                 while chunk := connection.recv(65536):
                     received += chunk
             except ConnectionError:

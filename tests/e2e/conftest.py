@@ -1,5 +1,5 @@
-"""Fixtures. A run has one PostgreSQL cluster (TIFFIN_TEST_DATABASE_URL, or one of its own); a test module has one stack unless its
-tests break theirs. With pytest-xdist all tests of a module stay on one worker."""
+"""Fixtures. A run has one PostgreSQL cluster (TIFFIN_TEST_DATABASE_URL, or one of its own); a test module has one stack, whose
+options it sets in STACK. With pytest-xdist all tests of a module stay on one worker."""
 import os
 import pathlib
 import signal
@@ -79,25 +79,7 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(scope="module")
 def stack(request):
-    """The stack of a module, which may set its options in STACK."""
+    """The stack of a module."""
     made = Stack(**getattr(request.module, "STACK", {}))
     yield made
     made.close()
-
-
-@pytest.fixture
-def new_stack():
-    """For tests that break their stack: a function that makes one."""
-    made = []
-
-    def make(**options):
-        made.append(Stack(**options))
-        return made[-1]
-    yield make
-    problems = []
-    for stack_made in made:
-        try:
-            stack_made.close()
-        except AssertionError as problem:
-            problems.append(str(problem))
-    assert not problems, "\n".join(problems)

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from stack import BIN
+from stack import BIN, free_port
 
 SERVICES = ["tiffin-order", "tiffin-router", "tiffin-webhook-processor", "tiffin-reconciler", "tiffin-notifier"]
 PROGRAMS = ["tiffin-gateway", *SERVICES, "tiffin-tap", "tiffin-psp-sim"]
@@ -50,7 +50,8 @@ PROD = PROD_KEYS | {f"{psp}_BASE_URL": f"https://api.{psp.lower()}.example" for 
 
 
 def run(program, *arguments, **env):
-    base = {"PATH": os.environ["PATH"], "TIFFIN_ENV": "dev", "ASAN_OPTIONS": "exitcode=99"}
+    base = {"PATH": os.environ["PATH"], "TIFFIN_ENV": "dev", "ASAN_OPTIONS": "exitcode=99",
+            "HUB_BIND": f"tcp://127.0.0.1:{free_port()}", "TAP_BIND": f"tcp://127.0.0.1:{free_port()}"}
     return subprocess.run(["setpriv", "--pdeathsig", "KILL", "--", BIN / program, *arguments], env=base | UNREACHABLE | env,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20)
 

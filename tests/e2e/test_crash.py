@@ -5,13 +5,13 @@ import time
 from processes import wait_for
 from traffic import Traffic
 
+STACK = {"supervise": True, "env": {"RECONCILE_INTERVAL_S": 2}}
 VICTIMS = ["gateway-1", "order-1", "router-1", "webhook-processor-1", "reconciler-1", "notifier-1"]
 KILL_EVERY_S = 0.7
 KILLING_S = 15
 
 
-def test_kill_9_of_any_process_loses_and_doubles_nothing(new_stack):
-    stack = new_stack(supervise=True, env={"RECONCILE_INTERVAL_S": 2})
+def test_kill_9_of_any_process_loses_and_doubles_nothing(stack):
     chance = random.Random(1)
     victims = list(VICTIMS)
     chance.shuffle(victims)
@@ -28,12 +28,10 @@ def test_kill_9_of_any_process_loses_and_doubles_nothing(new_stack):
     order_id, payment_id = stack.pay_for("survivor")
     stack.sim_pay(payment_id)
     stack.wait_for_order(order_id, "PAID")
-    print(kills, "kills", traffic.counts)
     traffic.check()
 
 
-def test_a_socket_is_told_what_happened_while_processors_and_notifiers_died(new_stack):
-    stack = new_stack(supervise=True)
+def test_a_socket_is_told_what_happened_while_processors_and_notifiers_died(stack):
     socket = stack.websocket("watcher")
     paid = []
     for turn in range(8):

@@ -6,6 +6,7 @@ import pytest
 
 from stack import sanitized
 
+pytestmark = pytest.mark.skipif(sanitized(), reason="the binaries are instrumented")
 RSS_MAX_MB = 100
 IDLE_CPU_MAX = 0.02
 IDLE_S = 5
@@ -21,12 +22,6 @@ def cpu_s(pid):
     with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
         fields = stat.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
-
-
-@pytest.fixture(autouse=True)
-def release_only():
-    if sanitized():
-        pytest.skip("the binaries are instrumented")
 
 
 def test_all_processes_together_are_small_and_idle_when_nothing_happens(stack):

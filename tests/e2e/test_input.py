@@ -145,10 +145,10 @@ def test_an_announced_body_over_the_limit_is_refused_before_it_is_sent(stack):
     assert answer.startswith(b"HTTP/1.1 413 "), answer[:300]
 
 
-@pytest.mark.parametrize("request_line, status", [
-    ("GET /orders HTTP/9.9", None), ("BREW /orders HTTP/1.1", None), ("GET", None), ("\x00\x01\x02", None),
-    ("GET /orders/%00 HTTP/1.1", None), ("GET /orders/../../etc/passwd HTTP/1.1", None), ("GET /" + "a" * 20_000, None)])
-def test_nonsense_instead_of_http_does_no_harm(stack, request_line, status):
+@pytest.mark.parametrize("request_line", [
+    "GET /orders HTTP/9.9", "BREW /orders HTTP/1.1", "GET", "\x00\x01\x02", "GET /orders/%00 HTTP/1.1",
+    "GET /orders/../../etc/passwd HTTP/1.1", "GET /" + "a" * 20_000], ids=lambda line: repr(line[:40]))
+def test_nonsense_instead_of_http_does_no_harm(stack, request_line):
     answer = stack.api.raw(request_line.encode("latin-1") + b"\r\nHost: x\r\n\r\n")
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4") or answer.startswith(b"HTTP/1.1 5"), answer[:300]
     assert not answer.startswith(b"HTTP/1.1 500"), answer[:300]
@@ -156,14 +156,10 @@ def test_nonsense_instead_of_http_does_no_harm(stack, request_line, status):
 
 
 @pytest.mark.parametrize("method, path, allowed", [
-    ("DELETE", "/orders", {"GET", "POST"}), ("PUT", f"/orders/{NOWHERE}", {"GET"}), ("GET", "/payments/initiate", {"POST"}),
+    ("DELETE", "/orders", {"GET", "POST"}), ("PUT", f"/orders/{NOWHERE}", {"GET"}), ("PUT", "/payments/initiate", {"POST"}),
     ("GET", "/webhooks/Razorpay", {"POST"}), ("POST", "/healthz", {"GET"}), ("PATCH", f"/payments/{NOWHERE}", {"GET"})])
 def test_a_wrong_method_is_told_which_are_allowed(stack, method, path, allowed):
-    if path == "/payments/initiate":
-        allowed = allowed | {"POST"}
     response = stack.api.request(method, path, b"{}" if method != "GET" else None)
-    if response.status == 400 and method == "GET":
-        pytest.skip("GET /payments/initiate is GET /payments/{id} with an id that is none")
     assert_problem(response, 405, "METHOD_NOT_ALLOWED")
     assert {name.strip() for name in response.headers["Allow"].split(",")} >= allowed
 

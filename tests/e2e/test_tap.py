@@ -1,5 +1,6 @@
 """tiffin-tap: the whole life of a payment, live, decoded, with personal data masked."""
 import json
+import select
 import threading
 
 import pytest
@@ -118,6 +119,9 @@ def test_many_taps_slow_nothing_down(stack, tap):
     """Readers that do not read: their own messages are lost, nobody else waits."""
     idle = [stack.tap("--json") for _ in range(3)]
     try:
+        for child in idle:
+            while not select.select([child.stdout], [], [], 0)[0]:
+                stack.create_order()
         for _ in range(50):
             stack.create_order()
     finally:

@@ -21,6 +21,7 @@ class Traffic:
         self.payments = []   # ids answered 201
         self.promised = {}   # webhooks answered 200: event id → payment id
         self.wrong = []      # answers that nothing excuses
+        self.resets_seen = []
         self.load = Load(self._step, threads)
         self.numbers = itertools.count()
 
@@ -32,8 +33,9 @@ class Traffic:
             response = client.post(path, body)
         except (OSError, http.client.HTTPException) as error:
             self.load.count(f"{name} reset")
-            if not self.resets:
-                with self.lock:
+            with self.lock:
+                self.resets_seen.append(error)
+                if not self.resets:
                     self.wrong.append(f"{name}: no answer: {error!r}")
             return None
         self.load.count(f"{name} {response.status}")
