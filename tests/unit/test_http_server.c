@@ -473,6 +473,29 @@ static void a_head_over_the_limit_is_refused(void **state)
     http_server_destroy(&server);
 }
 
+/* A length that is passed over would make the body the next request. */
+static void a_head_with_more_headers_than_are_read_is_refused_and_closed(void **state)
+{
+    (void)state;
+    http_server_t *server = start();
+    char text[4096];
+    buf_t head = {0};
+    buf_add_text(&head, "POST /echo HTTP/1.1\r\n");
+    for (int i = 0; i < 64; i++)
+        buf_printf(&head, "X-%d: x\r\n", i);
+    buf_add_text(&head, "Content-Length: 27\r\n\r\nGET /busy HTTP/1.1\r\nX: y\r\n\r\n");
+    int fd = dial(server);
+    say_bytes(fd, head.data, head.size);
+    hear_for(fd, "POST", text, sizeof text);
+    assert_has(text, "HTTP/1.1 400 ");
+    assert_has(text, "Connection: close\r\n");
+    assert_has(text, "\"code\":\"MALFORMED_REQUEST\"");
+    assert_int_equal(hear_for(fd, "GET", text, sizeof text), 0);
+    close(fd);
+    buf_free(&head);
+    http_server_destroy(&server);
+}
+
 static void an_upgrade_on_a_path_without_one_is_not_found(void **state)
 {
     (void)state;
@@ -674,6 +697,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_problem_says_when_to_come_back),
     cmocka_unit_test(a_handler_that_forgets_to_answer_is_a_bug_of_ours),
     cmocka_unit_test(a_head_over_the_limit_is_refused),
+    cmocka_unit_test(a_head_with_more_headers_than_are_read_is_refused_and_closed),
     cmocka_unit_test(an_upgrade_on_a_path_without_one_is_not_found),
     cmocka_unit_test(old_clients_and_those_that_ask_for_it_are_closed),
     cmocka_unit_test(a_draining_server_answers_and_closes),
