@@ -86,11 +86,14 @@ static bool has_token(const char *list, const char *token)
     return false;
 }
 
+/* Only GET may (RFC 6455, 4.1); civetweb would take any method. */
 static bool is_websocket_upgrade(const struct mg_connection *connection)
 {
+    const char *method = mg_get_request_info(connection)->request_method;
     const char *header = mg_get_header(connection, "Connection");
     const char *upgrade = mg_get_header(connection, "Upgrade");
-    return header && upgrade && strcasestr(header, "upgrade") && strcasestr(upgrade, "websocket");
+    return strcmp(method, "GET") == 0 && header && upgrade && strcasestr(header, "upgrade") &&
+           strcasestr(upgrade, "websocket");
 }
 
 /* civetweb's own rule, narrowed: closes more often, never less. */

@@ -510,6 +510,20 @@ static void an_upgrade_on_a_path_without_one_is_not_found(void **state)
     http_server_destroy(&server);
 }
 
+static void an_upgrade_by_another_method_than_get_is_a_request_like_any(void **state)
+{
+    (void)state;
+    http_server_t *server = start();
+    char text[4096];
+    ask(server,
+        "POST /echo HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: "
+        "5\r\n\r\nhello",
+        text, sizeof text);
+    assert_has(text, "HTTP/1.1 200 ");
+    assert_has(text, "\r\n\r\nhello");
+    http_server_destroy(&server);
+}
+
 static void old_clients_and_those_that_ask_for_it_are_closed(void **state)
 {
     (void)state;
@@ -699,6 +713,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_head_over_the_limit_is_refused),
     cmocka_unit_test(a_head_with_more_headers_than_are_read_is_refused_and_closed),
     cmocka_unit_test(an_upgrade_on_a_path_without_one_is_not_found),
+    cmocka_unit_test(an_upgrade_by_another_method_than_get_is_a_request_like_any),
     cmocka_unit_test(old_clients_and_those_that_ask_for_it_are_closed),
     cmocka_unit_test(a_draining_server_answers_and_closes),
     cmocka_unit_test(a_draining_server_refuses_whoever_connects),
