@@ -33,7 +33,7 @@ static bool too_deep(str_t text)
 json_t *json_read_object(str_t text, err_detail_t *detail)
 {
     if (text.size == 0) {
-        (void)err_set(detail, ERR_MALFORMED_JSON, "there is no JSON object");
+        (void)err_set(detail, ERR_MALFORMED_JSON, "is empty: no JSON object");
         return NULL;
     }
     if (too_deep(text)) {
