@@ -15,6 +15,7 @@ PROCESSES=(gateway order router webhook-processor reconciler notifier psp-sim)
 ROUNDS_MAX=40   # of payments, until every replica has served
 ROUND=6         # payments at once
 DEADLINE_S=90   # for anything that is waited for
+WAIT_S=180      # for the whole to be healthy; bounded, as a process that refuses its settings is started again for ever
 passed=0
 failed=0
 
@@ -247,7 +248,7 @@ free_port() {
 }
 
 main() {
-    local up=(up --wait --no-build --pull "${PULL:-missing}" --quiet-pull)
+    local up=(up --wait --wait-timeout "$WAIT_S" --no-build --pull "${PULL:-missing}" --quiet-pull)
     local scaled=(--scale order=3 --scale router=2 --scale webhook-processor=2)
     trap finish EXIT
     trap interrupted INT TERM
