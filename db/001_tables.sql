@@ -231,7 +231,7 @@ CREATE TABLE outbox (
     seq        int NOT NULL,
     type       text NOT NULL,
     payload    text NOT NULL, -- the JSON that sockets and subscribers get, rendered from the rows as committed
-    created_at timestamptz NOT NULL DEFAULT now(),
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(), -- under the lock of the feed: in the order of event_id
     UNIQUE (order_id, seq)
 );
 CREATE INDEX outbox_by_user ON outbox (user_id, event_id);

@@ -474,6 +474,31 @@ static void a_repetition_of_a_parked_webhook_is_parked_too(void **state)
     assert_invariants(fixture);
 }
 
+/* ---- the feed ---- */
+
+/* A gateway that starts between the two must not be placed after both: a transaction that waited
+ * for its locks stores its event late under the time at which it began. */
+static void times_of_the_feed_follow_its_numbers(void **state)
+{
+    fixture_t *fixture = *state;
+    const order_ids_t due = make_order(fixture), paid = make_order(fixture);
+    char order[UUID_TEXT_SIZE], text[4096];
+    PQclear(PQexec(fixture->pg, "BEGIN"));
+    query(fixture, text, "SELECT now()");
+    apply_one(fixture, &paid, &right_capture); /* on the store's own connection: event 1 */
+    query(fixture, text,
+          "UPDATE orders SET expires_at = now() WHERE order_id = '%s' RETURNING status",
+          uuid_format(&due.order_id, order));
+    query(fixture, text, "SELECT event_id FROM orders_expire(10)");
+    assert_string_equal(text, "2");
+    PQclear(PQexec(fixture->pg, "COMMIT"));
+    query(fixture, text,
+          "SELECT last_event_before((extract(epoch FROM created_at) * 1000000)::bigint)::text FROM "
+          "outbox WHERE event_id = 1");
+    assert_string_equal(text, "0");
+    assert_invariants(fixture);
+}
+
 /* ---- payments that appear meanwhile ---- */
 
 typedef struct late_payment {
@@ -564,6 +589,7 @@ static const struct CMUnitTest tests[] = {
                                     teardown),
     cmocka_unit_test_setup_teardown(a_repetition_of_a_parked_webhook_is_parked_too, setup,
                                     teardown),
+    cmocka_unit_test_setup_teardown(times_of_the_feed_follow_its_numbers, setup, teardown),
     cmocka_unit_test_setup_teardown(
         a_payment_committed_while_its_webhook_is_decided_gets_its_capture, setup, teardown),
 };
