@@ -44,6 +44,7 @@ typedef struct consumer {
     webhook_store_t *store;
     bool own_drained; /* entries of an earlier life */
     int64_t next_chores_ms;
+    size_t base;       /* of items: where the range in hand begins */
     err_t batch_error; /* of the range that failed last */
     webhook_item_t items[SERVICE_BATCH_MAX];
 } consumer_t;
@@ -93,7 +94,7 @@ static void tell(consumer_t *self, const webhook_item_t *item)
 static err_t apply_range(void *arg, size_t first, size_t count, err_detail_t *detail)
 {
     consumer_t *self = arg;
-    webhook_item_t *items = self->items + first;
+    webhook_item_t *items = self->items + self->base + first;
     PGresult *committed = NULL;
     TRY(webhook_store_apply(self->store, items, count, &committed, detail));
     for (size_t i = 0; i < count; i++)
@@ -113,7 +114,7 @@ static err_t apply_range(void *arg, size_t first, size_t count, err_detail_t *de
 static void apply_failed(void *arg, size_t index, err_t err, const err_detail_t *detail)
 {
     consumer_t *self = arg;
-    webhook_item_t *item = &self->items[index];
+    webhook_item_t *item = &self->items[self->base + index];
     err_detail_t second = *detail;
     if (err == ERR_UNPROCESSABLE) {
         log_warn(NULL, "webhook refused by the database", "psp=%.*s detail=\"%s\"",
@@ -130,16 +131,25 @@ static void apply_failed(void *arg, size_t index, err_t err, const err_detail_t 
 }
 
 /* Applies items 0 … count - 1, again and again until the database has taken each or the process
- * stops. Applying again what was applied is harmless. */
+ * stops. Applying again what was applied is harmless. What the database does not get through within
+ * a statement's time is tried again in halves: the same batch would take as long for ever, and
+ * nothing behind it would be read. */
 static void apply(consumer_t *self, size_t count)
 {
+    size_t at_once = count;
     for (size_t i = 0; i < count; i++)
         webhook_item_read(&self->items[i]);
-    while (count > 0 && !self->stopping) {
+    self->base = 0;
+    while (self->base < count && !self->stopping) {
+        const size_t left = count - self->base, size = left < at_once ? left : at_once;
         self->batch_error = ERR_OK;
-        batch_split(count, apply_range, apply_failed, self);
-        if (self->batch_error == ERR_OK)
-            return;
+        batch_split(size, apply_range, apply_failed, self);
+        if (self->batch_error == ERR_OK) {
+            self->base += size;
+            continue;
+        }
+        if (self->batch_error == ERR_OUTCOME_UNKNOWN)
+            at_once = (size + 1) / 2;
         listen_for_stop(self, RETRY_MS);
     }
 }
