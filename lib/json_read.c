@@ -61,8 +61,8 @@ bool json_read_is_big(str_t text, const char *key)
 {
     if (text.size == 0 || too_deep(text))
         return false;
-    json_t *root = json_loadb(text.data, text.size,
-                              JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
+    json_t *root =
+        json_loadb(text.data, text.size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
     double number = json_real_value(json_object_get(root, key));
     json_decref(root);
     return number >= 0x1p63 || number <= -0x1p63;
