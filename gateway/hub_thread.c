@@ -225,8 +225,10 @@ static void take_frames(hub_thread_t *self, zmq_msg_t frames[3])
         log_limited(LOG_LEVEL_WARN, NULL, "frame not understood", "detail=\"%s\"", detail.text);
         return;
     }
-    if (header.kind == BUS_READY)
+    if (header.kind == BUS_READY) {
+        read_monitor(self); /* the descriptor's former connection has ended before this one began */
         remember_fd(self, zmq_msg_get(&frames[1], ZMQ_SRCFD), peer);
+    }
     hub_frame(self->hub, clock_mono_ms(), peer, &header, zmq_msg_data(&frames[2]),
               zmq_msg_size(&frames[2]));
 }

@@ -260,12 +260,24 @@ static bool method_matches(const char *route_method, const char *method)
            (strcmp(route_method, "GET") == 0 && strcmp(method, "HEAD") == 0);
 }
 
+/* Is there a route for exactly this path? Then no pattern with a {…} is meant. */
+static bool is_literal(const http_route_t *routes, const char *path)
+{
+    for (const http_route_t *route = routes; route->method; route++)
+        if (strcmp(route->pattern, path) == 0)
+            return true;
+    return false;
+}
+
 /* The route; else NULL, with the methods of this path in `allow` ("" when there is none). */
 static const http_route_t *find_route(http_request_t *request, buf_t *allow)
 {
-    for (const http_route_t *route = request->server->config.routes; route->method; route++) {
+    const http_route_t *routes = request->server->config.routes;
+    const bool literal = is_literal(routes, request->path);
+    for (const http_route_t *route = routes; route->method; route++) {
         str_t params[HTTP_PARAMS_MAX] = {0};
-        if (!pattern_matches(route->pattern, request->path, params))
+        if (literal ? strcmp(route->pattern, request->path) != 0
+                    : !pattern_matches(route->pattern, request->path, params))
             continue;
         if (method_matches(route->method, request->method)) {
             memcpy(request->params, params, sizeof params);

@@ -50,6 +50,7 @@ static const http_route_t routes[] = {{"GET", "/echo", echo, 0},
                                       {"POST", "/echo", echo, 1000},
                                       {"PUT", "/big", echo, 100000},
                                       {"GET", "/a/{x}/b/{y}", show_params, 0},
+                                      {"POST", "/a/1/b/literal", echo, 1000},
                                       {"GET", "/forgets", forget_to_answer, 0},
                                       {"GET", "/busy", busy, 0},
                                       {NULL, NULL, NULL, 0}};
@@ -375,6 +376,17 @@ static void a_wrong_method_is_told_which_are_allowed(void **state)
     assert_int_equal(status_of(text), 405);
     assert_has(text, "Allow: GET, POST\r\n");
     assert_has(text, "\"code\":\"METHOD_NOT_ALLOWED\"");
+    http_server_destroy(&server);
+}
+
+static void a_path_that_is_written_out_is_not_taken_for_a_pattern(void **state)
+{
+    (void)state;
+    http_server_t *server = start();
+    char text[4096];
+    ask(server, "GET /a/1/b/literal HTTP/1.1\r\n\r\n", text, sizeof text);
+    assert_int_equal(status_of(text), 405);
+    assert_has(text, "Allow: POST\r\n");
     http_server_destroy(&server);
 }
 
@@ -705,6 +717,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(contradicting_lengths_are_refused),
     cmocka_unit_test(an_unknown_path_is_a_problem_document),
     cmocka_unit_test(a_wrong_method_is_told_which_are_allowed),
+    cmocka_unit_test(a_path_that_is_written_out_is_not_taken_for_a_pattern),
     cmocka_unit_test(head_has_the_head_of_get_and_no_body),
     cmocka_unit_test(parameters_of_the_path_and_the_trace_reach_the_handler),
     cmocka_unit_test(the_request_id_is_echoed_when_it_is_one),
