@@ -7,7 +7,7 @@ build() {
     now_ms start
     mkdir -p "$LOG"
     log=$LOG/build-$preset.log
-    if ! build_quietly "$preset" "$directory" "$@" >"$log" 2>&1; then
+    if ! with_progress "$log" build_quietly "$preset" "$directory" "$@"; then
         grep -v '^\[[0-9]*/[0-9]*\] ' "$log" | tail -n 60 >&2
         say "the build of preset $preset failed: see $log" >&2
         return 1

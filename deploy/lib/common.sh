@@ -24,6 +24,30 @@ took() {
     printf '%d.%d s' $(((end - $1) / 1000)) $(((end - $1) % 1000 / 100))
 }
 
+# with_progress LOG COMMAND…: what the command says goes to the log, and its last line now and then to people, lest they think it
+# hangs. The other end of the pipe ends by itself when this process does, however that comes.
+PROGRESS_S=15
+with_progress() {
+    local log=$1 running status=0
+    shift
+    : >"$log"
+    exec {running}> >(progress_show "$log" 9>&-)
+    "$@" >"$log" 2>&1 </dev/null {running}>&- || status=$?
+    exec {running}>&-
+    return "$status"
+}
+
+progress_show() {
+    local start line status=0
+    now_ms start
+    while :; do
+        read -rt "$PROGRESS_S" line || status=$?
+        [ "$status" -gt 128 ] || return 0 # not the time is over: the pipe is closed
+        line=$(tail -n 1 "$1" | tr -d '\r' | cut -c 1-100)
+        say "    $(took "$start")  $line"
+    done
+}
+
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"

@@ -21,7 +21,7 @@ packages_missing() {
 packages_install() {
     local status=0
     # shellcheck disable=SC2016 # the other shell expands them
-    as_root env DEBIAN_FRONTEND=noninteractive bash -euc '
+    with_progress "$LOG/packages.log" as_root env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 bash -euc '
         policy=/usr/sbin/policy-rc.d
         cluster=/etc/postgresql-common/createcluster.d/tiffin.conf
         undo=()
@@ -36,9 +36,14 @@ packages_install() {
             mkdir -p "${cluster%/*}"
             echo "create_main_cluster = false" >"$cluster"
         fi
-        apt-get update -qq
-        apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
-    ' packages "$@" >"$LOG/packages.log" 2>&1 </dev/null || status=$?
+        # A machine that has just started updates its lists by itself, and this lock, unlike the other, is not waited for.
+        until answer=$(apt-get update -qq -o Acquire::Retries=3 2>&1); do
+            printf "%s\n" "$answer"
+            [[ $answer == *"Could not get lock"* && $SECONDS -lt 300 ]] || exit 100
+            sleep 2
+        done
+        apt-get install -y -q --no-install-recommends -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 "$@"
+    ' packages "$@" || status=$?
     if [ "$status" -ne 0 ]; then
         tail -n 20 "$LOG/packages.log" >&2
         die "apt-get could not install the packages: see $LOG/packages.log"

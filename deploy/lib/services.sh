@@ -146,6 +146,15 @@ service_start() {
     instance_start "$name"
 }
 
+# Before anything is installed, built or started: are the ports that people know ours to take?
+ports_check() {
+    local port=${TIFFIN_PORT:-8080}
+    [[ $port =~ ^[1-9][0-9]{0,4}$ && $port -lt 65535 ]] || die "TIFFIN_PORT is a port from 1 to 65534, not '$port'"
+    [ ! -d "$SV/gateway-1" ] || return 0 # whoever has them may be ours
+    port_must_be_free "$port"
+    port_must_be_free $((port + 1))
+}
+
 port_must_be_free() {
     ! port_busy "$1" || die "port $1 is in use by another program; set TIFFIN_PORT to another port (two in a row must be free)"
 }

@@ -30,6 +30,7 @@ stack_up() {
             say "note: the settings in your environment differ from those it runs with; deploy/local.sh down first to change them"
         return
     fi
+    ports_check
     packages_ensure build run
     build_release
     stack_start
@@ -68,7 +69,7 @@ stack_addresses() {
     say ""
     say "API        $(url_of_gateway 1)   (readyz, metrics, openapi.json, ws?user_id=…)"
     say "simulator  $(url_of_sim)"
-    say "tap        TAP_ADDR=@$RUN/taps $BIN/tiffin-tap"
+    printf 'tap        TAP_ADDR=@%q %q\n' "$RUN/taps" "$BIN/tiffin-tap"
     say "stop       deploy/local.sh down"
 }
 
