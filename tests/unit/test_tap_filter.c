@@ -271,8 +271,8 @@ static void errors_by_name_subscribe_to_every_request(void **state)
 {
     (void)state;
     FIXTURE("bus.error");
-    ASSERT_SUBSCRIBED("bus.error", "order.create", "order.get", "order.list", "router.initiate",
-                      "router.get");
+    ASSERT_SUBSCRIBED("bus.error", "order.create", "order.get", "order.list", "order.cancel",
+                      "router.initiate", "router.get", "notifier.list");
 }
 
 /* ---- gaps ---- */
