@@ -15,6 +15,7 @@
  */
 #include "services/webhook_processor/consumer.h"
 
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -304,6 +305,10 @@ static void run(zsock_t *pipe, void *arg)
     stream_destroy(&self->stream);
     zpoller_destroy(&self->poller);
     free(self);
+    /* What libpq's TLS keeps per thread. czmq says that an actor has ended a moment before its
+     * thread has: by then the process may be cleaning OpenSSL up, and the thread's part would be
+     * lost. */
+    OPENSSL_thread_stop();
 }
 
 zactor_t *consumer_start(const consumer_config_t *config)
