@@ -1,14 +1,14 @@
 """Fixtures. A run has one PostgreSQL cluster (TIFFIN_TEST_DATABASE_URL, or one of its own); a test module has one stack, whose
 options it sets in STACK. With pytest-xdist all tests of a module stay on one worker."""
 import os
-import pathlib
+import shutil
 import signal
 import subprocess
 import tempfile
 
 import pytest
 
-from stack import BIN, Stack
+from stack import Stack
 from stores import PG_CLUSTER
 
 TEST_DEADLINE_S = 75
@@ -17,19 +17,25 @@ FIRST = ("test_crash", "test_outage", "test_money", "test_drain")
 
 
 def pytest_configure(config):
-    if hasattr(config, "workerinput") or os.environ.get("TIFFIN_TEST_DATABASE_URL"):
+    """Once per run, not per worker: a directory for everything, and a cluster when there is none."""
+    if hasattr(config, "workerinput") or config.option.collectonly:
         return
-    if not config.option.collectonly and (BIN / "tiffin-gateway").exists():
-        config.pg_directory = tempfile.mkdtemp(prefix="tiffin-e2e-pg-")
-        started = subprocess.run([PG_CLUSTER, "start", config.pg_directory], check=True, stdout=subprocess.PIPE, text=True)
+    config.run_directory = tempfile.mkdtemp(prefix="tiffin-e2e-")
+    os.chmod(config.run_directory, 0o755)  # a private PostgreSQL runs as another user
+    os.environ["TIFFIN_E2E_DIR"] = config.run_directory
+    config.has_cluster = not os.environ.get("TIFFIN_TEST_DATABASE_URL")
+    if config.has_cluster:
+        started = subprocess.run([PG_CLUSTER, "start", config.run_directory], check=True, stdout=subprocess.PIPE, text=True)
         os.environ["TIFFIN_TEST_DATABASE_URL"] = started.stdout.strip().partition("=")[2]
 
 
 def pytest_unconfigure(config):
-    directory = getattr(config, "pg_directory", None)
+    """Also after Ctrl-C, when xdist has ended its workers in the middle of a test: their processes have died with them."""
+    directory = getattr(config, "run_directory", None)
     if directory:
-        subprocess.run([PG_CLUSTER, "stop", directory], check=False)
-        pathlib.Path(directory).rmdir()
+        if config.has_cluster:
+            subprocess.run([PG_CLUSTER, "stop", directory], check=False)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -53,7 +53,7 @@ class Stack:
     that may be stopped."""
 
     def __init__(self, scale=None, supervise=False, private_pg=False, env=None):
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="tiffin-e2e-"))
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="stack-", dir=os.environ.get("TIFFIN_E2E_DIR")))
         self.directory.chmod(0o755)
         self.scale = {"gateway": 1, **{service: 1 for service in SERVICES}, **(scale or {})}
         # A gateway has a thread for each WebSocket that it may hold, and sanitizers make threads slow to begin and end.
