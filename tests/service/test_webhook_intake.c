@@ -30,6 +30,7 @@ typedef struct fixture {
     psp_accounts_t accounts;
     webhook_intake_t intake;
     http_server_t *http;
+    pthread_mutex_t lock; /* on what is observed, by many HTTP threads */
     unsigned observed;
     char observed_answer[16];
 } fixture_t;
@@ -47,13 +48,16 @@ static void observe(void *arg, const webhook_received_t *webhook, const http_req
 {
     fixture_t *fixture = arg;
     assert_false(uuid_is_nil(&request->request_id));
-    __atomic_add_fetch(&fixture->observed, 1, __ATOMIC_SEQ_CST);
+    pthread_mutex_lock(&fixture->lock);
+    fixture->observed++;
     str_copy(webhook->answer, fixture->observed_answer, sizeof fixture->observed_answer);
+    pthread_mutex_unlock(&fixture->lock);
 }
 
 static void start(fixture_t *fixture)
 {
     memset(fixture, 0, sizeof *fixture);
+    pthread_mutex_init(&fixture->lock, NULL);
     test_redis_start(&fixture->server);
     psp_accounts_check(&fixture->accounts, true);
     err_detail_t detail = {{0}};
