@@ -21,6 +21,18 @@ no_aslr_probe() {
     ! setarch "$(uname -m)" -R true 2>/dev/null || NO_ASLR=(setarch "$(uname -m)" -R)
 }
 
+# A function of ours in a process group of its own, so that it can be ended with all that it started.
+in_a_group() {
+    local status=0
+    set -m
+    "$@" </dev/null &
+    STAGE=$!
+    set +m
+    wait "$STAGE" || status=$?
+    STAGE=
+    return "$status"
+}
+
 # stage LOG COMMAND…: runs it to its end, showing now and then where it is. Returns its status.
 stage() {
     local log=$LOG/$1 began now shown line status=0
@@ -224,7 +236,7 @@ test_all() {
     local start
     now_ms start
     test_prepare
-    test_builds || {
+    in_a_group test_builds || {
         say "0 passed, 1 failed"
         exit 1
     }
@@ -244,7 +256,7 @@ test_all() {
 test_fuzz_only() {
     [[ $1 =~ ^[1-9][0-9]{0,5}$ ]] || die "fuzz for how many seconds? not '$1'"
     test_prepare
-    build fuzz build-fuzz || exit 1
+    in_a_group build fuzz build-fuzz || exit 1
     test_fuzz "$1" "$TIFFIN_HOME/fuzz"
     sed 's/^/    /' "$LOG/test-fuzz.log"
     say "$PASSED passed, $FAILED failed"
