@@ -17,7 +17,7 @@
 #include "lib/payment/psp_accounts.h"
 
 typedef struct gateway_config {
-    const char *tiffin_env, *log_level;
+    const char *tiffin_env, *log_level, *crash_at;
     const char *api_addr, *hub_bind, *tap_bind, *redis_url;
     const char *api_keys_file, *tls_cert_file;
     int64_t ws_max, http_threads;

@@ -1,6 +1,7 @@
 /* service.c - see service.h. */
 #include "lib/service.h"
 
+#include "lib/crash_point.h"
 #include "lib/log.h"
 #include "lib/resolver.h"
 
@@ -32,6 +33,9 @@ void service_init(service_t *service, const char *name, const service_settings_t
     if (resolver_resolve(settings->hub_addr, lookup_nothing, NULL, &endpoints, &detail) != ERR_OK)
         config_refuse("HUB_ADDR", detail.text);
     log_init(name, service->instance, level);
+    const char *why;
+    if (!crash_point_arm(settings->crash_at, service->dev, &why))
+        config_refuse("TIFFIN_CRASH_AT", why);
     service->actor = actor_new();
 }
 

@@ -37,6 +37,7 @@ typedef struct service_settings {
     const char *tiffin_env;
     const char *log_level;
     const char *hub_addr;
+    const char *crash_at;
 } service_settings_t;
 
 /* Entries for the service's config table; `member` is the service_settings_t inside `type`. */
@@ -48,7 +49,10 @@ typedef struct service_settings {
                     "least level that is logged: debug, info, warn, error"),                      \
         CONFIG_TEXT("HUB_ADDR", type, member.hub_addr, "tcp://127.0.0.1:5550", 0,                 \
                     "every gateway's hub: a name that may have many addresses, a comma list, or " \
-                    "@file with one endpoint a line; looked up again every few seconds")
+                    "@file with one endpoint a line; looked up again every few seconds"),         \
+        CONFIG_TEXT("TIFFIN_CRASH_AT", type, member.crash_at, NULL, 0,                            \
+                    "dev only, for crash tests: <point>[:<n>] kills the process when it passes "  \
+                    "that point of lib/crash_point.h for the n-th time")
 /* NOLINTEND(bugprone-macro-parentheses) */
 
 typedef struct service {

@@ -5,12 +5,30 @@
 
 #include "lib/payment/psp/connector.h"
 
+static const char *const fact_names[PSP_FACT_KINDS] = {
+#define FACT_NAME(NAME, name) [PSP_FACT_##NAME] = (name),
+    [PSP_FACT_NONE] = "none", PSP_FACTS(FACT_NAME)
+#undef FACT_NAME
+};
+
 const char *psp_fact_kind_name(psp_fact_kind_t kind)
 {
-    static const char *const names[] = {
-        [PSP_FACT_NONE] = "none", [PSP_FACT_CAPTURED] = "captured", [PSP_FACT_FAILED] = "failed"};
-    CHECK((size_t)kind < sizeof names / sizeof names[0]);
-    return names[kind];
+    CHECK((size_t)kind < PSP_FACT_KINDS);
+    return fact_names[kind];
+}
+
+psp_fact_kind_t psp_fact_kind_parse(str_t name)
+{
+    for (int kind = PSP_FACT_NONE + 1; kind < PSP_FACT_KINDS; kind++)
+        if (str_is(name, fact_names[kind]))
+            return (psp_fact_kind_t)kind;
+    return PSP_FACT_KINDS;
+}
+
+bool psp_fact_is_refund(psp_fact_kind_t kind)
+{
+    return kind == PSP_FACT_REFUND_REQUESTED || kind == PSP_FACT_REFUND_SUCCEEDED ||
+           kind == PSP_FACT_REFUND_FAILED;
 }
 
 const char *psp_checkout_outcome_name(psp_checkout_outcome_t outcome)
@@ -67,4 +85,19 @@ err_t psp_status_read(const psp_t *psp, const uuid_t *payment_id, int http_statu
 {
     memset(report, 0, sizeof *report);
     return psp->connector->status_read(payment_id, http_status, body, report, detail);
+}
+
+void psp_refund_request(const psp_t *psp, const psp_account_t *account, const psp_refund_t *refund,
+                        http_client_request_t *request)
+{
+    CHECK(account);
+    memset(request, 0, sizeof *request);
+    psp->connector->refund_request(account, refund, request);
+}
+
+err_t psp_refund_read(const psp_t *psp, const uuid_t *refund_id, const uuid_t *payment_id,
+                      int http_status, str_t body, psp_report_t *report, err_detail_t *detail)
+{
+    memset(report, 0, sizeof *report);
+    return psp->connector->refund_read(refund_id, payment_id, http_status, body, report, detail);
 }

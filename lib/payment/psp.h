@@ -38,19 +38,41 @@ const char *psp_name(const psp_t *psp);
 
 /* ---- facts ---- */
 
-typedef enum psp_fact_kind { PSP_FACT_NONE, PSP_FACT_CAPTURED, PSP_FACT_FAILED } psp_fact_kind_t;
-/* "captured", "failed"; as in the facts table. */
+/* FACT(NAME, "name as in the facts table") */
+#define PSP_FACTS(FACT)                          \
+    FACT(AUTHORIZED, "authorized")               \
+    FACT(CAPTURED, "captured")                   \
+    FACT(FAILED, "failed")                       \
+    FACT(VOIDED, "voided")                       \
+    FACT(EXPIRED, "expired")                     \
+    FACT(REFUND_REQUESTED, "refund_requested")   \
+    FACT(REFUND_SUCCEEDED, "refund_succeeded")   \
+    FACT(REFUND_FAILED, "refund_failed")         \
+    FACT(DISPUTE_OPENED, "dispute_opened")       \
+    FACT(DISPUTE_WON, "dispute_won")             \
+    FACT(DISPUTE_LOST, "dispute_lost")           \
+    FACT(SETTLED, "settled")
+#define PSP_FACT_MEMBER(NAME, name) PSP_FACT_##NAME,
+typedef enum psp_fact_kind { PSP_FACT_NONE, PSP_FACTS(PSP_FACT_MEMBER) PSP_FACT_KINDS } psp_fact_kind_t;
+#undef PSP_FACT_MEMBER
+/* "none", "captured" … Static. */
 const char *psp_fact_kind_name(psp_fact_kind_t kind);
+/* PSP_FACT_KINDS for a name that is none; "none" is not a fact. */
+psp_fact_kind_t psp_fact_kind_parse(str_t name);
+/* refund_requested, refund_succeeded, refund_failed */
+bool psp_fact_is_refund(psp_fact_kind_t kind);
 
-/* What a webhook or a status answer says about one payment. */
+/* What a webhook, a status answer, a refund's answer or a settlement line says about one payment. */
 typedef struct psp_report {
     char event_id[PSP_EVENT_ID_SIZE]; /* the PSP's event id; of a status answer one derived from its content */
     uuid_t payment_id;                /* ours, as the PSP echoes it */
     uuid_t order_id;                  /* ours; nil when the PSP does not echo it */
+    uuid_t refund_id;                 /* refund_*: ours, as the PSP echoes it; nil when it does not */
     psp_fact_kind_t kind;             /* NONE: nothing happened yet */
-    char psp_ref[PSP_REF_SIZE];       /* the PSP's canonical reference of the capture or failure */
+    char psp_ref[PSP_REF_SIZE];       /* the PSP's canonical reference of what happened: of the capture, the refund, the dispute … */
     bool ref_is_per_payment;          /* the reference is unique within the payment only (prototype format) */
-    int64_t amount;                   /* minor units */
+    int64_t amount;                   /* minor units, positive */
+    int64_t fee;                      /* SETTLED: what the PSP kept of it; else 0 */
     char currency[4];                 /* "" when the format names none: the order's */
     int64_t occurred_at_us;
     char reason[PSP_REASON_SIZE];     /* FAILED: the PSP's words */
@@ -65,7 +87,7 @@ typedef const char *(psp_header_fn)(void *arg, const char *name);
  * prototype's body signature ("Razorpay:dev-secret") is taken for every PSP. `now_us` for formats with a time window. */
 err_t psp_webhook_verify(const psp_t *psp, const psp_account_t *account, bool dev, psp_header_fn *header, void *header_arg,
                          str_t body, int64_t now_us, psp_report_t *report, err_detail_t *detail) MUST_CHECK;
-/* The same without the signature: for a body that was verified before it was stored. */
+/* The same without the signature: for a body that was verified before it was stored, and for a line of a settlement report. */
 err_t psp_webhook_read(const psp_t *psp, str_t body, psp_report_t *report, err_detail_t *detail) MUST_CHECK;
 
 /* ---- checkout (create a payment at the PSP) ---- */
@@ -95,6 +117,25 @@ typedef struct psp_checkout_answer {
 
 /* Never fails: whatever came (no connection, a timeout, 4xx, 5xx, nonsense) is one of the outcomes. */
 void psp_checkout_read(const psp_t *psp, const http_client_response_t *response, psp_checkout_answer_t *answer);
+
+/* ---- refunds ---- */
+
+typedef struct psp_refund {
+    uuid_t refund_id; /* the idempotency key: a repeated request tells how the refund stands */
+    uuid_t payment_id, order_id;
+    char capture_ref[PSP_REF_SIZE]; /* the capture that is given back, as the PSP named it */
+    int64_t amount;                 /* minor units */
+    char currency[4];
+    char reason[257];
+} psp_refund_t;
+
+void psp_refund_request(const psp_t *psp, const psp_account_t *account, const psp_refund_t *refund,
+                        http_client_request_t *request);
+/* The answer. REFUND_SUCCEEDED; REFUND_REQUESTED: the PSP has taken it and goes on by itself; REFUND_FAILED: the PSP refuses it for
+ * good (`reason`; psp_ref is the refund's id where the PSP gave it no reference). An error: the outcome is not known, the same
+ * request is to be sent again. */
+err_t psp_refund_read(const psp_t *psp, const uuid_t *refund_id, const uuid_t *payment_id, int http_status, str_t body,
+                      psp_report_t *report, err_detail_t *detail) MUST_CHECK;
 
 /* ---- status ---- */
 

@@ -140,22 +140,26 @@ typedef struct id_batch {
     const bus_reply_to_t *reply_to[SERVICE_BATCH_MAX];
 } id_batch_t;
 
-/* `message` is order_get or order_cancel: one field. Returns how many could be decoded; the others
+/* `message` is order_get or order_cancel. Returns how many could be decoded; the others
  * are answered. */
 static size_t take_ids(order_service_t *self, uint32_t message,
                        const bus_request_t *const *requests, size_t count, id_batch_t *batch)
 {
-    _Static_assert(sizeof(order_get_t) == sizeof(uuid_t) &&
-                       sizeof(order_cancel_t) == sizeof(uuid_t),
-                   "both are an order id and nothing else");
     batch->count = 0;
     for (size_t i = 0; i < count; i++) {
         err_detail_t detail = {{0}};
-        if (message_decode(message, requests[i]->body, requests[i]->body_size,
-                           &batch->ids[batch->count], &detail) != ERR_OK)
+        union {
+            order_get_t get;
+            order_cancel_t cancel;
+        } decoded;
+        if (message_decode(message, requests[i]->body, requests[i]->body_size, &decoded, &detail) !=
+            ERR_OK) {
             bus_reply_error(self->service->bus, &requests[i]->reply_to, ERR_WIRE, detail.text);
-        else
-            batch->reply_to[batch->count++] = &requests[i]->reply_to;
+            continue;
+        }
+        batch->ids[batch->count] =
+            message == MSG_order_get ? decoded.get.order_id : decoded.cancel.order_id;
+        batch->reply_to[batch->count++] = &requests[i]->reply_to;
     }
     return batch->count;
 }

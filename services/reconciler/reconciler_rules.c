@@ -3,15 +3,9 @@
 
 bool reconciler_is_news(psp_fact_kind_t kind, bool failure_known)
 {
-    switch (kind) {
-    case PSP_FACT_NONE:
+    if (kind == PSP_FACT_NONE)
         return false;
-    case PSP_FACT_FAILED:
-        return !failure_known;
-    case PSP_FACT_CAPTURED:
-        return true;
-    }
-    return false;
+    return kind != PSP_FACT_FAILED || !failure_known;
 }
 
 bool reconciler_psp_rests(unsigned failures_in_a_row)

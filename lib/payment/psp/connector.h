@@ -22,6 +22,10 @@ typedef struct psp_connector {
                            http_client_request_t *request);
     err_t (*status_read)(const uuid_t *payment_id, int http_status, str_t body,
                          psp_report_t *report, err_detail_t *detail);
+    void (*refund_request)(const psp_account_t *account, const psp_refund_t *refund,
+                           http_client_request_t *request);
+    err_t (*refund_read)(const uuid_t *refund_id, const uuid_t *payment_id, int http_status,
+                         str_t body, psp_report_t *report, err_detail_t *detail);
 } psp_connector_t;
 
 struct psp {
