@@ -1,8 +1,9 @@
--- 001_tables.sql - the truth: orders, payments, attempts; facts that PSPs told us; the ledger; the inbox; the outbox.
+-- 001_tables.sql - the truth: orders, payments, attempts; facts that PSPs told us; refunds; discrepancies; the inbox; the outbox.
 --
--- Nothing assigns a status. A fact is inserted once; sums over facts are kept on the payment and the order in the same
+-- Nothing assigns a status. A fact is inserted once; sums over facts are kept on the payment, the refund and the order in the same
 -- transaction; statuses are generated columns over those sums and over the few things that we decide ourselves (expired_at,
--- cancelled_at, given_up_at: each set once, never cleared). Only the functions of the later files write these tables.
+-- cancelled_at: each set once, never cleared; given_up_at). Only the functions of the later files write these tables, and each
+-- takes its locks in this order: idempotency keys, orders, payments, refunds, inbox, each by id; the feed's row last.
 -- Amounts are bigint minor units.
 
 -- ---- statuses: the one place where they are derived ----
@@ -19,21 +20,47 @@ RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
     END
 $$;
 
-CREATE FUNCTION payment_status(capture_count int, mismatch_count int, captured_amount bigint, refunded_amount bigint,
-                               failure_count int, given_up_at timestamptz, unknown_attempts int, checkout_url text,
-                               expired_at timestamptz)
+-- The first line that holds.
+CREATE FUNCTION payment_status(mismatch_count int, capture_count int, captured_amount bigint, refunded_amount bigint,
+                               authorization_count int, failure_count int, void_count int, given_up_at timestamptz,
+                               unknown_attempts int, checkout_url text, expired_at timestamptz, expiry_count int)
 RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
     SELECT CASE
         WHEN mismatch_count > 0 THEN 'MISMATCH'
         WHEN capture_count > 0 AND refunded_amount >= captured_amount THEN 'REFUNDED'
         WHEN capture_count > 0 AND refunded_amount > 0 THEN 'PARTIALLY_REFUNDED'
         WHEN capture_count > 0 THEN 'SUCCESS'
-        WHEN failure_count > 0 THEN 'FAILED'
+        WHEN authorization_count > 0 AND void_count = 0 THEN 'AUTHORIZED'
+        WHEN failure_count > 0 OR void_count > 0 THEN 'FAILED'
         WHEN given_up_at IS NOT NULL AND unknown_attempts = 0 THEN 'FAILED'
-        WHEN expired_at IS NOT NULL THEN 'EXPIRED'
+        WHEN expired_at IS NOT NULL OR expiry_count > 0 THEN 'EXPIRED'
         WHEN unknown_attempts > 0 AND checkout_url IS NULL THEN 'UNKNOWN'
         ELSE 'PENDING'
     END
+$$;
+
+-- A success after a failure is a success: the money has moved.
+CREATE FUNCTION refund_status(success_count int, failure_count int, outcome_unknown boolean)
+RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
+    SELECT CASE
+        WHEN success_count > 0 THEN 'SUCCESS'
+        WHEN failure_count > 0 THEN 'FAILED'
+        WHEN outcome_unknown THEN 'UNKNOWN'
+        ELSE 'PENDING'
+    END
+$$;
+
+-- Whose word about an amount weighs most: money that has arrived, what a PSP answers when it is asked, what it sends unasked.
+CREATE FUNCTION source_rank(source text) RETURNS int IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
+    SELECT CASE source WHEN 'settlement' THEN 3 WHEN 'status_poll' THEN 2 WHEN 'refund_call' THEN 2 ELSE 1 END
+$$;
+
+-- A UUID of version 7, as the gateway mints them: 48 bits of milliseconds, the rest random.
+CREATE FUNCTION uuid7() RETURNS uuid VOLATILE PARALLEL SAFE LANGUAGE sql AS $$
+    SELECT encode(set_bit(set_bit(overlay(
+               uuid_send(gen_random_uuid())
+               PLACING substring(int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3) FROM 1 FOR 6),
+               52, 1), 53, 1), 'hex')::uuid
 $$;
 
 -- ---- orders, payments, attempts ----
@@ -74,21 +101,29 @@ CREATE TABLE payments (
     created_at       timestamptz NOT NULL DEFAULT now(),
     expires_at       timestamptz NOT NULL,
     expired_at       timestamptz,
-    given_up_at      timestamptz,   -- no PSP took it
-    -- sums over attempts and facts
+    given_up_at      timestamptz,   -- no PSP took it; cleared when the same request is made again
+    round_from       int NOT NULL DEFAULT 1, -- the attempt with which the newest round over the PSPs began
+    -- sums over attempts and facts; amounts in the payment's currency
     unknown_attempts int NOT NULL DEFAULT 0,
+    authorization_count int NOT NULL DEFAULT 0,
     capture_count    int NOT NULL DEFAULT 0,
     captured_amount  bigint NOT NULL DEFAULT 0,
     mismatch_count   int NOT NULL DEFAULT 0, -- captures with another amount or currency
     failure_count    int NOT NULL DEFAULT 0,
-    refunded_amount  bigint NOT NULL DEFAULT 0 CHECK (refunded_amount <= captured_amount),
+    void_count       int NOT NULL DEFAULT 0,
+    expiry_count     int NOT NULL DEFAULT 0,
+    refunded_amount  bigint NOT NULL DEFAULT 0, -- may be ahead of its capture: facts come in any order
+    disputes_opened  int NOT NULL DEFAULT 0,
+    disputes_won     int NOT NULL DEFAULT 0,
+    disputes_lost    int NOT NULL DEFAULT 0,
     applied          boolean NOT NULL DEFAULT false,
-    disputed         boolean NOT NULL DEFAULT false,
+    disputed         boolean NOT NULL GENERATED ALWAYS AS (greatest(disputes_opened, disputes_lost) > disputes_won) STORED,
     -- when the reconciler asks the PSP next; NULL: never again
     next_check_at    timestamptz DEFAULT now(),
     status           text NOT NULL GENERATED ALWAYS AS
-                     (payment_status(capture_count, mismatch_count, captured_amount, refunded_amount, failure_count,
-                                     given_up_at, unknown_attempts, checkout_url, expired_at)) STORED
+                     (payment_status(mismatch_count, capture_count, captured_amount, refunded_amount, authorization_count,
+                                     failure_count, void_count, given_up_at, unknown_attempts, checkout_url, expired_at,
+                                     expiry_count)) STORED
 ) WITH (fillfactor = 80);
 CREATE INDEX payments_by_order ON payments (order_id, payment_id);
 CREATE INDEX payments_to_check ON payments (next_check_at) WHERE capture_count = 0 AND next_check_at IS NOT NULL;
@@ -110,93 +145,135 @@ CREATE TABLE attempts (
 
 -- ---- facts ----
 
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
+END
+$$;
+
+-- What a PSP told us, once, whoever brought it and however often. What it is and of whom never changes. What it comes to
+-- (observation_id, amount, fee, currency, refund_id, matches) is what the greatest of its observations says.
 CREATE TABLE facts (
-    fact_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    psp         text NOT NULL,
-    kind        text NOT NULL CHECK (kind IN ('captured', 'failed')),
-    psp_ref     text NOT NULL, -- the PSP's canonical reference
+    fact_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    psp            text NOT NULL,
+    kind           text NOT NULL CHECK (kind IN ('authorized', 'captured', 'failed', 'voided', 'expired', 'refund_requested',
+                                                 'refund_succeeded', 'refund_failed', 'dispute_opened', 'dispute_won',
+                                                 'dispute_lost', 'settled')),
+    psp_ref        text NOT NULL, -- the PSP's canonical reference
     -- Formats whose references are unique within one payment only are scoped by it; elsewhere the nil UUID.
-    ref_scope   uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
-    payment_id  uuid NOT NULL REFERENCES payments,
-    order_id    uuid NOT NULL REFERENCES orders,
-    amount      bigint NOT NULL,
-    currency    text NOT NULL,
-    matches     boolean NOT NULL, -- amount and currency are the payment's
-    source      text NOT NULL,    -- who brought it first: webhook, status_poll
-    reason      text,
-    occurred_at timestamptz NOT NULL,
-    recorded_at timestamptz NOT NULL DEFAULT now(),
+    ref_scope      uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+    payment_id     uuid NOT NULL REFERENCES payments,
+    order_id       uuid NOT NULL REFERENCES orders,
+    source         text NOT NULL, -- who brought it first
+    reason         text,
+    occurred_at    timestamptz NOT NULL,
+    recorded_at    timestamptz NOT NULL DEFAULT now(),
+    observation_id bigint,        -- NULL only inside its transaction
+    amount         bigint NOT NULL,
+    fee            bigint NOT NULL DEFAULT 0,
+    currency       text NOT NULL,
+    refund_id      uuid,          -- refund_*: ours, when the PSP says which
+    matches        boolean NOT NULL, -- amount and currency are the payment's
     UNIQUE (psp, kind, psp_ref, ref_scope)
-);
+) WITH (fillfactor = 90);
 CREATE INDEX facts_by_payment ON facts (payment_id);
+CREATE INDEX facts_by_refund ON facts (refund_id) WHERE refund_id IS NOT NULL;
+
+CREATE FUNCTION facts_keep_identity() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (OLD.fact_id, OLD.psp, OLD.kind, OLD.psp_ref, OLD.ref_scope, OLD.payment_id, OLD.order_id, OLD.source, OLD.reason,
+        OLD.occurred_at, OLD.recorded_at)
+       IS DISTINCT FROM
+       (NEW.fact_id, NEW.psp, NEW.kind, NEW.psp_ref, NEW.ref_scope, NEW.payment_id, NEW.order_id, NEW.source, NEW.reason,
+        NEW.occurred_at, NEW.recorded_at) THEN
+        RAISE EXCEPTION 'what a fact is does not change';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER keep_identity BEFORE UPDATE ON facts FOR EACH ROW EXECUTE FUNCTION facts_keep_identity();
+CREATE TRIGGER immutable BEFORE DELETE OR TRUNCATE ON facts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Who said what about a fact, each once. The greatest (source_rank, whether it matches the payment, amount, currency, fee) is in
+-- effect: an order of contents, so that it does not matter what came first.
+CREATE TABLE fact_observations (
+    observation_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    fact_id        bigint NOT NULL REFERENCES facts,
+    source         text NOT NULL,
+    amount         bigint NOT NULL,
+    fee            bigint NOT NULL,
+    currency       text NOT NULL,
+    refund_id      uuid,
+    recorded_at    timestamptz NOT NULL DEFAULT now(),
+    UNIQUE NULLS NOT DISTINCT (fact_id, source, amount, fee, currency, refund_id)
+);
+CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON fact_observations
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- The one capture that pays an order: the primary key makes a second one impossible.
 CREATE TABLE applied_captures (
     order_id   uuid PRIMARY KEY REFERENCES orders,
     fact_id    bigint NOT NULL UNIQUE REFERENCES facts,
     payment_id uuid NOT NULL REFERENCES payments,
+    amount     bigint NOT NULL, -- when it was applied
     applied_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON applied_captures
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- What does not fit and waits for a person.
+-- ---- refunds ----
+
+-- What is to be given back of a capture, written before the PSP is asked; its id is the PSP's idempotency key.
+CREATE TABLE refunds (
+    refund_id       uuid PRIMARY KEY,
+    payment_id      uuid NOT NULL REFERENCES payments,
+    order_id        uuid NOT NULL REFERENCES orders,
+    capture_fact_id bigint NOT NULL REFERENCES facts,
+    psp             text NOT NULL,
+    amount          bigint NOT NULL CHECK (amount > 0),
+    currency        text NOT NULL,
+    reason          text,
+    automatic       boolean NOT NULL DEFAULT false, -- of a capture that could not be applied
+    discrepancy_id  bigint,                         -- the operator's decision that asked for it
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    calls           int NOT NULL DEFAULT 0,
+    next_call_at    timestamptz DEFAULT now(),      -- NULL: how it ended is known
+    outcome_unknown boolean NOT NULL DEFAULT false, -- the PSP was asked and may have done it
+    last_error      text,
+    -- sums over facts
+    success_count   int NOT NULL DEFAULT 0,
+    failure_count   int NOT NULL DEFAULT 0,
+    status          text NOT NULL GENERATED ALWAYS AS (refund_status(success_count, failure_count, outcome_unknown)) STORED
+) WITH (fillfactor = 80);
+CREATE INDEX refunds_by_payment ON refunds (payment_id, refund_id);
+CREATE INDEX refunds_by_capture ON refunds (capture_fact_id);
+CREATE UNIQUE INDEX refunds_automatic_once ON refunds (capture_fact_id) WHERE automatic;
+CREATE INDEX refunds_due ON refunds (next_call_at) WHERE next_call_at IS NOT NULL;
+
+-- What a person should know of, with what was done about it. Open while settled_at is NULL: it waits for a decision.
 CREATE TABLE discrepancies (
     discrepancy_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    kind           text NOT NULL CHECK (kind IN ('amount_mismatch')),
-    payment_id     uuid NOT NULL REFERENCES payments,
-    fact_id        bigint UNIQUE REFERENCES facts,
+    kind           text NOT NULL CHECK (kind IN ('amount_mismatch', 'observation_conflict', 'unapplied_capture',
+                                                 'success_after_failure', 'unknown_reference', 'order_mismatch',
+                                                 'reference_conflict', 'refund_refused', 'refund_unknown',
+                                                 'refund_over_captured', 'dispute_opened', 'dispute_after_refund')),
+    psp            text,
+    order_id       uuid REFERENCES orders,
+    payment_id     uuid REFERENCES payments,
+    fact_id        bigint REFERENCES facts,
+    refund_id      uuid REFERENCES refunds,
+    inbox_id       bigint,
     detail         text NOT NULL,
-    created_at     timestamptz NOT NULL DEFAULT now()
+    action         text NOT NULL, -- what was done about it
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    settled_at     timestamptz,
+    settled_by     text,
+    decision       text
 );
-
--- ---- ledger: double entry, immutable, every transaction sums to zero per currency ----
-
-CREATE TABLE ledger_transactions (
-    txn_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    kind       text NOT NULL,
-    fact_id    bigint NOT NULL UNIQUE REFERENCES facts,
-    created_at timestamptz NOT NULL DEFAULT now()
-);
-CREATE TABLE ledger_entries (
-    txn_id     bigint NOT NULL REFERENCES ledger_transactions,
-    line       int NOT NULL,
-    account    text NOT NULL, -- psp_receivable:<PSP>, merchant, unapplied
-    currency   text NOT NULL,
-    amount     bigint NOT NULL CHECK (amount <> 0), -- debit positive, credit negative
-    payment_id uuid NOT NULL REFERENCES payments,
-    PRIMARY KEY (txn_id, line)
-);
-CREATE INDEX ledger_entries_by_payment ON ledger_entries (payment_id);
-
--- All entries of a transaction are inserted by one statement, so the sum is checked once per statement.
-CREATE FUNCTION ledger_check_balance() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM 1 FROM inserted GROUP BY txn_id, currency HAVING sum(amount) <> 0;
-    IF FOUND THEN
-        RAISE EXCEPTION 'a ledger transaction does not sum to zero';
-    END IF;
-    PERFORM 1 FROM ledger_entries e
-      JOIN (SELECT txn_id, count(*) AS lines FROM inserted GROUP BY txn_id) i USING (txn_id)
-     GROUP BY e.txn_id, i.lines HAVING count(*) <> i.lines;
-    IF FOUND THEN
-        RAISE EXCEPTION 'a ledger transaction is complete once it is written';
-    END IF;
-    RETURN NULL;
-END
-$$;
-CREATE TRIGGER ledger_balance AFTER INSERT ON ledger_entries
-    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION ledger_check_balance();
-
-CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
-END
-$$;
-CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_transactions
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON facts
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE UNIQUE INDEX discrepancies_by_fact ON discrepancies (fact_id, kind) WHERE fact_id IS NOT NULL;
+CREATE UNIQUE INDEX discrepancies_by_inbox ON discrepancies (inbox_id, kind) WHERE inbox_id IS NOT NULL;
+CREATE INDEX discrepancies_by_payment ON discrepancies (payment_id) WHERE payment_id IS NOT NULL;
+CREATE INDEX discrepancies_open ON discrepancies (discrepancy_id) WHERE settled_at IS NULL;
 
 -- ---- inbox: everything that the stream brought, once per PSP, event id and payment ----
 
@@ -207,18 +284,23 @@ CREATE TABLE inbox (
     payment_ref    text NOT NULL, -- the payment id that it names; an event id seen for another payment is another event
     source         text NOT NULL,
     body           bytea NOT NULL,
-    http_status    int NOT NULL DEFAULT 0, -- of a status answer
+    headers        text,                   -- a JSON object: of a webhook
+    http_status    int NOT NULL DEFAULT 0, -- of an answer to us
+    refund_id      uuid,                   -- the refund that an answer to us is about
     request_id     text,
     received_at    timestamptz NOT NULL,
     recorded_at    timestamptz NOT NULL DEFAULT now(),
     outcome        text CHECK (outcome IN ('applied', 'duplicate', 'parked', 'dead')), -- NULL only inside its transaction
     reason         text,
+    payment_id     uuid,                     -- applied, duplicate: whose
     tries          int NOT NULL DEFAULT 0,
     retry_at       timestamptz,              -- parked: not before
+    redrives       int NOT NULL DEFAULT 0,   -- how often a person had it tried again
     dead_copied_at timestamptz,              -- dead: when its copy went to the dead letter stream
     UNIQUE (psp, event_id, payment_ref)
 );
 CREATE INDEX inbox_parked ON inbox (retry_at) WHERE outcome = 'parked';
+CREATE INDEX inbox_dead ON inbox (inbox_id) WHERE outcome = 'dead';
 CREATE INDEX inbox_dead_to_copy ON inbox (inbox_id) WHERE outcome = 'dead' AND dead_copied_at IS NULL;
 
 -- ---- outbox: one row per event, gap-free along the feed and per order ----
@@ -257,19 +339,6 @@ CREATE TABLE reconciliation_runs (
     news        int NOT NULL DEFAULT 0,
     errors      int NOT NULL DEFAULT 0
 );
-
--- ---- for auditors ----
-
-CREATE VIEW audit_facts AS
-    SELECT f.order_id, f.payment_id, f.psp, f.kind, f.psp_ref, f.amount, f.currency, f.source,
-           a.fact_id IS NOT NULL AS applied, f.recorded_at
-      FROM facts f LEFT JOIN applied_captures a USING (fact_id);
-CREATE VIEW audit_ledger AS
-    SELECT e.txn_id, e.account, e.currency, e.amount, e.payment_id, t.created_at
-      FROM ledger_entries e JOIN ledger_transactions t USING (txn_id);
-CREATE VIEW audit_outbox AS
-    SELECT event_id, order_id, seq, type, payload, created_at FROM outbox;
-GRANT SELECT ON audit_facts, audit_ledger, audit_outbox TO tiffin_audit;
 
 -- RFC 3339 as the services write it: fractions of a second only when there are some, in 3 or 6 digits.
 CREATE FUNCTION rfc3339(at timestamptz) RETURNS text STABLE PARALLEL SAFE LANGUAGE sql AS $$

@@ -3,36 +3,94 @@
 -- invariant: ledger transactions sum to zero per currency
 SELECT txn_id, currency, sum(amount) FROM ledger_entries GROUP BY txn_id, currency HAVING sum(amount) <> 0;
 
--- invariant: every capture is in the ledger exactly once, to the unit
-SELECT f.fact_id, f.amount, sum(e.amount)
-  FROM facts f LEFT JOIN ledger_transactions t ON t.fact_id = f.fact_id
-  LEFT JOIN ledger_entries e ON e.txn_id = t.txn_id AND e.account LIKE 'psp_receivable:%'
- WHERE f.kind = 'captured' GROUP BY f.fact_id, f.amount HAVING coalesce(sum(e.amount), 0) <> f.amount;
+-- invariant: every ledger transaction has entries
+SELECT t.txn_id FROM ledger_transactions t WHERE NOT EXISTS (SELECT FROM ledger_entries e WHERE e.txn_id = t.txn_id);
+
+-- invariant: the ledger holds of every fact what it is worth, to the unit
+SELECT coalesce(due.fact_id, booked.fact_id), coalesce(due.account, booked.account), due.amount, booked.amount
+  FROM (SELECT d.fact_id, d.account, d.currency, sum(d.amount) AS amount
+          FROM ledger_due(ARRAY(SELECT f.fact_id FROM facts f)) d GROUP BY d.fact_id, d.account, d.currency) due
+  FULL JOIN (SELECT t.fact_id, e.account, e.currency, sum(e.amount) AS amount
+               FROM ledger_transactions t JOIN ledger_entries e USING (txn_id) GROUP BY t.fact_id, e.account, e.currency
+             HAVING sum(e.amount) <> 0) booked
+    ON (booked.fact_id, booked.account, booked.currency) = (due.fact_id, due.account, due.currency)
+ WHERE due.amount IS DISTINCT FROM booked.amount;
+
+-- invariant: what is sealed in the ledger is what was booked
+SELECT * FROM ledger_chain_faults(NULL) WHERE fault NOT LIKE '%is not sealed';
+
+-- invariant: of every fact the greatest observation is in effect
+SELECT f.fact_id FROM facts f
+  LEFT JOIN LATERAL (SELECT o.* FROM fact_observations o JOIN payments p ON p.payment_id = f.payment_id
+                      WHERE o.fact_id = f.fact_id
+                      ORDER BY source_rank(o.source) DESC, (o.amount = p.amount AND o.currency = p.currency) DESC,
+                               o.amount DESC, o.currency COLLATE "C" DESC, o.fee DESC, o.observation_id LIMIT 1) o ON true
+ WHERE (f.amount, f.currency, f.fee) IS DISTINCT FROM (o.amount, o.currency, o.fee);
 
 -- invariant: the sums of a payment are the sums over its facts
-SELECT p.payment_id, p.captured_amount, p.capture_count, p.mismatch_count, p.failure_count
-  FROM payments p LEFT JOIN facts f ON f.payment_id = p.payment_id
+SELECT p.payment_id FROM payments p LEFT JOIN facts f ON f.payment_id = p.payment_id
  GROUP BY p.payment_id
 HAVING p.capture_count <> count(f.fact_id) FILTER (WHERE f.kind = 'captured')
     OR p.captured_amount <> coalesce(sum(f.amount) FILTER (WHERE f.kind = 'captured' AND f.currency = p.currency), 0)
-    OR p.mismatch_count <> count(f.fact_id) FILTER (WHERE f.kind = 'captured' AND NOT f.matches)
-    OR p.failure_count <> count(f.fact_id) FILTER (WHERE f.kind = 'failed');
+    OR p.mismatch_count <> count(f.fact_id) FILTER (WHERE f.kind = 'captured' AND (f.amount, f.currency) <> (p.amount, p.currency))
+    OR p.authorization_count <> count(f.fact_id) FILTER (WHERE f.kind = 'authorized')
+    OR p.failure_count <> count(f.fact_id) FILTER (WHERE f.kind = 'failed')
+    OR p.void_count <> count(f.fact_id) FILTER (WHERE f.kind = 'voided')
+    OR p.expiry_count <> count(f.fact_id) FILTER (WHERE f.kind = 'expired')
+    OR p.refunded_amount <> coalesce(sum(f.amount) FILTER (WHERE f.kind = 'refund_succeeded' AND f.currency = p.currency), 0)
+    OR (p.disputes_opened, p.disputes_won, p.disputes_lost)
+       <> (count(f.fact_id) FILTER (WHERE f.kind = 'dispute_opened'), count(f.fact_id) FILTER (WHERE f.kind = 'dispute_won'),
+           count(f.fact_id) FILTER (WHERE f.kind = 'dispute_lost'));
 
--- invariant: no payment is refunded beyond what was captured
-SELECT payment_id, refunded_amount, captured_amount FROM payments WHERE refunded_amount > captured_amount;
+-- invariant: the sums of a refund are the sums over its facts
+SELECT r.refund_id FROM refunds r LEFT JOIN facts f ON f.refund_id = r.refund_id
+ GROUP BY r.refund_id
+HAVING r.success_count <> count(f.fact_id) FILTER (WHERE f.kind = 'refund_succeeded')
+    OR r.failure_count <> count(f.fact_id) FILTER (WHERE f.kind = 'refund_failed')
+    OR r.success_count > 1
+    OR (r.next_call_at IS NULL) <> (r.success_count + r.failure_count > 0);
+
+-- invariant: no payment is refunded beyond what was captured, unless a discrepancy says so
+SELECT p.payment_id, p.refunded_amount, p.captured_amount FROM payments p
+ WHERE p.refunded_amount > p.captured_amount AND p.capture_count > 0
+   AND NOT EXISTS (SELECT FROM discrepancies d WHERE d.payment_id = p.payment_id AND d.kind = 'refund_over_captured');
+
+-- invariant: no more is reserved for refunds of a capture than it has brought
+SELECT f.fact_id, f.amount, sum(r.amount) FROM facts f JOIN refunds r ON r.capture_fact_id = f.fact_id AND r.status <> 'FAILED'
+ GROUP BY f.fact_id
+HAVING sum(r.amount) > f.amount
+   AND NOT EXISTS (SELECT FROM discrepancies d WHERE d.payment_id = f.payment_id
+                                                 AND d.kind IN ('observation_conflict', 'refund_over_captured'));
 
 -- invariant: an order is paid by its applied capture and by nothing else
-SELECT o.order_id, o.status, o.paid_amount, f.amount
+SELECT o.order_id, o.status, o.paid_amount, a.amount
   FROM orders o LEFT JOIN applied_captures a ON a.order_id = o.order_id LEFT JOIN facts f ON f.fact_id = a.fact_id
- WHERE o.paid_amount <> coalesce(f.amount, 0) OR (f.fact_id IS NOT NULL AND (NOT f.matches OR f.order_id <> o.order_id));
+ WHERE o.paid_amount <> coalesce(a.amount, 0) OR (a.fact_id IS NOT NULL AND (a.amount <> o.amount OR f.order_id <> o.order_id));
 
 -- invariant: a payment says that it is applied exactly when its capture is
 SELECT p.payment_id, p.applied FROM payments p
  WHERE p.applied <> EXISTS (SELECT FROM applied_captures a WHERE a.payment_id = p.payment_id);
 
+-- invariant: every right capture pays its order or is given back, once
+SELECT f.fact_id, f.payment_id FROM facts f
+ WHERE f.kind = 'captured' AND f.matches
+   AND (SELECT count(*) FROM applied_captures a WHERE a.fact_id = f.fact_id)
+     + (SELECT count(*) FROM refunds r WHERE r.capture_fact_id = f.fact_id AND r.automatic) <> 1
+   AND NOT EXISTS (SELECT FROM discrepancies d WHERE d.fact_id = f.fact_id AND d.kind = 'amount_mismatch');
+
 -- invariant: every capture that does not match is a discrepancy
-SELECT f.fact_id FROM facts f LEFT JOIN discrepancies d ON d.fact_id = f.fact_id
+SELECT f.fact_id FROM facts f LEFT JOIN discrepancies d ON d.fact_id = f.fact_id AND d.kind = 'amount_mismatch'
  WHERE f.kind = 'captured' AND NOT f.matches AND d.fact_id IS NULL;
+
+-- invariant: observations that disagree are a discrepancy
+SELECT o.fact_id FROM fact_observations o GROUP BY o.fact_id
+HAVING count(DISTINCT (o.amount, o.currency)) > 1
+   AND NOT EXISTS (SELECT FROM discrepancies d WHERE d.fact_id = o.fact_id AND d.kind = 'observation_conflict');
+
+-- invariant: a refund that its PSP refused is a discrepancy
+SELECT r.refund_id FROM refunds r
+ WHERE r.status = 'FAILED' AND NOT EXISTS (SELECT FROM discrepancies d JOIN facts f ON f.fact_id = d.fact_id
+                                            WHERE f.refund_id = r.refund_id AND d.kind = 'refund_refused');
 
 -- invariant: every inbox row is applied, duplicate, parked or dead
 SELECT inbox_id, psp, event_id FROM inbox WHERE outcome IS NULL OR (outcome IN ('parked', 'dead') AND reason IS NULL);
@@ -40,11 +98,16 @@ SELECT inbox_id, psp, event_id FROM inbox WHERE outcome IS NULL OR (outcome IN (
 -- invariant: an applied or duplicate webhook has its payment
 SELECT i.inbox_id, i.psp, i.event_id FROM inbox i
  WHERE i.outcome IN ('applied', 'duplicate')
-   AND NOT EXISTS (SELECT FROM payments p WHERE p.payment_id::text = i.payment_ref);
+   AND NOT EXISTS (SELECT FROM payments p WHERE p.payment_id = i.payment_id);
 
 -- invariant: a duplicate of a fact has that fact
 SELECT i.inbox_id, i.psp, i.event_id FROM inbox i
- WHERE i.outcome = 'duplicate' AND NOT EXISTS (SELECT FROM facts f WHERE f.psp = i.psp AND f.payment_id::text = i.payment_ref);
+ WHERE i.outcome = 'duplicate' AND NOT EXISTS (SELECT FROM facts f WHERE f.psp = i.psp AND f.payment_id = i.payment_id);
+
+-- invariant: a dead letter that names what we do not know is a discrepancy
+SELECT i.inbox_id FROM inbox i
+ WHERE i.outcome = 'dead' AND i.reason IN ('PAYMENT_NOT_FOUND', 'ORDER_MISMATCH', 'REFERENCE_OF_ANOTHER_PAYMENT')
+   AND NOT EXISTS (SELECT FROM discrepancies d WHERE d.inbox_id = i.inbox_id);
 
 -- invariant: events of an order are numbered without gaps
 SELECT order_id, count(*), min(seq), max(seq) FROM outbox GROUP BY order_id HAVING min(seq) <> 1 OR max(seq) <> count(*);
@@ -61,6 +124,15 @@ SELECT f.last_event_id, count(e.event_id), max(e.event_id) FROM feed f LEFT JOIN
 SELECT a.order_id, count(e.event_id) FROM applied_captures a
   LEFT JOIN outbox e ON e.order_id = a.order_id AND e.type = 'payment.confirmed'
  GROUP BY a.order_id HAVING count(e.event_id) <> 1;
+
+-- invariant: every refund that succeeded was told once
+SELECT f.fact_id FROM facts f LEFT JOIN outbox e ON e.payment_id = f.payment_id AND e.type = 'payment.refunded'
+ WHERE f.kind = 'refund_succeeded' GROUP BY f.fact_id, f.payment_id
+HAVING count(e.event_id) <> (SELECT count(*) FROM facts g WHERE g.payment_id = f.payment_id AND g.kind = 'refund_succeeded');
+
+-- invariant: an Idempotency-Key that was answered has its effect
+SELECT k.idempotency_id FROM idempotency_keys k
+ WHERE k.verdict = 'ok' AND NOT EXISTS (SELECT FROM refunds r WHERE r.refund_id = k.resource_id);
 
 -- invariant: attempts of a payment are numbered without gaps
 SELECT payment_id, count(*), max(number) FROM attempts GROUP BY payment_id HAVING max(number) <> count(*);

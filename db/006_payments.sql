@@ -1,9 +1,9 @@
--- 004_payments.sql - what the router may do. Arrays are batches: element i of each belongs to row i.
+-- 006_payments.sql - what the router may do. Arrays are batches: element i of each belongs to row i.
 
 -- Where a payment stands, for the router to go on from: the payment and its newest attempt.
 CREATE TYPE payment_position AS (
     payment_id      uuid,
-    verdict         text, -- ok, order_not_found, order_not_payable, id_conflict
+    verdict         text, -- ok, order_not_found, order_not_payable, id_conflict, key_reused, key_in_flight
     order_id        uuid,
     amount          bigint,
     currency        text,
@@ -18,8 +18,9 @@ CREATE TYPE payment_position AS (
     psp             text, -- whose checkout it is; while there is none, the newest attempt's
     attempt_outcome text,
     checkout_url    text,
-    tried_psps      text, -- of all attempts, comma separated
-    failures        text  -- of all attempts that ended without a checkout, for people
+    tried_psps      text, -- of the newest round's attempts, comma separated
+    failures        text, -- of its attempts that ended without a checkout, for people
+    replayed        boolean -- the first answer of an Idempotency-Key
 );
 
 -- A payment that still lacks a checkout is only worth another call while its order can be paid.
@@ -34,7 +35,7 @@ STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
            n.order_id, p.amount, p.currency, p.method, p.requested_psp, p.return_url, p.expires_at, p.status,
            p.given_up_at IS NOT NULL, newest.attempt_id, newest.number,
            CASE WHEN p.checkout_url IS NULL THEN newest.psp ELSE p.psp END, newest.outcome, p.checkout_url,
-           tried.psps, tried.failures
+           tried.psps, tried.failures, false
       FROM unnest(payment_ids, order_ids) WITH ORDINALITY AS n(payment_id, order_id, position)
       LEFT JOIN payments p ON p.payment_id = n.payment_id
       LEFT JOIN orders o ON o.order_id = n.order_id
@@ -43,24 +44,63 @@ STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
                                 string_agg(t.psp || CASE t.outcome WHEN 'REFUSED' THEN ' refused' ELSE ', outcome unknown' END
                                            || coalesce(': ' || nullif(t.error, ''), ''), '; ' ORDER BY t.number)
                                     FILTER (WHERE t.outcome IN ('REFUSED', 'UNKNOWN')) AS failures
-                           FROM attempts t WHERE t.payment_id = p.payment_id AND p.checkout_url IS NULL) tried ON true
+                           FROM attempts t
+                          WHERE t.payment_id = p.payment_id AND t.number >= p.round_from AND p.checkout_url IS NULL) tried ON true
      ORDER BY n.position
 $$;
 REVOKE ALL ON FUNCTION payment_positions FROM PUBLIC;
 
 -- Writes each payment with its first attempt, before any PSP is called: only for orders that are open now. A payment id that
 -- exists already is left as it is, so that a repeated request resumes it. Gives back where each stands, in the order of the input.
+--
+-- A request with an Idempotency-Key that came before stands for the payment that was begun then. When its checkout is open, that is
+-- the answer. Until then whoever works on it holds the key: the same holder (the message sent once more) goes on, another is
+-- told key_in_flight until the lease has ended; then it takes over, and a payment that was given up goes round the PSPs once more.
 CREATE FUNCTION payments_begin(payment_ids uuid[], order_ids uuid[], methods text[], requested_psps text[],
-                               return_urls text[], attempt_ids uuid[], psps text[])
+                               return_urls text[], attempt_ids uuid[], psps text[], idempotency_ids uuid[],
+                               fingerprints uuid[], holders uuid[], lease_ms bigint)
 RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    lease    CONSTANT timestamptz := clock_timestamp() + make_interval(secs => lease_ms / 1000.0);
+    keys     uuid[] := ARRAY(SELECT nullif(k.id, '00000000-0000-0000-0000-000000000000')
+                               FROM unnest(idempotency_ids) WITH ORDINALITY AS k(id, n) ORDER BY k.n);
+    ids      uuid[] := payment_ids; -- the payments that answer, request by request
+    verdicts text[];                -- NULL: as the payment stands
+    replays  boolean[];
 BEGIN
+    IF EXISTS (SELECT FROM unnest(keys) AS k(id) WHERE k.id IS NOT NULL) THEN
+        SELECT array_agg(t.resource_id ORDER BY t.n),
+               array_agg(CASE WHEN t.state = 'reused' THEN 'key_reused' END ORDER BY t.n) INTO ids, verdicts
+          FROM idempotency_take(keys, fingerprints, payment_ids) t;
+        PERFORM 1 FROM idempotency_keys k WHERE k.idempotency_id = ANY (keys) ORDER BY k.idempotency_id FOR UPDATE;
+        -- Who works on each from now on: whoever does so already, else the first of the batch when nobody does.
+        UPDATE idempotency_keys k
+           SET holder = u.holder, lease_until = lease
+          FROM (SELECT DISTINCT ON (n.key_id) n.key_id, n.holder
+                  FROM unnest(keys, holders, verdicts) WITH ORDINALITY AS n(key_id, holder, verdict, n)
+                  JOIN idempotency_keys o ON o.idempotency_id = n.key_id
+                 WHERE n.verdict IS NULL AND (o.holder IS NULL OR o.holder = n.holder OR o.lease_until <= clock_timestamp())
+                 ORDER BY n.key_id, o.holder IS DISTINCT FROM n.holder, n.n) u
+         WHERE k.idempotency_id = u.key_id;
+        SELECT array_agg(CASE WHEN n.verdict IS NOT NULL THEN n.verdict
+                              WHEN k.verdict IS NOT NULL THEN k.verdict
+                              WHEN k.holder <> n.holder AND p.checkout_url IS NULL THEN 'key_in_flight' END ORDER BY n.n),
+               array_agg(k.resource_id IS NOT NULL AND k.resource_id <> n.payment_id
+                         AND (k.verdict IS NOT NULL OR p.checkout_url IS NOT NULL) ORDER BY n.n)
+          INTO verdicts, replays
+          FROM unnest(keys, holders, verdicts, payment_ids) WITH ORDINALITY AS n(key_id, holder, verdict, payment_id, n)
+          LEFT JOIN idempotency_keys k ON k.idempotency_id = n.key_id
+          LEFT JOIN payments p ON p.payment_id = k.resource_id;
+    END IF;
+
     -- Against expiry and captures, in a statement of its own: whoever closes an order either is seen by the next statement, or
     -- waits for this transaction and then sees its payments.
     PERFORM 1 FROM orders o WHERE o.order_id = ANY (order_ids) ORDER BY o.order_id FOR SHARE;
     WITH wanted AS (
         SELECT DISTINCT ON (n.payment_id) n.*
-          FROM unnest(payment_ids, order_ids, methods, requested_psps, return_urls, attempt_ids, psps) WITH ORDINALITY
-               AS n(payment_id, order_id, method, requested_psp, return_url, attempt_id, psp, position)
+          FROM unnest(ids, order_ids, methods, requested_psps, return_urls, attempt_ids, psps, verdicts) WITH ORDINALITY
+               AS n(payment_id, order_id, method, requested_psp, return_url, attempt_id, psp, verdict, position)
+         WHERE n.verdict IS NULL
          ORDER BY n.payment_id, n.position
     ), begun AS (
         INSERT INTO payments (payment_id, order_id, method, amount, currency, requested_psp, return_url, psp, expires_at)
@@ -71,10 +111,41 @@ BEGIN
          ORDER BY w.payment_id
         ON CONFLICT DO NOTHING
         RETURNING payments.payment_id
+    ), again AS (
+        UPDATE payments p
+           SET given_up_at = NULL, psp = w.psp,
+               round_from = (SELECT max(t.number) + 1 FROM attempts t WHERE t.payment_id = p.payment_id)
+          FROM wanted w JOIN unnest(ids, keys) AS n(payment_id, key_id) ON n.payment_id = w.payment_id
+          JOIN orders o ON o.order_id = w.order_id
+         WHERE p.payment_id = w.payment_id AND p.order_id = w.order_id AND n.key_id IS NOT NULL AND p.given_up_at IS NOT NULL
+           AND o.status = 'PENDING' AND o.expires_at > now()
+        RETURNING p.payment_id, p.round_from
     )
     INSERT INTO attempts (attempt_id, payment_id, number, psp)
-    SELECT w.attempt_id, w.payment_id, 1, w.psp FROM wanted w JOIN begun b ON b.payment_id = w.payment_id;
-    RETURN QUERY SELECT * FROM payment_positions(payment_ids, order_ids);
+    SELECT w.attempt_id, w.payment_id, coalesce(a.round_from, 1), w.psp
+      FROM wanted w
+      LEFT JOIN again a ON a.payment_id = w.payment_id
+      LEFT JOIN begun b ON b.payment_id = w.payment_id
+     WHERE a.payment_id IS NOT NULL OR b.payment_id IS NOT NULL
+     ORDER BY w.payment_id;
+
+    -- A refusal is remembered: there will be no payment under this key.
+    UPDATE idempotency_keys k SET verdict = s.verdict
+      FROM (SELECT n.key_id, s.verdict
+              FROM payment_positions(ids, order_ids) WITH ORDINALITY s
+              JOIN unnest(keys, verdicts) WITH ORDINALITY AS n(key_id, verdict, n) ON n.n = s.ordinality
+             WHERE n.key_id IS NOT NULL AND n.verdict IS NULL AND s.verdict IN ('order_not_found', 'order_not_payable')
+               AND NOT EXISTS (SELECT FROM payments p WHERE p.payment_id = s.payment_id)) s
+     WHERE k.idempotency_id = s.key_id;
+
+    RETURN QUERY
+        SELECT s.payment_id, coalesce(n.verdict, s.verdict), s.order_id, s.amount, s.currency, s.method, s.requested_psp,
+               s.return_url, s.expires_at, CASE WHEN n.replayed THEN 'PENDING' ELSE s.status END, s.given_up, s.attempt_id,
+               s.attempt_number, s.psp, s.attempt_outcome, s.checkout_url, s.tried_psps, s.failures,
+               coalesce(n.replayed, false)
+          FROM payment_positions(ids, order_ids) WITH ORDINALITY s
+          LEFT JOIN unnest(verdicts, replays) WITH ORDINALITY AS n(verdict, replayed, n) ON n.n = s.ordinality
+         ORDER BY s.ordinality;
 END
 $$;
 
@@ -138,6 +209,14 @@ BEGIN
 END
 $$;
 
+-- The public JSON of a refund.
+CREATE FUNCTION refund_document(r refunds) RETURNS text STABLE LANGUAGE sql AS $$
+    SELECT (SELECT row_to_json(document) FROM (
+                SELECT r.refund_id, r.payment_id, r.order_id, r.amount, r.currency, r.status, r.reason, r.automatic,
+                       rfc3339(r.created_at) AS created_at) document)::text
+$$;
+REVOKE ALL ON FUNCTION refund_document FROM PUBLIC;
+
 -- The public JSON of payments.
 CREATE FUNCTION payment_documents(payment_ids uuid[])
 RETURNS TABLE (payment_id uuid, order_id uuid, status text, document text)
@@ -151,7 +230,9 @@ STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
                             SELECT a.attempt_id, a.psp AS gateway, coalesce(a.outcome, 'PENDING') AS status, a.error, a.psp_ref,
                                    rfc3339(a.started_at) AS started_at, a.took_ms
                               FROM attempts a WHERE a.payment_id = p.payment_id ORDER BY a.number) entry) AS attempts,
-                       '[]'::json AS refunds,
+                       (SELECT coalesce(json_agg(d.document::json ORDER BY r.refund_id), '[]'::json)
+                          FROM refunds r CROSS JOIN LATERAL refund_document(r) AS d(document)
+                         WHERE r.payment_id = p.payment_id) AS refunds,
                        (SELECT row_to_json(decision) FROM (
                             SELECT CASE WHEN p.requested_psp IS NULL THEN 'priority' ELSE 'requested' END AS policy,
                                    ARRAY(SELECT a.psp FROM attempts a WHERE a.payment_id = p.payment_id

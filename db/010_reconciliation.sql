@@ -1,4 +1,4 @@
--- 006_reconciliation.sql - what the reconciler may do: claim whom to ask, keep a record of its runs. It writes no payment state.
+-- 010_reconciliation.sql - what the reconciler may do: claim whom to ask, keep a record of its runs. It writes no payment state.
 
 -- Payments without a capture whose check is due, one row per PSP that may know of them (its checkout is open, or the outcome of
 -- the call is not known); psp is NULL for a payment of which no PSP can know, so that no row means: nothing is due. Claiming
@@ -43,5 +43,24 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
      WHERE r.run_id = run
 $$;
 
-REVOKE ALL ON FUNCTION status_checks_claim, reconciliation_begin, reconciliation_finish FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION status_checks_claim, reconciliation_begin, reconciliation_finish TO tiffin_reconciler;
+CREATE FUNCTION reconciliations_page(before bigint, at_most int) RETURNS text
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    ids  bigint[];
+    more boolean;
+BEGIN
+    ids := ARRAY(SELECT r.run_id FROM reconciliation_runs r WHERE r.run_id < coalesce(before, 9223372036854775807)
+                  ORDER BY r.run_id DESC LIMIT at_most + 1);
+    more := cardinality(ids) > at_most;
+    ids := ids[1:at_most];
+    RETURN (SELECT row_to_json(page) FROM (
+                SELECT (SELECT coalesce(json_agg(row_to_json(entry) ORDER BY entry.id DESC), '[]'::json) FROM (
+                            SELECT r.run_id AS id, r.instance, rfc3339(r.started_at) AS started_at,
+                                   rfc3339(r.finished_at) AS finished_at, r.asked, r.news, r.errors
+                              FROM reconciliation_runs r WHERE r.run_id = ANY (ids)) entry) AS data,
+                       CASE WHEN more THEN ids[at_most] END AS next_cursor) page)::text;
+END
+$$;
+
+REVOKE ALL ON FUNCTION reconciliations_page, status_checks_claim, reconciliation_begin, reconciliation_finish FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION reconciliations_page, status_checks_claim, reconciliation_begin, reconciliation_finish TO tiffin_reconciler;

@@ -1,27 +1,40 @@
--- 003_orders.sql - what the order service may do. Arrays are batches: element i of each belongs to row i.
+-- 005_orders.sql - what the order service may do. Arrays are batches: element i of each belongs to row i.
 
--- Creates orders under the given ids; an id that exists already is left as it is. Gives back every row as committed, in the order
--- of the input; `same` is false where the id belonged to an order with other content.
+-- Creates orders under the given ids; an id that exists already is left as it is, and a key that came before stands for the order
+-- it made then. Row i answers request i: `verdict` is created, replayed (the first answer of a key, as it was), key_reused (the key
+-- came with another body) or id_conflict (the id belongs to an order with other content).
 CREATE FUNCTION orders_create(order_ids uuid[], user_ids text[], amounts bigint[], currencies text[], receipts text[],
-                              metadatas text[], customers text[], lifetimes_s bigint[])
+                              metadatas text[], customers text[], lifetimes_s bigint[], idempotency_ids uuid[],
+                              fingerprints uuid[])
 RETURNS TABLE (order_id uuid, status text, user_id text, amount bigint, currency text, created_at timestamptz,
-               expires_at timestamptz, same boolean)
+               expires_at timestamptz, verdict text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+    ids    uuid[] := order_ids; -- of the orders that answer, request by request
+    states text[];              -- NULL: no request has a key
 BEGIN
+    IF EXISTS (SELECT FROM unnest(idempotency_ids) AS k(id) WHERE k.id <> '00000000-0000-0000-0000-000000000000') THEN
+        SELECT array_agg(k.resource_id ORDER BY k.n), array_agg(k.state ORDER BY k.n) INTO ids, states
+          FROM idempotency_take(idempotency_ids, fingerprints, order_ids) k;
+    END IF;
     INSERT INTO orders (order_id, user_id, amount, currency, receipt, metadata, customer, expires_at)
     SELECT n.order_id, n.user_id, n.amount, n.currency, n.receipt, n.metadata::jsonb, n.customer::jsonb,
            now() + make_interval(secs => n.lifetime_s)
-      FROM unnest(order_ids, user_ids, amounts, currencies, receipts, metadatas, customers, lifetimes_s)
-           AS n(order_id, user_id, amount, currency, receipt, metadata, customer, lifetime_s)
+      FROM unnest(order_ids, user_ids, amounts, currencies, receipts, metadatas, customers, lifetimes_s, states)
+           AS n(order_id, user_id, amount, currency, receipt, metadata, customer, lifetime_s, state)
+     WHERE n.state IS NULL OR n.state IN ('none', 'new')
      ORDER BY n.order_id
     ON CONFLICT DO NOTHING;
     RETURN QUERY
-        SELECT o.order_id, o.status, o.user_id, o.amount, o.currency, o.created_at, o.expires_at,
-               o.user_id = n.user_id AND o.amount = n.amount AND o.currency = n.currency
-          FROM unnest(order_ids, user_ids, amounts, currencies)
-               WITH ORDINALITY AS n(order_id, user_id, amount, currency, position)
-          JOIN orders o ON o.order_id = n.order_id
+        SELECT n.order_id, 'PENDING', o.user_id, o.amount, o.currency, o.created_at, o.expires_at,
+               CASE WHEN n.state = 'reused' THEN 'key_reused'
+                    WHEN n.state = 'known' THEN 'replayed'
+                    WHEN o.user_id = n.user_id AND o.amount = n.amount AND o.currency = n.currency THEN 'created'
+                    ELSE 'id_conflict' END
+          FROM unnest(ids, user_ids, amounts, currencies, states)
+               WITH ORDINALITY AS n(order_id, user_id, amount, currency, state, position)
+          LEFT JOIN orders o ON o.order_id = n.order_id
          ORDER BY n.position;
 END
 $$;
@@ -102,33 +115,61 @@ BEGIN
 END
 $$;
 
--- Cancels what is open, with its payments; what is cancelled already stays as it is. One row per order: `verdict` is cancelled,
--- not_found, or the status that forbids it; the event of those that were cancelled now.
-CREATE FUNCTION orders_cancel(order_ids uuid[]) RETURNS TABLE (order_id uuid, verdict text, payload text)
+-- What a request to cancel comes to, by the order's status after it: NULL when there is no such order.
+CREATE FUNCTION order_cancel_verdict(status text) RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
+    SELECT CASE WHEN status IS NULL THEN 'not_found' WHEN status = 'CANCELLED' THEN 'cancelled'
+                WHEN status = 'PENDING' THEN 'EXPIRED' ELSE status END
+$$;
+
+-- Cancels what is open, with its payments; what is cancelled already stays as it is. One row per request: `verdict` is cancelled
+-- (with the order's public JSON), not_found, key_reused, or the status that forbids it; the event of those that were cancelled now.
+-- A key that came before gets what was answered then.
+CREATE FUNCTION orders_cancel(order_ids uuid[], idempotency_ids uuid[], fingerprints uuid[])
+RETURNS TABLE ("position" bigint, order_id uuid, verdict text, replayed boolean, status text, document text, payload text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    ids uuid[];
+    ids    uuid[];
+    events outbox[];
+    states text[]; -- as idempotency_take says
+    keys   uuid[] := ARRAY(SELECT nullif(k.id, '00000000-0000-0000-0000-000000000000')
+                             FROM unnest(idempotency_ids) WITH ORDINALITY AS k(id, n) ORDER BY k.n);
 BEGIN
+    -- Each request's own random resource id: a key's row is new exactly for the request that made it.
+    SELECT array_agg(k.state ORDER BY k.n) INTO states
+      FROM idempotency_take(keys, fingerprints, ARRAY(SELECT gen_random_uuid() FROM unnest(order_ids))) k;
     PERFORM 1 FROM orders o WHERE o.order_id = ANY (order_ids) ORDER BY o.order_id FOR NO KEY UPDATE;
     PERFORM 1 FROM payments p WHERE p.order_id = ANY (order_ids) ORDER BY p.payment_id FOR NO KEY UPDATE;
-    ids := ARRAY(SELECT o.order_id FROM orders o
-                  WHERE o.order_id = ANY (order_ids) AND o.status = 'PENDING' AND o.expires_at > now() ORDER BY o.order_id);
+    ids := ARRAY(SELECT DISTINCT o.order_id
+                   FROM unnest(order_ids, states) AS n(order_id, state) JOIN orders o ON o.order_id = n.order_id
+                  WHERE n.state IN ('none', 'new') AND o.status = 'PENDING' AND o.expires_at > now() ORDER BY o.order_id);
     UPDATE orders o SET cancelled_at = now() WHERE o.order_id = ANY (ids);
     UPDATE payments p SET expired_at = now() WHERE p.order_id = ANY (ids) AND p.capture_count = 0;
+    events := ARRAY(SELECT e FROM outbox_append(ARRAY(
+                        SELECT ROW (o.order_id, NULL, 'order.cancelled', NULL, o.amount, o.currency, now())::new_event
+                          FROM orders o WHERE o.order_id = ANY (ids) ORDER BY o.order_id)) e);
+    UPDATE idempotency_keys k
+       SET verdict = r.verdict, document = r.document
+      FROM (SELECT n.key_id, v.verdict, CASE WHEN v.verdict = 'cancelled' THEN d.document END AS document
+              FROM unnest(keys, order_ids, states) AS n(key_id, order_id, state)
+              LEFT JOIN order_documents(order_ids) d ON d.order_id = n.order_id
+             CROSS JOIN LATERAL (SELECT order_cancel_verdict(d.status)) AS v(verdict)
+             WHERE n.state = 'new') r
+     WHERE k.idempotency_id = r.key_id;
     RETURN QUERY
-        WITH events AS MATERIALIZED (
-            SELECT * FROM outbox_append(ARRAY(
-                SELECT ROW (o.order_id, NULL, 'order.cancelled', NULL, o.amount, o.currency, now())::new_event
-                  FROM orders o WHERE o.order_id = ANY (ids) ORDER BY o.order_id))
-        )
-        SELECT n.order_id,
-               CASE WHEN o.order_id IS NULL THEN 'not_found' WHEN o.status = 'CANCELLED' THEN 'cancelled'
-                    WHEN o.status = 'PENDING' THEN 'EXPIRED' ELSE o.status END,
-               e.payload
-          FROM unnest(order_ids) AS n(order_id)
-          LEFT JOIN orders o ON o.order_id = n.order_id
-          LEFT JOIN events e ON e.order_id = n.order_id;
+        SELECT n.position, n.order_id,
+               CASE WHEN n.state = 'reused' THEN 'key_reused' WHEN n.state = 'known' THEN k.verdict
+                    ELSE order_cancel_verdict(d.status) END,
+               n.state = 'known',
+               d.status,
+               CASE WHEN n.state = 'reused' THEN NULL WHEN n.state = 'known' THEN k.document
+                    WHEN d.status = 'CANCELLED' THEN d.document END,
+               CASE WHEN row_number() OVER (PARTITION BY n.order_id ORDER BY n.position) = 1 THEN e.payload END
+          FROM unnest(order_ids, states, keys) WITH ORDINALITY AS n(order_id, state, key_id, position)
+          LEFT JOIN (SELECT DISTINCT ON (x.order_id) x.* FROM order_documents(order_ids) x) d ON d.order_id = n.order_id
+          LEFT JOIN idempotency_keys k ON k.idempotency_id = n.key_id
+          LEFT JOIN unnest(events) e ON e.order_id = n.order_id
+         ORDER BY n.position;
 END
 $$;
 

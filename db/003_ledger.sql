@@ -1,0 +1,209 @@
+-- 003_ledger.sql - double entry, immutable, every transaction sums to zero per currency; a hash chain over it.
+--
+-- What a fact is worth in the books follows from what the fact comes to and from whether its capture was applied or accepted
+-- (ledger_due). Booking posts the difference between that and what is booked: nothing when it is booked already, the whole when
+-- the fact is new, a correction when its amount was. Repeating it does nothing.
+
+CREATE TABLE ledger_transactions (
+    txn_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind       text NOT NULL, -- capture, refund, settlement, dispute, correction
+    fact_id    bigint NOT NULL REFERENCES facts,
+    revision   int NOT NULL,  -- 1: the fact's first
+    created_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (fact_id, revision)
+);
+CREATE TABLE ledger_entries (
+    txn_id     bigint NOT NULL REFERENCES ledger_transactions,
+    line       int NOT NULL,
+    account    text NOT NULL CHECK (account ~ '^(psp_receivable:.+|merchant|unapplied|refunds|fees|settlement|disputes)$'),
+    currency   text NOT NULL,
+    amount     bigint NOT NULL CHECK (amount <> 0), -- debit positive, credit negative
+    payment_id uuid NOT NULL REFERENCES payments,
+    PRIMARY KEY (txn_id, line)
+);
+CREATE INDEX ledger_entries_by_payment ON ledger_entries (payment_id);
+
+-- All entries of a transaction are inserted by one statement, so the sum is checked once per statement.
+CREATE FUNCTION ledger_check_balance() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM inserted GROUP BY txn_id, currency HAVING sum(amount) <> 0;
+    IF FOUND THEN
+        RAISE EXCEPTION 'a ledger transaction does not sum to zero';
+    END IF;
+    PERFORM 1 FROM ledger_entries e
+      JOIN (SELECT txn_id, count(*) AS lines FROM inserted GROUP BY txn_id) i USING (txn_id)
+     GROUP BY e.txn_id, i.lines HAVING count(*) <> i.lines;
+    IF FOUND THEN
+        RAISE EXCEPTION 'a ledger transaction is complete once it is written';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER ledger_balance AFTER INSERT ON ledger_entries
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION ledger_check_balance();
+CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_transactions
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- What each of these facts is worth in the books now. A capture is owed by its PSP; it is the merchant's when it was applied to its
+-- order or accepted by the operator, else nobody's yet. A refund of ours takes back what its capture has brought; one that the PSP
+-- made by itself is the merchant's.
+CREATE FUNCTION ledger_due(fact_ids bigint[])
+RETURNS TABLE (fact_id bigint, payment_id uuid, line int, account text, currency text, amount bigint) STABLE LANGUAGE sql AS $$
+    SELECT f.fact_id, f.payment_id, l.line, l.account, f.currency, l.amount
+      FROM facts f
+      LEFT JOIN refunds r ON r.refund_id = f.refund_id
+      LEFT JOIN applied_captures a ON a.fact_id = coalesce(r.capture_fact_id, f.fact_id)
+      LEFT JOIN discrepancies d ON d.fact_id = f.fact_id AND d.kind = 'amount_mismatch' AND d.decision = 'accept'
+     CROSS JOIN LATERAL (
+           SELECT 1, 'psp_receivable:' || f.psp, f.amount WHERE f.kind = 'captured'
+           UNION ALL
+           SELECT 2, CASE WHEN a.fact_id IS NOT NULL OR d.fact_id IS NOT NULL THEN 'merchant' ELSE 'unapplied' END, -f.amount
+            WHERE f.kind = 'captured'
+           UNION ALL
+           SELECT 1, CASE WHEN r.refund_id IS NULL OR a.fact_id IS NOT NULL THEN 'refunds' ELSE 'unapplied' END, f.amount
+            WHERE f.kind = 'refund_succeeded'
+           UNION ALL
+           SELECT 2, 'psp_receivable:' || f.psp, -f.amount WHERE f.kind = 'refund_succeeded'
+           UNION ALL
+           SELECT 1, 'settlement', f.amount - f.fee WHERE f.kind = 'settled'
+           UNION ALL
+           SELECT 2, 'fees', f.fee WHERE f.kind = 'settled'
+           UNION ALL
+           SELECT 3, 'psp_receivable:' || f.psp, -f.amount WHERE f.kind = 'settled'
+           UNION ALL
+           SELECT 1, 'disputes', f.amount WHERE f.kind = 'dispute_lost'
+           UNION ALL
+           SELECT 2, 'psp_receivable:' || f.psp, -f.amount WHERE f.kind = 'dispute_lost'
+           ) AS l(line, account, amount)
+     WHERE f.fact_id = ANY (fact_ids) AND l.amount <> 0
+$$;
+REVOKE ALL ON FUNCTION ledger_due FROM PUBLIC;
+
+-- Books what is due and not yet booked. The caller holds the locks of the facts' payments.
+CREATE FUNCTION ledger_book(fact_ids bigint[]) RETURNS void LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    WITH booked AS (
+        SELECT t.fact_id, e.payment_id, e.account, e.currency, e.amount
+          FROM ledger_transactions t JOIN ledger_entries e USING (txn_id) WHERE t.fact_id = ANY (fact_ids)
+    ), open AS MATERIALIZED (
+        SELECT s.fact_id, s.payment_id, s.account, s.currency, sum(s.amount)::bigint AS amount,
+               row_number() OVER (PARTITION BY s.fact_id ORDER BY min(s.line), s.account, s.currency)::int AS line
+          FROM (SELECT d.fact_id, d.payment_id, d.line, d.account, d.currency, d.amount FROM ledger_due(fact_ids) d
+                UNION ALL
+                SELECT b.fact_id, b.payment_id, 9, b.account, b.currency, -b.amount FROM booked b) s
+         GROUP BY s.fact_id, s.payment_id, s.account, s.currency
+        HAVING sum(s.amount) <> 0
+    ), written AS (
+        INSERT INTO ledger_transactions (kind, fact_id, revision)
+        SELECT CASE WHEN n.revisions > 0 THEN 'correction'
+                    ELSE CASE f.kind WHEN 'captured' THEN 'capture' WHEN 'refund_succeeded' THEN 'refund'
+                                     WHEN 'settled' THEN 'settlement' ELSE 'dispute' END END,
+               f.fact_id, n.revisions + 1
+          FROM (SELECT DISTINCT o.fact_id FROM open o) u
+          JOIN facts f USING (fact_id)
+          CROSS JOIN LATERAL (SELECT count(*)::int AS revisions FROM ledger_transactions t WHERE t.fact_id = u.fact_id) n
+         ORDER BY f.fact_id
+        RETURNING txn_id, fact_id
+    )
+    INSERT INTO ledger_entries (txn_id, line, account, currency, amount, payment_id)
+    SELECT w.txn_id, o.line, o.account, o.currency, o.amount, o.payment_id
+      FROM written w JOIN open o USING (fact_id);
+END
+$$;
+REVOKE ALL ON FUNCTION ledger_book FROM PUBLIC;
+
+-- ---- the chain: proof that what was booked has not been changed since ----
+
+-- One seal per transaction; each hash covers the one before it and the whole transaction. Whoever keeps one hash elsewhere can tell
+-- later whether anything before it was changed (verify --head).
+CREATE TABLE ledger_seals (
+    position  bigint PRIMARY KEY,
+    txn_id    bigint NOT NULL UNIQUE REFERENCES ledger_transactions,
+    hash      bytea NOT NULL,
+    sealed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ledger_seals_by_time ON ledger_seals (sealed_at);
+CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_seals
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Everything of a transaction, as text.
+CREATE FUNCTION ledger_content(of_txn_id bigint) RETURNS text STABLE LANGUAGE sql SET timezone = 'UTC' AS $$
+    SELECT format('%s|%s|%s|%s|%s', t.txn_id, t.kind, t.fact_id, t.revision, extract(epoch FROM t.created_at))
+           || coalesce((SELECT string_agg(format(E'\n%s|%s|%s|%s|%s', e.line, e.account, e.currency, e.amount, e.payment_id), ''
+                                          ORDER BY e.line)
+                          FROM ledger_entries e WHERE e.txn_id = t.txn_id), '')
+      FROM ledger_transactions t WHERE t.txn_id = of_txn_id
+$$;
+CREATE FUNCTION ledger_hash(previous bytea, content text) RETURNS bytea IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
+    SELECT sha256(coalesce(previous, '') || convert_to(coalesce(content, ''), 'UTF8'))
+$$;
+
+-- Extends the chain by at most so many transactions; how many. One session at a time. Numbers are drawn before the commit, so a
+-- transaction may appear whose txn_id is smaller than one that is sealed; but none can appear any more below what was sealed ten
+-- minutes ago: no transaction of a service lives that long (statement_timeout and idle_in_transaction_session_timeout are seconds),
+-- so whatever drew a smaller number has ended by now. ledger_chain_faults looks at all of them.
+CREATE FUNCTION ledger_seal(at_most int) RETURNS bigint LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    last_position bigint;
+    last_hash     bytea;
+    floor_txn_id  bigint;
+    next_txn      record;
+    sealed        bigint := 0;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtext('tiffin ledger seal')) THEN
+        RETURN 0;
+    END IF;
+    SELECT s.position, s.hash INTO last_position, last_hash FROM ledger_seals s ORDER BY s.position DESC LIMIT 1;
+    SELECT coalesce(max(s.txn_id), 0) INTO floor_txn_id
+      FROM (SELECT txn_id FROM ledger_seals WHERE sealed_at < now() - interval '10 minutes'
+             ORDER BY sealed_at DESC LIMIT 1000) s;
+    FOR next_txn IN
+        SELECT t.txn_id FROM ledger_transactions t
+         WHERE t.txn_id > floor_txn_id AND NOT EXISTS (SELECT FROM ledger_seals s WHERE s.txn_id = t.txn_id)
+         ORDER BY t.txn_id LIMIT at_most
+    LOOP
+        last_position := coalesce(last_position, 0) + 1;
+        last_hash := ledger_hash(last_hash, ledger_content(next_txn.txn_id));
+        INSERT INTO ledger_seals (position, txn_id, hash) VALUES (last_position, next_txn.txn_id, last_hash);
+        sealed := sealed + 1;
+    END LOOP;
+    RETURN sealed;
+END
+$$;
+REVOKE ALL ON FUNCTION ledger_seal FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ledger_seal TO tiffin_reconciler;
+
+-- The newest hash; NULL while nothing is sealed.
+CREATE FUNCTION ledger_head() RETURNS text STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT encode(s.hash, 'hex') FROM ledger_seals s ORDER BY s.position DESC LIMIT 1
+$$;
+
+-- What is wrong with the chain, a line each; nothing when all is well. With `head`, a hash kept from earlier: also when it is not in
+-- the chain any more, that is when something before it was changed and the chain made anew.
+CREATE FUNCTION ledger_chain_faults(head text) RETURNS TABLE (fault text) STABLE LANGUAGE sql
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT format('transaction %s (position %s) is not what was sealed', s.txn_id, s.position)
+      FROM (SELECT s.*, lag(s.hash) OVER (ORDER BY s.position) AS previous FROM ledger_seals s) s
+     WHERE s.hash <> ledger_hash(s.previous, ledger_content(s.txn_id))
+    UNION ALL
+    SELECT format('positions of the chain have a gap before %s', s.position)
+      FROM (SELECT s.position, lag(s.position, 1, 0::bigint) OVER (ORDER BY s.position) AS previous FROM ledger_seals s) s
+     WHERE s.position <> s.previous + 1
+    UNION ALL
+    SELECT format('transaction %s is not sealed', t.txn_id)
+      FROM ledger_transactions t LEFT JOIN ledger_seals s USING (txn_id)
+     WHERE s.txn_id IS NULL
+    UNION ALL
+    SELECT format('entries of transaction %s have no transaction', e.txn_id)
+      FROM ledger_entries e LEFT JOIN ledger_transactions t USING (txn_id) WHERE t.txn_id IS NULL
+    UNION ALL
+    SELECT format('head %s is not in the chain', head)
+     WHERE head IS NOT NULL
+       AND NOT EXISTS (SELECT FROM ledger_seals s WHERE encode(s.hash, 'hex') = lower(head))
+$$;
+REVOKE ALL ON FUNCTION ledger_head, ledger_chain_faults, ledger_content, ledger_hash FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ledger_head, ledger_chain_faults TO tiffin_audit;

@@ -1,0 +1,163 @@
+-- 007_refunds.sql - what the router may do about refunds: reserve them, find those that are due, note that it called.
+--
+-- A refund is reserved before the PSP is asked and is asked for under its own id, at the PSP that captured, until it is known how it
+-- ended; how it ended is a fact like any other (webhooks_apply).
+
+-- What is left of each capture of these payments: its amount, less our refunds of it that have not failed, less what the PSP has
+-- refunded without us (that is taken off the captures in turn, the applied one first).
+CREATE FUNCTION captures_refundable(of_payment_id uuid)
+RETURNS TABLE (fact_id bigint, psp text, currency text, applied boolean, left_amount bigint) STABLE LANGUAGE sql AS $$
+    WITH captures AS (
+        SELECT f.fact_id, f.psp, f.currency, a.fact_id IS NOT NULL AS applied,
+               f.amount - coalesce((SELECT sum(r.amount) FROM refunds r
+                                     WHERE r.capture_fact_id = f.fact_id AND r.status <> 'FAILED'), 0) AS left_amount
+          FROM facts f LEFT JOIN applied_captures a ON a.fact_id = f.fact_id
+         WHERE f.payment_id = of_payment_id AND f.kind = 'captured'
+    ), foreign_refunds AS (
+        SELECT f.currency, sum(f.amount) AS amount FROM facts f
+         WHERE f.payment_id = of_payment_id AND f.kind = 'refund_succeeded' AND f.refund_id IS NULL GROUP BY f.currency
+    ), in_turn AS (
+        SELECT c.*, coalesce(x.amount, 0) AS foreign_amount,
+               coalesce(sum(greatest(c.left_amount, 0)) OVER (PARTITION BY c.currency ORDER BY c.applied DESC, c.fact_id
+                                                              ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+          FROM captures c LEFT JOIN foreign_refunds x ON x.currency = c.currency
+    )
+    SELECT t.fact_id, t.psp, t.currency, t.applied,
+           greatest(t.left_amount - greatest(t.foreign_amount - t.before, 0), 0)::bigint
+      FROM in_turn t
+$$;
+REVOKE ALL ON FUNCTION captures_refundable FROM PUBLIC;
+
+-- Reserves refunds, one after the other in the order of the input, so that together they never reserve more than was captured. An
+-- amount of 0 is all that is left of one capture. `verdict` is ok (document: the public JSON), payment_not_found, exceeds_capture
+-- (detail says by how much), key_reused, id_conflict. The first answer of a key is remembered, refusals too.
+CREATE FUNCTION refunds_create(refund_ids uuid[], payment_ids uuid[], amounts bigint[], reasons text[], idempotency_ids uuid[],
+                               fingerprints uuid[])
+RETURNS TABLE ("position" bigint, refund_id uuid, payment_id uuid, verdict text, detail text, replayed boolean, status text,
+               document text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    keys     uuid[] := ARRAY(SELECT nullif(k.id, '00000000-0000-0000-0000-000000000000')
+                               FROM unnest(idempotency_ids) WITH ORDINALITY AS k(id, n) ORDER BY k.n);
+    request  record;
+    capture  record;
+    known    record;
+    made     refunds;
+    any_made boolean := false;
+BEGIN
+    PERFORM idempotency_take(keys, fingerprints, refund_ids);
+    PERFORM 1 FROM payments p WHERE p.payment_id = ANY (payment_ids) ORDER BY p.payment_id FOR NO KEY UPDATE;
+    FOR request IN
+        SELECT u.*, p.payment_id IS NOT NULL AS exists
+          FROM unnest(refund_ids, payment_ids, amounts, reasons, keys, fingerprints) WITH ORDINALITY
+               AS u(refund_id, payment_id, amount, reason, key_id, fingerprint, n)
+          LEFT JOIN payments p ON p.payment_id = u.payment_id
+         ORDER BY u.n
+    LOOP
+        position := request.n;
+        refund_id := request.refund_id;
+        payment_id := request.payment_id;
+        replayed := false;
+        detail := NULL;
+        status := NULL;
+        document := NULL;
+        IF request.key_id IS NOT NULL THEN
+            SELECT k.* INTO known FROM idempotency_keys k WHERE k.idempotency_id = request.key_id;
+            IF known.fingerprint <> request.fingerprint THEN
+                verdict := 'key_reused';
+                RETURN NEXT;
+                CONTINUE;
+            ELSIF known.verdict IS NOT NULL THEN
+                replayed := known.resource_id <> request.refund_id;
+                refund_id := known.resource_id;
+                verdict := known.verdict;
+                status := 'PENDING';
+                IF verdict = 'ok' THEN
+                    document := known.document;
+                ELSE
+                    detail := known.document;
+                END IF;
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
+        END IF;
+
+        SELECT r.* INTO made FROM refunds r WHERE r.refund_id = request.refund_id;
+        IF FOUND THEN -- the same message once more
+            verdict := CASE WHEN made.payment_id = request.payment_id THEN 'ok' ELSE 'id_conflict' END;
+        ELSIF NOT request.exists THEN
+            verdict := 'payment_not_found';
+        ELSE
+            SELECT c.* INTO capture FROM captures_refundable(request.payment_id) c
+             WHERE c.left_amount >= greatest(request.amount, 1)
+             ORDER BY c.applied DESC, c.fact_id LIMIT 1;
+            IF NOT FOUND THEN
+                verdict := 'exceeds_capture';
+                SELECT format('%s can be refunded', coalesce(max(c.left_amount), 0)) INTO detail
+                  FROM captures_refundable(request.payment_id) c;
+            ELSE
+                INSERT INTO refunds (refund_id, payment_id, order_id, capture_fact_id, psp, amount, currency, reason)
+                SELECT request.refund_id, p.payment_id, p.order_id, capture.fact_id, capture.psp,
+                       CASE WHEN request.amount > 0 THEN request.amount ELSE capture.left_amount END, capture.currency,
+                       request.reason
+                  FROM payments p WHERE p.payment_id = request.payment_id
+                RETURNING * INTO made;
+                verdict := 'ok';
+                any_made := true;
+            END IF;
+        END IF;
+        IF verdict = 'ok' THEN
+            status := made.status;
+            document := refund_document(made);
+        END IF;
+        IF request.key_id IS NOT NULL AND verdict <> 'id_conflict' THEN
+            UPDATE idempotency_keys k SET verdict = refunds_create.verdict,
+                                          document = coalesce(refunds_create.document, refunds_create.detail)
+             WHERE k.idempotency_id = request.key_id;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+    IF any_made THEN
+        PERFORM pg_notify('refunds_due', '');
+    END IF;
+END
+$$;
+
+CREATE FUNCTION refund_documents(refund_ids uuid[]) RETURNS TABLE (refund_id uuid, payment_id uuid, status text, document text)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT r.refund_id, r.payment_id, r.status, refund_document(r) FROM refunds r WHERE r.refund_id = ANY (refund_ids)
+$$;
+
+-- Refunds whose PSP is to be asked now, each for one caller until the lease ends.
+CREATE FUNCTION refunds_claim(at_most int, lease_ms bigint)
+RETURNS TABLE (refund_id uuid, payment_id uuid, order_id uuid, psp text, capture_ref text, amount bigint, currency text,
+               reason text, calls int)
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH due AS MATERIALIZED (
+        SELECT d.refund_id FROM refunds d
+         WHERE d.next_call_at <= now() ORDER BY d.next_call_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE refunds r
+       SET calls = r.calls + 1, next_call_at = clock_timestamp() + make_interval(secs => lease_ms / 1000.0)
+      FROM due d, facts f
+     WHERE r.refund_id = d.refund_id AND f.fact_id = r.capture_fact_id
+    RETURNING r.refund_id, r.payment_id, r.order_id, r.psp, f.psp_ref, r.amount, r.currency, r.reason, r.calls
+$$;
+
+-- A call has ended. `unknown`: it was sent, and what came of it is not known; it stays so until a fact tells. The next call comes
+-- after retry_after_ms, unless it is known by then how the refund ended.
+CREATE FUNCTION refunds_called(refund_ids uuid[], unknowns boolean[], errors text[], retry_after_ms bigint[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    PERFORM 1 FROM refunds r WHERE r.refund_id = ANY (refund_ids) ORDER BY r.refund_id FOR NO KEY UPDATE;
+    UPDATE refunds r
+       SET outcome_unknown = r.outcome_unknown OR u.unknown, last_error = u.error,
+           next_call_at = clock_timestamp() + make_interval(secs => u.after_ms / 1000.0)
+      FROM unnest(refund_ids, unknowns, errors, retry_after_ms) AS u(refund_id, unknown, error, after_ms)
+     WHERE r.refund_id = u.refund_id AND r.next_call_at IS NOT NULL;
+END
+$$;
+
+REVOKE ALL ON FUNCTION refunds_create, refund_documents, refunds_claim, refunds_called FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION refunds_create, refund_documents, refunds_claim, refunds_called TO tiffin_router;

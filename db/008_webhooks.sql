@@ -1,0 +1,399 @@
+-- 008_webhooks.sql - what the webhook-processor may do: the whole effect of a batch of reports in one transaction.
+
+-- Brings the sums of these payments, and of their orders and refunds, up to what their facts say. The caller holds their locks.
+CREATE FUNCTION sums_refresh(payment_ids uuid[]) RETURNS void LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    UPDATE payments p
+       SET authorization_count = s.authorizations, capture_count = s.captures, captured_amount = s.captured,
+           mismatch_count = s.mismatches, failure_count = s.failures, void_count = s.voids, expiry_count = s.expiries,
+           refunded_amount = s.refunded, disputes_opened = s.opened, disputes_won = s.won, disputes_lost = s.lost,
+           applied = s.applied
+      FROM (SELECT f.payment_id,
+                   count(*) FILTER (WHERE f.kind = 'authorized') AS authorizations,
+                   count(*) FILTER (WHERE f.kind = 'captured') AS captures,
+                   coalesce(sum(f.amount) FILTER (WHERE f.kind = 'captured' AND f.currency = q.currency), 0) AS captured,
+                   count(*) FILTER (WHERE f.kind = 'captured' AND NOT f.matches) AS mismatches,
+                   count(*) FILTER (WHERE f.kind = 'failed') AS failures,
+                   count(*) FILTER (WHERE f.kind = 'voided') AS voids,
+                   count(*) FILTER (WHERE f.kind = 'expired') AS expiries,
+                   coalesce(sum(f.amount) FILTER (WHERE f.kind = 'refund_succeeded' AND f.currency = q.currency), 0) AS refunded,
+                   count(*) FILTER (WHERE f.kind = 'dispute_opened') AS opened,
+                   count(*) FILTER (WHERE f.kind = 'dispute_won') AS won,
+                   count(*) FILTER (WHERE f.kind = 'dispute_lost') AS lost,
+                   coalesce(bool_or(a.fact_id IS NOT NULL), false) AS applied
+              FROM facts f
+              JOIN payments q ON q.payment_id = f.payment_id
+              LEFT JOIN applied_captures a ON a.fact_id = f.fact_id
+             WHERE f.payment_id = ANY (payment_ids)
+             GROUP BY f.payment_id) s
+     WHERE p.payment_id = s.payment_id;
+    UPDATE refunds r
+       SET success_count = s.successes, failure_count = s.failures,
+           outcome_unknown = r.outcome_unknown AND s.facts = 0,
+           next_call_at = CASE WHEN s.successes + s.failures > 0 THEN NULL ELSE r.next_call_at END
+      FROM (SELECT f.refund_id, count(*) AS facts,
+                   count(*) FILTER (WHERE f.kind = 'refund_succeeded') AS successes,
+                   count(*) FILTER (WHERE f.kind = 'refund_failed') AS failures
+              FROM facts f WHERE f.payment_id = ANY (payment_ids) AND f.refund_id IS NOT NULL GROUP BY f.refund_id) s
+     WHERE r.refund_id = s.refund_id;
+    -- Of an order counts what belongs to its applied capture: our refunds of it, and those that the PSP made of its payment by
+    -- itself.
+    UPDATE orders o
+       SET paid_amount = s.paid, refunded_amount = s.refunded
+      FROM (SELECT a.order_id, a.amount AS paid,
+                   coalesce((SELECT sum(f.amount) FROM facts f
+                               LEFT JOIN refunds r ON r.refund_id = f.refund_id
+                               JOIN payments p ON p.payment_id = f.payment_id
+                              WHERE f.payment_id = a.payment_id AND f.kind = 'refund_succeeded' AND f.currency = p.currency
+                                AND (f.refund_id IS NULL OR r.capture_fact_id = a.fact_id)), 0) AS refunded
+              FROM applied_captures a WHERE a.payment_id = ANY (payment_ids)) s
+     WHERE o.order_id = s.order_id AND (o.paid_amount, o.refunded_amount) IS DISTINCT FROM (s.paid, s.refunded);
+END
+$$;
+REVOKE ALL ON FUNCTION sums_refresh FROM PUBLIC;
+
+-- Says what does not fit about these facts, each once. The caller holds the locks of their payments.
+CREATE FUNCTION discrepancies_note(fact_ids bigint[]) RETURNS void LANGUAGE sql
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    INSERT INTO discrepancies (kind, psp, order_id, payment_id, fact_id, refund_id, detail, action, settled_at)
+    SELECT d.kind, f.psp, f.order_id, f.payment_id, f.fact_id, d.refund_id, d.detail, d.action,
+           CASE WHEN d.settled THEN now() END
+      FROM facts f
+      JOIN payments p ON p.payment_id = f.payment_id
+      LEFT JOIN applied_captures a ON a.fact_id = f.fact_id
+      LEFT JOIN refunds own ON own.refund_id = f.refund_id
+      LEFT JOIN refunds automatic ON automatic.capture_fact_id = f.fact_id AND automatic.automatic
+     CROSS JOIN LATERAL (
+           SELECT 'amount_mismatch', NULL::uuid, false,
+                  format('%s captured %s %s, the payment is for %s %s', f.psp, f.amount, f.currency, p.amount, p.currency),
+                  CASE WHEN a.fact_id IS NULL THEN 'not applied; waits for a decision: refund or accept'
+                       ELSE 'the order stays paid; waits for a decision' END
+            WHERE f.kind = 'captured' AND NOT f.matches
+           UNION ALL
+           SELECT 'observation_conflict', NULL, true,
+                  format('%s has told of %s %s as: %s', f.psp, f.kind, f.psp_ref,
+                         string_agg(DISTINCT format('%s %s by %s', o.amount, o.currency, o.source), ', ')),
+                  format('%s %s is in effect', f.amount, f.currency)
+             FROM fact_observations o WHERE o.fact_id = f.fact_id
+           HAVING count(DISTINCT (o.amount, o.currency)) > 1
+           UNION ALL
+           SELECT 'unapplied_capture', automatic.refund_id, true,
+                  format('%s captured %s %s for an order that was paid, cancelled or expired', f.psp, f.amount, f.currency),
+                  'refunded automatically'
+            WHERE f.kind = 'captured' AND automatic.refund_id IS NOT NULL
+           UNION ALL
+           SELECT 'success_after_failure', NULL, true, format('%s said that the payment failed, and captured it', f.psp),
+                  'the capture counts'
+            WHERE f.kind = 'captured' AND p.failure_count > 0
+           UNION ALL
+           SELECT 'refund_refused', own.refund_id, false,
+                  format('%s does not refund %s %s: %s', f.psp, f.amount, f.currency, coalesce(f.reason, 'no reason given')),
+                  'not tried again; waits for a decision: refund or accept'
+            WHERE f.kind = 'refund_failed' AND own.refund_id IS NOT NULL AND own.success_count = 0
+           UNION ALL
+           SELECT 'refund_unknown', NULL, true, format('%s refunded %s %s that we did not ask for', f.psp, f.amount, f.currency),
+                  'booked as the merchant''s'
+            WHERE f.kind = 'refund_succeeded' AND own.refund_id IS NULL
+           UNION ALL
+           SELECT 'refund_over_captured', own.refund_id, false,
+                  format('%s %s of %s %s captured are refunded', p.refunded_amount, p.currency, p.captured_amount, p.currency),
+                  'waits for a decision'
+            WHERE f.kind = 'refund_succeeded' AND p.capture_count > 0 AND p.refunded_amount > p.captured_amount
+           UNION ALL
+           SELECT 'dispute_opened', NULL, false, format('%s holds back %s %s', f.psp, f.amount, f.currency),
+                  'waits for the PSP''s decision'
+            WHERE f.kind = 'dispute_opened' AND p.disputed
+           UNION ALL
+           SELECT 'dispute_after_refund', NULL, false,
+                  format('%s %s are disputed, %s of %s are refunded', f.amount, f.currency, p.refunded_amount, p.captured_amount),
+                  'waits for a decision: the money may be lost twice'
+            WHERE f.kind IN ('dispute_opened', 'dispute_lost') AND p.disputed AND p.refunded_amount > 0
+           ) AS d(kind, refund_id, settled, detail, action)
+     WHERE f.fact_id = ANY (fact_ids)
+     ORDER BY f.fact_id
+    ON CONFLICT DO NOTHING
+$$;
+REVOKE ALL ON FUNCTION discrepancies_note FROM PUBLIC;
+
+-- Applies reports (element i of each array belongs to report i). A report is what one webhook, one answer of a PSP or one settlement
+-- line says; the inbox row keeps its bytes and how it ended:
+--
+--   applied    its payment exists: the fact is recorded (or was already: it changes nothing a second time)
+--   duplicate  this event id was handled before for this payment, or its fact was known
+--   parked     its payment is not there (yet): tried again later, until park_for_s after its receipt
+--   dead       it can never apply; `reason` says why
+--
+-- Locks are taken first, in a fixed order (001_tables.sql), in statements of their own: every later statement reads a snapshot that
+-- is newer than the lock. Which payments exist is decided once, before the locks: each statement has a snapshot of its own, and a
+-- payment that is committed between two of them would be missing for its fact and there for its outcome. Such a one is not known
+-- in this call; its report is parked and finds it next time.
+--
+-- inbox_ids: the row that a report was taken from (parked, or tried again by a person); NULL: it comes from the stream.
+-- Returns one row per report (position 1 … n), then one row per new event (position 0, with type and payload).
+CREATE FUNCTION webhooks_apply(inbox_ids bigint[], psps text[], event_ids text[], sources text[], payment_ids uuid[],
+                               order_ids uuid[], refund_ids uuid[], kinds text[], psp_refs text[], refs_per_payment boolean[],
+                               amounts bigint[], fees bigint[], currencies text[], occurred_at_us bigint[], reasons text[],
+                               bodies bytea[], headers text[], http_statuses int[], received_at_us bigint[],
+                               request_ids text[], park_for_s bigint)
+RETURNS TABLE ("position" bigint, outcome text, reason text, payment_id uuid, order_id uuid, type text, payload text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    nil        CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
+    known      uuid[];   -- payment_ids, NULL where there is no such payment
+    rows       bigint[]; -- the inbox row of each report
+    open_rows  bigint[]; -- inbox rows that this call decides
+    openings   bigint[]; -- reports that count: the first of each open row
+    new_facts  bigint[]; -- facts that were not known
+    touched    bigint[]; -- facts of which something new was observed
+    applied    bigint[]; -- captures that pay their order from now on
+    mismatches bigint[]; -- captures that do not match since this call
+    of_facts   bigint[]; -- the fact of each report
+    parents    uuid[];   -- payments of the touched facts
+BEGIN
+    -- 1. Locks.
+    known := ARRAY(SELECT p.payment_id FROM unnest(payment_ids) WITH ORDINALITY AS r(payment_id, n)
+                     LEFT JOIN payments p ON p.payment_id = r.payment_id ORDER BY r.n);
+    PERFORM 1 FROM orders o
+      WHERE o.order_id IN (SELECT p.order_id FROM payments p WHERE p.payment_id = ANY (known))
+      ORDER BY o.order_id FOR NO KEY UPDATE;
+    PERFORM 1 FROM payments p WHERE p.payment_id = ANY (known) ORDER BY p.payment_id FOR NO KEY UPDATE;
+    PERFORM 1 FROM refunds r WHERE r.payment_id = ANY (known) ORDER BY r.refund_id FOR NO KEY UPDATE;
+
+    -- 2. The inbox: new rows, in key order so that two batches cannot wait for each other in a circle.
+    INSERT INTO inbox (psp, event_id, payment_ref, source, body, headers, http_status, refund_id, request_id, received_at)
+    SELECT DISTINCT ON (r.psp, r.event_id, r.payment_id)
+           r.psp, r.event_id, coalesce(r.payment_id, nil)::text, r.source, r.body, r.headers, r.http_status, r.refund_id,
+           r.request_id, to_timestamp(r.received_at_us / 1000000.0)
+      FROM unnest(inbox_ids, psps, event_ids, payment_ids, sources, bodies, headers, http_statuses, refund_ids, request_ids,
+                  received_at_us)
+           WITH ORDINALITY AS r(inbox_id, psp, event_id, payment_id, source, body, headers, http_status, refund_id, request_id,
+                                received_at_us, n)
+     WHERE r.inbox_id IS NULL
+     ORDER BY r.psp, r.event_id, r.payment_id, r.n
+    ON CONFLICT DO NOTHING;
+    rows := ARRAY(
+        SELECT coalesce(r.inbox_id, i.inbox_id)
+          FROM unnest(inbox_ids, psps, event_ids, payment_ids) WITH ORDINALITY AS r(inbox_id, psp, event_id, payment_id, n)
+          LEFT JOIN inbox i ON r.inbox_id IS NULL AND i.psp = r.psp AND i.event_id = r.event_id
+                           AND i.payment_ref = coalesce(r.payment_id, nil)::text
+         ORDER BY r.n);
+
+    -- What is still open among them: new, parked, or dead for want of its payment and told once more.
+    open_rows := ARRAY(
+        SELECT i.inbox_id FROM inbox i
+         WHERE i.inbox_id = ANY (rows)
+           AND (i.outcome IS NULL OR i.outcome = 'parked' OR (i.outcome = 'dead' AND i.reason = 'PAYMENT_NOT_FOUND'))
+         ORDER BY i.inbox_id FOR NO KEY UPDATE);
+    openings := ARRAY(SELECT min(r.n) FROM unnest(rows) WITH ORDINALITY AS r(inbox_id, n)
+                       WHERE r.inbox_id = ANY (open_rows) GROUP BY r.inbox_id);
+
+    -- 3. Facts, each once whoever brings it, numbered as they arrived. Of several reports with one key only the first counts, as
+    -- if they had come one by one.
+    WITH recorded AS (
+        INSERT INTO facts (psp, kind, psp_ref, ref_scope, payment_id, order_id, source, reason, occurred_at, amount, fee,
+                           currency, matches)
+        SELECT e.psp, e.kind, e.psp_ref, e.ref_scope, e.payment_id, e.order_id, e.source, e.reason, e.occurred_at, e.amount,
+               e.fee, e.currency, false
+          FROM (SELECT DISTINCT ON (r.psp, r.kind, r.psp_ref, s.ref_scope)
+                       r.n, r.psp, r.kind, r.psp_ref, s.ref_scope, p.payment_id, p.order_id, r.source, r.reason, r.amount,
+                       r.fee, coalesce(r.currency, p.currency) AS currency,
+                       to_timestamp(r.occurred_at_us / 1000000.0) AS occurred_at
+                  FROM unnest(psps, sources, known, order_ids, kinds, psp_refs, refs_per_payment, amounts, fees, currencies,
+                              occurred_at_us, reasons)
+                       WITH ORDINALITY AS r(psp, source, payment_id, order_id, kind, psp_ref, ref_per_payment, amount, fee,
+                                            currency, occurred_at_us, reason, n)
+                  JOIN payments p ON p.payment_id = r.payment_id AND (r.order_id IS NULL OR r.order_id = p.order_id)
+                 CROSS JOIN LATERAL (SELECT CASE WHEN r.ref_per_payment THEN r.payment_id ELSE nil END) AS s(ref_scope)
+                 WHERE r.n = ANY (openings) AND r.kind NOT IN ('none', 'malformed')
+                 ORDER BY r.psp, r.kind, r.psp_ref, s.ref_scope, r.n) e
+         ORDER BY e.n
+        ON CONFLICT DO NOTHING
+        RETURNING facts.fact_id
+    )
+    SELECT coalesce(array_agg(f.fact_id ORDER BY f.fact_id), '{}') INTO new_facts FROM recorded f;
+
+    of_facts := ARRAY(
+        SELECT f.fact_id
+          FROM unnest(psps, known, kinds, psp_refs, refs_per_payment)
+               WITH ORDINALITY AS r(psp, payment_id, kind, psp_ref, ref_per_payment, n)
+          LEFT JOIN facts f ON r.n = ANY (openings) AND f.psp = r.psp AND f.kind = r.kind AND f.psp_ref = r.psp_ref
+               AND f.ref_scope = CASE WHEN r.ref_per_payment THEN r.payment_id ELSE nil END AND f.payment_id = r.payment_id
+         ORDER BY r.n);
+
+    -- 4. What was observed of them. A refund is ours when the PSP names one of this payment.
+    WITH observed AS (
+        INSERT INTO fact_observations (fact_id, source, amount, fee, currency, refund_id)
+        SELECT f.fact_id, r.source, r.amount, r.fee, coalesce(r.currency, p.currency), d.refund_id
+          FROM unnest(of_facts, sources, order_ids, amounts, fees, currencies, refund_ids)
+               WITH ORDINALITY AS r(fact_id, source, order_id, amount, fee, currency, refund_id, n)
+          JOIN facts f ON f.fact_id = r.fact_id AND (r.order_id IS NULL OR r.order_id = f.order_id)
+          JOIN payments p ON p.payment_id = f.payment_id
+          LEFT JOIN refunds d ON d.refund_id = r.refund_id AND d.payment_id = f.payment_id
+               AND f.kind IN ('refund_requested', 'refund_succeeded', 'refund_failed')
+         ORDER BY r.n
+        ON CONFLICT DO NOTHING
+        RETURNING fact_observations.fact_id
+    )
+    SELECT coalesce(array_agg(DISTINCT o.fact_id), '{}') INTO touched FROM observed o;
+
+    IF cardinality(touched) > 0 THEN
+        parents := ARRAY(SELECT DISTINCT f.payment_id FROM facts f WHERE f.fact_id = ANY (touched));
+
+        -- The greatest observation is in effect.
+        WITH effective AS (
+            SELECT DISTINCT ON (o.fact_id) o.*, o.amount = p.amount AND o.currency = p.currency AS matches,
+                   (SELECT x.refund_id FROM fact_observations x WHERE x.fact_id = o.fact_id AND x.refund_id IS NOT NULL
+                     ORDER BY x.refund_id LIMIT 1) AS our_refund_id
+              FROM fact_observations o
+              JOIN facts f ON f.fact_id = o.fact_id
+              JOIN payments p ON p.payment_id = f.payment_id
+             WHERE o.fact_id = ANY (touched)
+             ORDER BY o.fact_id, source_rank(o.source) DESC, (o.amount = p.amount AND o.currency = p.currency) DESC,
+                      o.amount DESC, o.currency COLLATE "C" DESC, o.fee DESC, o.observation_id
+        )
+        UPDATE facts f
+           SET observation_id = e.observation_id, amount = e.amount, fee = e.fee, currency = e.currency, matches = e.matches,
+               refund_id = e.our_refund_id
+          FROM effective e WHERE f.fact_id = e.fact_id;
+
+        -- 5. The first right capture of an open order is the one that pays it; every other right one is refunded, once.
+        WITH paid AS (
+            INSERT INTO applied_captures (order_id, fact_id, payment_id, amount)
+            SELECT DISTINCT ON (f.order_id) f.order_id, f.fact_id, f.payment_id, f.amount
+              FROM facts f JOIN orders o ON o.order_id = f.order_id
+             WHERE f.fact_id = ANY (touched) AND f.kind = 'captured' AND f.matches
+               AND o.expired_at IS NULL AND o.cancelled_at IS NULL AND o.expires_at > now()
+               AND NOT EXISTS (SELECT FROM refunds r WHERE r.capture_fact_id = f.fact_id)
+               AND NOT EXISTS (SELECT FROM discrepancies d WHERE d.fact_id = f.fact_id AND d.decision IS NOT NULL)
+             ORDER BY f.order_id, f.fact_id
+            ON CONFLICT DO NOTHING
+            RETURNING applied_captures.fact_id
+        )
+        SELECT coalesce(array_agg(a.fact_id), '{}') INTO applied FROM paid a;
+        INSERT INTO refunds (refund_id, payment_id, order_id, capture_fact_id, psp, amount, currency, reason, automatic)
+        SELECT uuid7(), f.payment_id, f.order_id, f.fact_id, f.psp, f.amount, f.currency,
+               'the order was paid, cancelled or expired before', true
+          FROM facts f
+         WHERE f.fact_id = ANY (touched) AND f.kind = 'captured' AND f.matches
+           AND NOT EXISTS (SELECT FROM applied_captures a WHERE a.fact_id = f.fact_id)
+           AND NOT EXISTS (SELECT FROM refunds r WHERE r.capture_fact_id = f.fact_id)
+           AND NOT EXISTS (SELECT FROM discrepancies d WHERE d.fact_id = f.fact_id AND d.decision IS NOT NULL)
+         ORDER BY f.fact_id
+        ON CONFLICT DO NOTHING;
+        IF FOUND THEN
+            PERFORM pg_notify('refunds_due', '');
+        END IF;
+
+        -- 6. Sums, books, what does not fit.
+        PERFORM sums_refresh(parents);
+        PERFORM ledger_book(touched);
+        mismatches := ARRAY(SELECT f.fact_id FROM facts f
+                             WHERE f.fact_id = ANY (touched) AND f.kind = 'captured' AND NOT f.matches
+                               AND NOT EXISTS (SELECT FROM discrepancies d
+                                                WHERE d.fact_id = f.fact_id AND d.kind = 'amount_mismatch'));
+        PERFORM discrepancies_note(ARRAY(SELECT f.fact_id FROM facts f WHERE f.payment_id = ANY (parents)));
+        -- What no longer does not fit.
+        UPDATE discrepancies d SET settled_at = now(), decision = 'corrected by the PSP'
+          FROM facts f
+         WHERE d.fact_id = f.fact_id AND f.fact_id = ANY (touched) AND d.kind = 'amount_mismatch' AND d.settled_at IS NULL
+           AND f.matches;
+        UPDATE discrepancies d SET settled_at = now(), decision = 'won'
+          FROM payments p
+         WHERE d.payment_id = p.payment_id AND p.payment_id = ANY (parents) AND d.kind = 'dispute_opened'
+           AND d.settled_at IS NULL AND NOT p.disputed;
+        UPDATE discrepancies d SET settled_at = now(), decision = 'refunded after all'
+          FROM refunds r
+         WHERE d.refund_id = r.refund_id AND r.payment_id = ANY (parents) AND d.kind = 'refund_refused'
+           AND d.settled_at IS NULL AND r.success_count > 0;
+    END IF;
+
+    -- 7. How each open inbox row ends.
+    WITH decided AS (
+        SELECT r.inbox_id, r.kind, r.reason, p.payment_id, p.order_id AS known_order, r.fact_id,
+               CASE WHEN r.kind = 'malformed' THEN 'MALFORMED: ' || coalesce(r.reason, '')
+                    WHEN p.payment_id IS NULL THEN 'PAYMENT_NOT_FOUND'
+                    WHEN r.order_id <> p.order_id THEN 'ORDER_MISMATCH'
+                    WHEN r.kind <> 'none' AND r.fact_id IS NULL THEN 'REFERENCE_OF_ANOTHER_PAYMENT' END AS trouble
+          FROM unnest(rows, known, order_ids, kinds, reasons, of_facts)
+               WITH ORDINALITY AS r(inbox_id, known_id, order_id, kind, reason, fact_id, n)
+          LEFT JOIN payments p ON p.payment_id = r.known_id
+         WHERE r.n = ANY (openings)
+    )
+    UPDATE inbox i
+       SET tries = i.tries + 1,
+           outcome = CASE
+               WHEN d.trouble = 'PAYMENT_NOT_FOUND' AND now() < i.received_at + make_interval(secs => park_for_s) THEN 'parked'
+               WHEN d.trouble IS NOT NULL THEN 'dead'
+               WHEN d.kind = 'none' OR d.fact_id = ANY (new_facts) THEN 'applied'
+               ELSE 'duplicate' END,
+           reason = d.trouble,
+           payment_id = CASE WHEN d.trouble IS NULL THEN d.payment_id END,
+           retry_at = CASE WHEN d.trouble = 'PAYMENT_NOT_FOUND' THEN
+               now() + make_interval(secs => least(power(2, least(i.tries, 10)), 30)) END
+      FROM decided d
+     WHERE i.inbox_id = d.inbox_id;
+    INSERT INTO discrepancies (kind, psp, payment_id, order_id, inbox_id, detail, action)
+    SELECT CASE i.reason WHEN 'PAYMENT_NOT_FOUND' THEN 'unknown_reference' WHEN 'ORDER_MISMATCH' THEN 'order_mismatch'
+                         ELSE 'reference_conflict' END,
+           i.psp, p.payment_id, p.order_id, i.inbox_id,
+           format('event %s of %s names payment %s: %s', i.event_id, i.psp, i.payment_ref, i.reason),
+           'kept as a dead letter; it can be driven again'
+      FROM inbox i LEFT JOIN payments p ON p.payment_id::text = i.payment_ref
+     WHERE i.inbox_id = ANY (open_rows) AND i.outcome = 'dead'
+       AND i.reason IN ('PAYMENT_NOT_FOUND', 'ORDER_MISMATCH', 'REFERENCE_OF_ANOTHER_PAYMENT')
+     ORDER BY i.inbox_id
+    ON CONFLICT DO NOTHING;
+    UPDATE discrepancies d SET settled_at = now(), decision = 'applied'
+      FROM inbox i
+     WHERE d.inbox_id = i.inbox_id AND i.inbox_id = ANY (open_rows) AND i.outcome IN ('applied', 'duplicate')
+       AND d.settled_at IS NULL;
+
+    -- The answer per report. Of several reports with one key only the first is it, the others are its duplicates; while it is
+    -- parked they are too, since a duplicate is remembered as handled.
+    RETURN QUERY
+        SELECT r.n,
+               CASE WHEN i.outcome = 'parked' OR r.n = ANY (openings) THEN i.outcome ELSE 'duplicate' END,
+               i.reason, r.payment_id, coalesce(p.order_id, r.order_id), NULL::text, NULL::text
+          FROM unnest(rows, payment_ids, known, order_ids) WITH ORDINALITY AS r(inbox_id, payment_id, known_id, order_id, n)
+          JOIN inbox i ON i.inbox_id = r.inbox_id
+          LEFT JOIN payments p ON p.payment_id = r.known_id
+         ORDER BY r.n;
+
+    -- 8. Events, last. A failure after a success changes nothing that a customer should hear of.
+    IF cardinality(touched) > 0 THEN
+        RETURN QUERY
+            SELECT 0::bigint, NULL::text, NULL::text, e.payment_id, e.order_id, e.type, e.payload
+              FROM outbox_append(ARRAY(
+                       SELECT ROW (f.order_id, f.payment_id, t.type, f.psp, f.amount, f.currency, f.occurred_at)::new_event
+                         FROM facts f
+                         JOIN payments p ON p.payment_id = f.payment_id
+                        CROSS JOIN LATERAL (
+                              SELECT CASE
+                                  WHEN f.fact_id = ANY (applied) THEN 'payment.confirmed'
+                                  WHEN f.fact_id = ANY (mismatches) THEN 'payment.mismatch'
+                                  WHEN f.kind = 'refund_succeeded' AND f.fact_id = ANY (new_facts) THEN 'payment.refunded'
+                                  WHEN f.kind IN ('failed', 'voided') AND f.fact_id = ANY (new_facts)
+                                       AND p.capture_count = 0 THEN 'payment.failed' END) AS t(type)
+                        WHERE f.fact_id = ANY (touched) AND t.type IS NOT NULL
+                        ORDER BY f.fact_id)) e;
+    END IF;
+END
+$$;
+
+-- Parked rows whose time has come, claimed for lease_s: a processor that dies before it tried them leaves them to the next.
+CREATE FUNCTION webhooks_claim_parked(at_most int, lease_s int)
+RETURNS TABLE (psp text, event_id text, source text, payment_ref text, body bytea, http_status int, received_at_us bigint,
+               request_id text, inbox_id bigint, refund_id uuid, headers text)
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    UPDATE inbox i SET retry_at = now() + make_interval(secs => lease_s)
+     WHERE i.inbox_id IN (SELECT j.inbox_id FROM inbox j
+                           WHERE j.outcome = 'parked' AND j.retry_at <= now()
+                           ORDER BY j.retry_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED)
+    RETURNING i.psp, i.event_id, i.source, i.payment_ref, i.body, i.http_status,
+              (extract(epoch FROM i.received_at) * 1000000)::bigint, i.request_id, i.inbox_id, i.refund_id, i.headers
+$$;
+
+REVOKE ALL ON FUNCTION webhooks_apply, webhooks_claim_parked FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION webhooks_apply, webhooks_claim_parked TO tiffin_webhook_processor;
