@@ -147,7 +147,7 @@ DECLARE
     openings   bigint[]; -- reports that count: the first of each open row
     new_facts  bigint[]; -- facts that were not known
     touched    bigint[]; -- facts of which something new was observed
-    applied    bigint[]; -- captures that pay their order from now on
+    paying     bigint[]; -- captures that pay their order from now on
     mismatches bigint[]; -- captures that do not match since this call
     of_facts   bigint[]; -- the fact of each report
     parents    uuid[];   -- payments of the touched facts
@@ -271,7 +271,7 @@ BEGIN
             ON CONFLICT DO NOTHING
             RETURNING applied_captures.fact_id
         )
-        SELECT coalesce(array_agg(a.fact_id), '{}') INTO applied FROM paid a;
+        SELECT coalesce(array_agg(a.fact_id), '{}') INTO paying FROM paid a;
         INSERT INTO refunds (refund_id, payment_id, order_id, capture_fact_id, psp, amount, currency, reason, automatic)
         SELECT uuid7(), f.payment_id, f.order_id, f.fact_id, f.psp, f.amount, f.currency,
                'the order was paid, cancelled or expired before', true
@@ -371,7 +371,7 @@ BEGIN
                          JOIN payments p ON p.payment_id = f.payment_id
                         CROSS JOIN LATERAL (
                               SELECT CASE
-                                  WHEN f.fact_id = ANY (applied) THEN 'payment.confirmed'
+                                  WHEN f.fact_id = ANY (paying) THEN 'payment.confirmed'
                                   WHEN f.fact_id = ANY (mismatches) THEN 'payment.mismatch'
                                   WHEN f.kind = 'refund_succeeded' AND f.fact_id = ANY (new_facts) THEN 'payment.refunded'
                                   WHEN f.kind IN ('failed', 'voided') AND f.fact_id = ANY (new_facts)
