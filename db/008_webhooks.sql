@@ -225,7 +225,8 @@ BEGIN
     -- 4. What was observed of them. A refund is ours when the PSP names one of this payment.
     WITH observed AS (
         INSERT INTO fact_observations (fact_id, source, amount, fee, currency, refund_id)
-        SELECT f.fact_id, r.source, r.amount, r.fee, coalesce(r.currency, p.currency), d.refund_id
+        SELECT f.fact_id, r.source, CASE WHEN r.amount = 0 THEN coalesce(d.amount, 0) ELSE r.amount END, r.fee,
+               coalesce(r.currency, p.currency), d.refund_id
           FROM unnest(of_facts, sources, order_ids, amounts, fees, currencies, refund_ids)
                WITH ORDINALITY AS r(fact_id, source, order_id, amount, fee, currency, refund_id, n)
           JOIN facts f ON f.fact_id = r.fact_id AND (r.order_id IS NULL OR r.order_id = f.order_id)

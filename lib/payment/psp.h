@@ -71,7 +71,7 @@ typedef struct psp_report {
     psp_fact_kind_t kind;             /* NONE: nothing happened yet */
     char psp_ref[PSP_REF_SIZE];       /* the PSP's canonical reference of what happened: of the capture, the refund, the dispute … */
     bool ref_is_per_payment;          /* the reference is unique within the payment only (prototype format) */
-    int64_t amount;                   /* minor units, positive */
+    int64_t amount;                   /* minor units, positive; 0: a refused refund's own */
     int64_t fee;                      /* SETTLED: what the PSP kept of it; else 0 */
     char currency[4];                 /* "" when the format names none: the order's */
     int64_t occurred_at_us;

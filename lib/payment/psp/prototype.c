@@ -6,6 +6,10 @@
  * (gateway_txn_id) is unique within its payment only, since anybody who tries the format by hand
  * sends "txn_1" each time.
  *
+ * Beside `status`, which tells of the payment itself, a body may name any `kind` of fact: a refund
+ * (with `refund_id`, and `status` telling how it stands when there is no kind), a dispute, a
+ * settlement (with `fee`). gateway_txn_id is then the reference of that refund or dispute.
+ *
  * Unknown fields are passed over, since a PSP adds fields as it likes; known ones must be exactly
  * what they should be. What must never happen: another answer than 401 to a JSON object whose
  * signature is wrong or missing, whatever else is in it.
@@ -60,21 +64,42 @@ static err_t read_uuid(const json_t *root, const char *field, uuid_t *uuid, err_
     return ERR_OK;
 }
 
-static err_t read_status(const json_t *root, psp_report_t *report, err_detail_t *detail)
+/* What happened: the kind where it is named, else as the status says. */
+static err_t read_kind(const json_t *root, psp_report_t *report, err_detail_t *detail)
 {
-    str_t text = json_read_str(root, "status");
-    if (str_is(text, "SUCCESS")) {
-        report->kind = PSP_FACT_CAPTURED;
-    } else if (str_is(text, "FAILED")) {
-        report->kind = PSP_FACT_FAILED;
-        snprintf(report->reason, sizeof report->reason, "the PSP says that the payment failed");
-    } else if (str_is(text, "PENDING")) {
-        report->kind = PSP_FACT_NONE;
-        snprintf(report->reason, sizeof report->reason, "the PSP says that it is pending");
+    str_t kind = json_read_str(root, "kind"), status = json_read_str(root, "status");
+    const bool of_refund = !uuid_is_nil(&report->refund_id);
+    if (json_object_get(root, "kind")) {
+        report->kind = psp_fact_kind_parse(kind);
+        if (report->kind == PSP_FACT_KINDS)
+            return malformed(detail, "kind", "must be a kind of fact");
+    } else if (str_is(status, "SUCCESS")) {
+        report->kind = of_refund ? PSP_FACT_REFUND_SUCCEEDED : PSP_FACT_CAPTURED;
+    } else if (str_is(status, "FAILED")) {
+        report->kind = of_refund ? PSP_FACT_REFUND_FAILED : PSP_FACT_FAILED;
+    } else if (str_is(status, "PENDING")) {
+        report->kind = of_refund ? PSP_FACT_REFUND_REQUESTED : PSP_FACT_NONE;
     } else {
         return malformed(detail, "status", "must be SUCCESS, FAILED or PENDING");
     }
+    if (of_refund && !psp_fact_is_refund(report->kind))
+        return malformed(detail, "refund_id", "is for refunds only");
     return ERR_OK;
+}
+
+/* Why, in the PSP's words where it gives printable ones. */
+static void read_reason(const json_t *root, psp_report_t *report)
+{
+    str_t words = json_read_str(root, "error");
+    if (words.size > 0 && utf8_valid(words.data, words.size) &&
+        !utf8_has_control(words.data, words.size))
+        str_copy(words, report->reason, sizeof report->reason);
+    else if (report->kind == PSP_FACT_FAILED)
+        snprintf(report->reason, sizeof report->reason, "the PSP says that the payment failed");
+    else if (report->kind == PSP_FACT_REFUND_FAILED)
+        snprintf(report->reason, sizeof report->reason, "the PSP says that the refund failed");
+    else if (report->kind == PSP_FACT_NONE)
+        snprintf(report->reason, sizeof report->reason, "the PSP says that it is pending");
 }
 
 static err_t read_amount(const json_t *root, int64_t *amount, err_detail_t *detail)
@@ -84,6 +109,16 @@ static err_t read_amount(const json_t *root, int64_t *amount, err_detail_t *deta
         json_integer_value(value) > AMOUNT_MAX)
         return malformed(detail, "amount", "must be a positive integer in minor units");
     *amount = json_integer_value(value);
+    return ERR_OK;
+}
+
+/* 0 when it is left out. */
+static err_t read_fee(const json_t *root, int64_t amount, int64_t *fee, err_detail_t *detail)
+{
+    const json_t *value = json_object_get(root, "fee");
+    *fee = value ? json_integer_value(value) : 0;
+    if (value && (!json_is_integer(value) || *fee < 0 || *fee > amount))
+        return malformed(detail, "fee", "must be a part of the amount in minor units");
     return ERR_OK;
 }
 
@@ -107,13 +142,17 @@ static err_t read_time(const json_t *root, int64_t *wall_us, err_detail_t *detai
     return ERR_OK;
 }
 
-/* What webhook and status answer have in common. */
+/* What all of them have in common. */
 static err_t read_common(const json_t *root, psp_report_t *report, err_detail_t *detail)
 {
     TRY(read_uuid(root, "order_id", &report->order_id, detail));
     TRY(read_uuid(root, "payment_id", &report->payment_id, detail));
-    TRY(read_status(root, report, detail));
+    if (json_object_get(root, "refund_id"))
+        TRY(read_uuid(root, "refund_id", &report->refund_id, detail));
+    TRY(read_kind(root, report, detail));
+    read_reason(root, report);
     TRY(read_amount(root, &report->amount, detail));
+    TRY(read_fee(root, report->amount, &report->fee, detail));
     TRY(read_currency(root, report->currency, detail));
     TRY(read_time(root, &report->occurred_at_us, detail));
     report->ref_is_per_payment = true;
@@ -304,17 +343,19 @@ static void checkout_read(const http_client_response_t *response, psp_checkout_a
     }
 }
 
-/* The same answer gives the same id: a repeated poll is a duplicate. */
-static void derive_event_id(psp_report_t *report)
+/* The same answer gives the same id: asking again what is known is a duplicate. `prefix` says what
+ * was asked. */
+static void derive_event_id(const char *prefix, psp_report_t *report)
 {
-    char text[UUID_TEXT_SIZE], said[PSP_REF_SIZE + 128];
-    int size = snprintf(said, sizeof said, "%s\n%s\n%s\n%lld\n%s",
+    char text[UUID_TEXT_SIZE], refund[UUID_TEXT_SIZE], said[PSP_REF_SIZE + 256];
+    int size = snprintf(said, sizeof said, "%s\n%s\n%s\n%lld\n%lld\n%s\n%s",
                         uuid_format(&report->payment_id, text), psp_fact_kind_name(report->kind),
-                        report->psp_ref, (long long)report->amount, report->currency);
+                        report->psp_ref, (long long)report->amount, (long long)report->fee,
+                        report->currency, uuid_format(&report->refund_id, refund));
     CHECK(size > 0 && (size_t)size < sizeof said);
     unsigned char digest[EVP_MAX_MD_SIZE];
     CHECK(EVP_Digest(said, (size_t)size, digest, NULL, EVP_sha256(), NULL) == 1);
-    size_t at = (size_t)snprintf(report->event_id, sizeof report->event_id, "status_");
+    size_t at = (size_t)snprintf(report->event_id, sizeof report->event_id, "%s_", prefix);
     for (unsigned i = 0; i < EVENT_DIGEST_BYTES; i++, at += 2)
         snprintf(report->event_id + at, sizeof report->event_id - at, "%02x", digest[i]);
 }
@@ -329,7 +370,7 @@ static err_t read_status_answer(const json_t *root, const uuid_t *payment_id, ps
     if (report->kind != PSP_FACT_NONE)
         TRY(read_reference(root, "gateway_txn_id", report->psp_ref, sizeof report->psp_ref,
                            detail));
-    derive_event_id(report);
+    derive_event_id("status", report);
     return ERR_OK;
 }
 
@@ -340,7 +381,7 @@ static err_t status_read(const uuid_t *payment_id, int http_status, str_t body,
         report->payment_id = *payment_id;
         report->ref_is_per_payment = true;
         snprintf(report->reason, sizeof report->reason, "the PSP does not know the payment");
-        derive_event_id(report);
+        derive_event_id("status", report);
         return ERR_OK;
     }
     if (http_status != 200)
@@ -353,6 +394,88 @@ static err_t status_read(const uuid_t *payment_id, int http_status, str_t body,
     return err;
 }
 
+/* ---- refunds ---- */
+
+static void refund_request(const psp_account_t *account, const psp_refund_t *refund,
+                           http_client_request_t *request)
+{
+    char key[UUID_TEXT_SIZE];
+    request->method = "POST";
+    request->timeout_ms = TIMEOUT_DEFAULT_MS;
+    snprintf(request->url, sizeof request->url, "%s/v1/refunds", account->base_url);
+    add_authorization(account, request);
+    http_client_request_header(request, "Content-Type: application/json");
+    http_client_request_header(request, "Idempotency-Key: %s",
+                               uuid_format(&refund->refund_id, key));
+    buf_t *body = &request->body;
+    json_open_object(body, NULL);
+    json_uuid(body, "refund_id", &refund->refund_id);
+    json_uuid(body, "payment_id", &refund->payment_id);
+    json_uuid(body, "order_id", &refund->order_id);
+    json_text(body, "gateway_txn_id", refund->capture_ref);
+    json_int(body, "amount", refund->amount);
+    json_text(body, "currency", refund->currency);
+    if (refund->reason[0])
+        json_text(body, "reason", refund->reason);
+    json_close_object(body);
+}
+
+static err_t read_refund_answer(const json_t *root, const uuid_t *refund_id,
+                                const uuid_t *payment_id, psp_report_t *report,
+                                err_detail_t *detail)
+{
+    TRY(read_common(root, report, detail));
+    if (!uuid_equal(&report->payment_id, payment_id))
+        return malformed(detail, "payment_id", "is of another payment than was asked for");
+    if (!uuid_equal(&report->refund_id, refund_id))
+        return malformed(detail, "refund_id", "is of another refund than was asked for");
+    return read_reference(root, "gateway_txn_id", report->psp_ref, sizeof report->psp_ref, detail);
+}
+
+/* Client errors that say nothing about the refund itself: our key, or the moment, is wrong. */
+static bool may_pass(int http_status)
+{
+    return http_status == 401 || http_status == 403 || http_status == 408 || http_status == 409 ||
+           http_status == 425 || http_status == 429;
+}
+
+/* A refusal for good carries nothing but words. What was refused is what was asked for; the amount
+ * is told by whoever asked. */
+static void read_refund_refusal(const uuid_t *refund_id, const uuid_t *payment_id, int http_status,
+                                str_t body, psp_report_t *report)
+{
+    psp_checkout_answer_t words;
+    memset(&words, 0, sizeof words);
+    read_refusal(http_status, body, &words);
+    report->kind = PSP_FACT_REFUND_FAILED;
+    report->payment_id = *payment_id;
+    report->refund_id = *refund_id;
+    report->ref_is_per_payment = true;
+    uuid_format(refund_id, report->psp_ref);
+    str_copy(str_of(words.reason), report->reason, sizeof report->reason);
+}
+
+static err_t refund_read(const uuid_t *refund_id, const uuid_t *payment_id, int http_status,
+                         str_t body, psp_report_t *report, err_detail_t *detail)
+{
+    err_t err = ERR_OK;
+    if (http_status == 200 || http_status == 201) {
+        json_t *root = read_body(body, detail);
+        if (!root)
+            return ERR_MALFORMED_WEBHOOK;
+        err = read_refund_answer(root, refund_id, payment_id, report, detail);
+        json_decref(root);
+    } else if (http_status >= 400 && http_status < 500 && !may_pass(http_status)) {
+        read_refund_refusal(refund_id, payment_id, http_status, body, report);
+    } else {
+        return err_set(detail, ERR_MALFORMED_WEBHOOK, "HTTP %d is no answer about the refund",
+                       http_status);
+    }
+    if (err == ERR_OK)
+        derive_event_id("refund", report);
+    return err;
+}
+
 const psp_connector_t psp_connector_prototype = {
     .webhook_verify = webhook_verify,
     .webhook_read = webhook_read,
@@ -360,4 +483,6 @@ const psp_connector_t psp_connector_prototype = {
     .checkout_read = checkout_read,
     .status_request = status_request,
     .status_read = status_read,
+    .refund_request = refund_request,
+    .refund_read = refund_read,
 };
