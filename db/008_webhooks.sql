@@ -206,7 +206,7 @@ BEGIN
                                             currency, occurred_at_us, reason, n)
                   JOIN payments p ON p.payment_id = r.payment_id AND (r.order_id IS NULL OR r.order_id = p.order_id)
                  CROSS JOIN LATERAL (SELECT CASE WHEN r.ref_per_payment THEN r.payment_id ELSE nil END) AS s(ref_scope)
-                 WHERE r.n = ANY (openings) AND r.kind NOT IN ('none', 'malformed')
+                 WHERE r.n = ANY (openings) AND r.kind NOT IN ('none', 'malformed', 'poison')
                  ORDER BY r.psp, r.kind, r.psp_ref, s.ref_scope, r.n) e
          ORDER BY e.n
         ON CONFLICT DO NOTHING
@@ -314,6 +314,7 @@ BEGIN
     WITH decided AS (
         SELECT r.inbox_id, r.kind, r.reason, p.payment_id, p.order_id AS known_order, r.fact_id,
                CASE WHEN r.kind = 'malformed' THEN 'MALFORMED: ' || coalesce(r.reason, '')
+                    WHEN r.kind = 'poison' THEN 'DELIVERED_TOO_OFTEN'
                     WHEN p.payment_id IS NULL THEN 'PAYMENT_NOT_FOUND'
                     WHEN r.order_id <> p.order_id THEN 'ORDER_MISMATCH'
                     WHEN r.kind <> 'none' AND r.fact_id IS NULL THEN 'REFERENCE_OF_ANOTHER_PAYMENT' END AS trouble

@@ -50,6 +50,7 @@ typedef struct pg_params {
 void pg_params_reset(pg_params_t *params);
 void pg_params_free(pg_params_t *params);
 void pg_param_int8(pg_params_t *params, int64_t value);
+void pg_param_null_int8(pg_params_t *params);
 void pg_param_int4(pg_params_t *params, int32_t value);
 void pg_param_text(pg_params_t *params, str_t value); /* {NULL, 0} is NULL */
 void pg_param_uuid(pg_params_t *params, const uuid_t *value); /* NULL is NULL */

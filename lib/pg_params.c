@@ -89,6 +89,11 @@ void pg_param_int8(pg_params_t *params, int64_t value)
     add_u64(&params->values[i], (uint64_t)value);
 }
 
+void pg_param_null_int8(pg_params_t *params)
+{
+    params->is_null[next_param(params, OID_INT8)] = true;
+}
+
 void pg_param_int4(pg_params_t *params, int32_t value)
 {
     int i = next_param(params, OID_INT4);

@@ -36,7 +36,13 @@ void bus_reply_message(bus_t *bus, const bus_reply_to_t *to, uint32_t id, const 
 
 void bus_reply_error(bus_t *bus, const bus_reply_to_t *to, err_t status, const char *detail)
 {
-    bus_error_t error = {.detail = str_of(detail != NULL ? detail : "")};
+    bus_reply_refusal(bus, to, status, detail, false);
+}
+
+void bus_reply_refusal(bus_t *bus, const bus_reply_to_t *to, err_t status, const char *detail,
+                       bool replayed)
+{
+    bus_error_t error = {.detail = str_of(detail != NULL ? detail : ""), .replayed = replayed};
     if (error.detail.size > ERROR_DETAIL_MAX_BYTES)
         error.detail.size = ERROR_DETAIL_MAX_BYTES;
     if (!utf8_valid(error.detail.data, error.detail.size))

@@ -8,7 +8,12 @@
  *   at start        entries of this consumer's earlier life, until there is none
  *   always          new entries
  *   each second     entries that a dead consumer holds; parked items that are due; copies of dead
- * letters
+ *                   letters
+ *   each minute     names of consumers that are gone
+ *
+ * An entry that was delivered too often may be what ends whoever reads it: it becomes a dead letter
+ * unread. While the database is away nothing is claimed from others, so that an outage does not
+ * count as deliveries.
  *
  * The database away: the batch in hand waits here and is tried again; nothing is acknowledged.
  * Redis away: nothing to read.
@@ -22,6 +27,7 @@
 #include "lib/batch.h"
 #include "lib/clock.h"
 #include "lib/config.h"
+#include "lib/crash_point.h"
 #include "lib/limits.h"
 #include "lib/log.h"
 #include "proto/messages.h"
@@ -31,6 +37,8 @@
 enum {
     BLOCK_MS = 500, /* also how long a stop may have to wait */
     CHORES_EVERY_MS = 1000,
+    FORGET_EVERY_MS = 60000,
+    CONSUMER_GONE_MS = 3600 * 1000,
     CLAIM_IDLE_MS = 5000, /* longer than any statement may take */
     PARKED_LEASE_S = 10,
     RETRY_MS = 200,
@@ -44,7 +52,7 @@ typedef struct consumer {
     stream_t *stream;
     webhook_store_t *store;
     bool own_drained; /* entries of an earlier life */
-    int64_t next_chores_ms;
+    int64_t next_chores_ms, next_forget_ms;
     size_t base;       /* of items: where the range in hand begins */
     err_t batch_error; /* of the range that failed last */
     webhook_item_t items[SERVICE_BATCH_MAX];
@@ -97,7 +105,17 @@ static err_t apply_range(void *arg, size_t first, size_t count, err_detail_t *de
     consumer_t *self = arg;
     webhook_item_t *items = self->items + self->base + first;
     PGresult *committed = NULL;
+#if defined TIFFIN_BUG_DEDUPE_FIRST
+    count = stream_dedupe_first(self->stream, items, count);
+    if (count == 0)
+        return ERR_OK;
+#elif defined TIFFIN_BUG_ACK_FIRST
+    err_detail_t ignored;
+    (void)!stream_settle(self->stream, items, count, NULL, &ignored);
+#endif
+    CRASH_POINT(processor_read);
     TRY(webhook_store_apply(self->store, items, count, &committed, detail));
+    CRASH_POINT(processor_committed);
     for (size_t i = 0; i < count; i++)
         tell(self, &items[i]);
     err_detail_t settle_detail = {{0}};
@@ -187,6 +205,18 @@ static void read_failed(consumer_t *self, err_t err, const err_detail_t *detail)
     listen_for_stop(self, RETRY_MS);
 }
 
+/* Takes entries that were delivered before, with how often. False: Redis did not say. */
+static bool take_delivered(consumer_t *self, const stream_entries_t *entries, str_t *last,
+                           size_t *count)
+{
+    err_detail_t detail = {{0}};
+    *last = take_entries(self, entries, count);
+    err_t err = stream_count_deliveries(self->stream, self->items, *count, &detail);
+    if (err != ERR_OK)
+        read_failed(self, err, &detail);
+    return err == ERR_OK;
+}
+
 static void drain_own(consumer_t *self)
 {
     char after[64] = "0";
@@ -200,7 +230,11 @@ static void drain_own(consumer_t *self)
             return;
         }
         size_t count;
-        const str_t last = take_entries(self, &entries, &count);
+        str_t last;
+        if (!take_delivered(self, &entries, &last, &count)) {
+            stream_entries_free(&entries);
+            return;
+        }
         if (last.data != NULL)
             str_copy(last, after, sizeof after); /* always onwards: an entry that cannot be settled
                                                     does not hold up others */
@@ -235,15 +269,30 @@ static void claim_idle(consumer_t *self)
 {
     stream_entries_t entries;
     err_detail_t detail = {{0}};
+    size_t count;
+    str_t last;
+    if (!webhook_store_ready(self->store))
+        return;
     if (stream_claim_idle(self->stream, SERVICE_BATCH_MAX, CLAIM_IDLE_MS, &entries, &detail) ==
-        ERR_OK) {
-        size_t count;
-        take_entries(self, &entries, &count);
+            ERR_OK &&
+        take_delivered(self, &entries, &last, &count)) {
         if (count > 0)
             log_info(NULL, "entries claimed", "count=%zu", count);
         apply(self, count);
     }
     stream_entries_free(&entries);
+}
+
+static void forget_consumers(consumer_t *self)
+{
+    int64_t forgotten;
+    err_detail_t detail = {{0}};
+    if (clock_mono_ms() < self->next_forget_ms)
+        return;
+    self->next_forget_ms = clock_mono_ms() + FORGET_EVERY_MS;
+    if (stream_forget_consumers(self->stream, CONSUMER_GONE_MS, &forgotten, &detail) == ERR_OK &&
+        forgotten > 0)
+        log_info(NULL, "consumers forgotten", "count=%lld", (long long)forgotten);
 }
 
 static void retry_parked(consumer_t *self)
@@ -297,6 +346,7 @@ static void run(zsock_t *pipe, void *arg)
             claim_idle(self);
             retry_parked(self);
             copy_dead(self);
+            forget_consumers(self);
             self->next_chores_ms = clock_mono_ms() + CHORES_EVERY_MS;
         }
         listen_for_stop(self, 0);

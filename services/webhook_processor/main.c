@@ -3,6 +3,8 @@
 
 static webhook_processor_config_t config;
 
+enum { ADMIN_CREDIT = 16 };
+
 int main(int argc, char **argv)
 {
     service_process_init();
@@ -12,7 +14,7 @@ int main(int argc, char **argv)
     service_t service;
     service_init(&service, "webhook-processor", &config.service);
     webhook_processor_t *processor = webhook_processor_new(&service, &config);
-    service_start(&service, 0, &webhook_processor_bus_handlers, processor, NULL);
+    service_start(&service, ADMIN_CREDIT, &webhook_processor_bus_handlers, processor, NULL);
 
     const int exit_code = service_run(&service);
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/crash_point.h"
 #include "lib/limits.h"
 #include "lib/log.h"
 #include "lib/redis.h"
@@ -132,6 +133,59 @@ err_t stream_claim_idle(stream_t *self, int at_most, int min_idle_ms, stream_ent
     return after_read(self, err, detail);
 }
 
+/* One row of XPENDING: [id, consumer, idle, deliveries]. */
+static void note_deliveries(const redisReply *row, webhook_item_t *items, size_t count)
+{
+    if (row->type != REDIS_REPLY_ARRAY || row->elements != 4 ||
+        row->element[0]->type != REDIS_REPLY_STRING || row->element[3]->type != REDIS_REPLY_INTEGER)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (str_is(items[i].entry_id, row->element[0]->str))
+            items[i].deliveries = row->element[3]->integer;
+}
+
+err_t stream_count_deliveries(stream_t *self, webhook_item_t *items, size_t count,
+                              err_detail_t *detail)
+{
+    redisReply *reply = NULL;
+    if (count == 0)
+        return ERR_OK;
+    char first[64], last[64];
+    TRY(redis_command(self->redis, &reply, detail, "XPENDING %s %s %s %s %d %s", STREAM, GROUP,
+                      str_copy(items[0].entry_id, first, sizeof first),
+                      str_copy(items[count - 1].entry_id, last, sizeof last), SERVICE_BATCH_MAX,
+                      self->consumer));
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
+        note_deliveries(reply->element[i], items, count);
+    freeReplyObject(reply);
+    return ERR_OK;
+}
+
+/* One script, so that none is forgotten that takes an entry meanwhile: with its name its pending
+ * entries would go. */
+static const char forget_script[] =
+    "local forgotten = 0 "
+    "for _, fields in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do "
+    "local consumer = {} "
+    "for i = 1, #fields, 2 do consumer[fields[i]] = fields[i + 1] end "
+    "if consumer.pending == 0 and consumer.idle >= tonumber(ARGV[3]) and consumer.name ~= ARGV[2] "
+    "then redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], consumer.name) "
+    "forgotten = forgotten + 1 end end "
+    "return forgotten";
+
+err_t stream_forget_consumers(stream_t *self, int64_t idle_ms, int64_t *forgotten,
+                              err_detail_t *detail)
+{
+    redisReply *reply = NULL;
+    *forgotten = 0;
+    TRY(redis_command(self->redis, &reply, detail, "EVAL %s 1 %s %s %s %lld", forget_script, STREAM,
+                      GROUP, self->consumer, (long long)idle_ms));
+    if (reply->type == REDIS_REPLY_INTEGER)
+        *forgotten = reply->integer;
+    freeReplyObject(reply);
+    return ERR_OK;
+}
+
 /* ---- after the commit ---- */
 
 static void append(stream_t *self, int argc, const char **argv)
@@ -219,8 +273,13 @@ err_t stream_settle(stream_t *self, const webhook_item_t *items, size_t count,
     int owed = 0;
     for (size_t i = 0; i < count; i++)
         owed += append_handled(self, &items[i]);
-    owed += append_events(self, committed);
     owed += append_acknowledge(self, items, count);
+    if (crash_point_armed(CRASH_POINT_processor_acknowledged)) {
+        TRY(take_replies(self, owed, detail));
+        owed = 0;
+        CRASH_POINT(processor_acknowledged);
+    }
+    owed += append_events(self, committed);
     return take_replies(self, owed, detail);
 }
 
@@ -262,3 +321,27 @@ err_t stream_copy_dead(stream_t *self, const PGresult *dead, err_detail_t *detai
     }
     return take_replies(self, rows, detail);
 }
+
+#ifdef TIFFIN_BUG_DEDUPE_FIRST
+size_t stream_dedupe_first(stream_t *self, webhook_item_t *items, size_t count)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++) {
+        redisReply *reply = NULL;
+        err_detail_t detail;
+        char key[256];
+        snprintf(key, sizeof key, "idemp:webhook:%.*s:%.*s", STR_ARG(items[i].psp),
+                 STR_ARG(items[i].event_id));
+        const bool first =
+            redis_command(self->redis, &reply, &detail, "SET %s 1 NX", key) != ERR_OK ||
+            reply->type != REDIS_REPLY_NIL;
+        if (reply != NULL)
+            freeReplyObject(reply);
+        if (first)
+            items[left++] = items[i];
+        else if (items[i].entry_id.data != NULL)
+            (void)!stream_drop(self, items[i].entry_id, &detail);
+    }
+    return left;
+}
+#endif

@@ -36,14 +36,28 @@ err_t stream_read_own(stream_t *self, int at_most, const char *after, stream_ent
 err_t stream_claim_idle(stream_t *self, int at_most, int min_idle_ms, stream_entries_t *entries,
                         err_detail_t *detail) MUST_CHECK;
 
-/* After the commit of `items`, in one pipeline: remembers the event ids as handled, publishes the
- * events in `committed` (from webhook_store_apply; NULL for none), acknowledges and deletes the
- * entries. */
+/* Fills `deliveries` of items that come from the stream, all pending for this consumer. */
+err_t stream_count_deliveries(stream_t *self, webhook_item_t *items, size_t count,
+                              err_detail_t *detail) MUST_CHECK;
+/* Takes the names of consumers out of the group that have held nothing and not been heard of for
+ * idle_ms; never this one's. How many. */
+err_t stream_forget_consumers(stream_t *self, int64_t idle_ms, int64_t *forgotten,
+                              err_detail_t *detail) MUST_CHECK;
+
+/* After the commit of `items`, in one pipeline: remembers the event ids as handled, acknowledges
+ * and deletes the entries, publishes the events in `committed` (from webhook_store_apply; NULL for
+ * none). */
 err_t stream_settle(stream_t *self, const webhook_item_t *items, size_t count,
                     const PGresult *committed, err_detail_t *detail) MUST_CHECK;
 /* Copies dead rows (columns as webhook_store_dead_to_copy) to the dead letter stream. */
 err_t stream_copy_dead(stream_t *self, const PGresult *dead, err_detail_t *detail) MUST_CHECK;
 /* Acknowledges an entry that has no fields (it was deleted). */
 err_t stream_drop(stream_t *self, str_t entry_id, err_detail_t *detail) MUST_CHECK;
+
+#ifdef TIFFIN_BUG_DEDUPE_FIRST
+/* A mistake that the crash harness must find: remembers event ids before their effect is committed,
+ * and acknowledges what is remembered. How many items are left. */
+size_t stream_dedupe_first(stream_t *self, webhook_item_t *items, size_t count);
+#endif
 
 #endif

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/json_read.h"
+
 enum { NAME_MAX_BYTES = PSP_NAME_SIZE - 1, EVENT_ID_MAX_BYTES = PSP_EVENT_ID_SIZE - 1 };
 
 static const char *const outcome_names[] = {[WEBHOOK_UNDECIDED] = "undecided",
@@ -46,6 +48,15 @@ static int64_t number_of(str_t text)
     return *end == '\0' && errno == 0 ? value : 0;
 }
 
+/* Nil for anything that is no UUID. */
+static uuid_t uuid_of(str_t text)
+{
+    uuid_t uuid;
+    if (text.data == NULL || !uuid_parse(text.data, text.size, &uuid))
+        memset(&uuid, 0, sizeof uuid);
+    return uuid;
+}
+
 bool webhook_item_from_entry(const redisReply *entry, webhook_item_t *item)
 {
     memset(item, 0, sizeof *item);
@@ -66,6 +77,8 @@ bool webhook_item_from_entry(const redisReply *entry, webhook_item_t *item)
             item->source = value;
         else if (str_is(name, "body"))
             item->body = value;
+        else if (str_is(name, "headers"))
+            item->headers = value;
         else if (str_is(name, "request_id"))
             item->request_id = value;
         else if (str_is(name, "traceparent"))
@@ -74,9 +87,10 @@ bool webhook_item_from_entry(const redisReply *entry, webhook_item_t *item)
             item->received_at_us = number_of(value);
         else if (str_is(name, "http_status"))
             item->http_status = (int32_t)number_of(value);
-        else if (str_is(name, "payment_id") &&
-                 !uuid_parse(value.data, value.size, &item->payment_id))
-            memset(&item->payment_id, 0, sizeof item->payment_id);
+        else if (str_is(name, "payment_id"))
+            item->payment_id = uuid_of(value);
+        else if (str_is(name, "refund_id"))
+            item->refund_id = uuid_of(value);
     }
     return true;
 }
@@ -111,6 +125,24 @@ static void make_storable(webhook_item_t *item)
     }
     if (item->body.data == NULL)
         item->body = STR_LITERAL("");
+    err_detail_t ignored;
+    json_t *headers = item->headers.data != NULL ? json_read_object(item->headers, &ignored) : NULL;
+    if (headers == NULL)
+        item->headers = (str_t){NULL, 0};
+    json_decref(headers);
+}
+
+static err_t read_report(webhook_item_t *item, const psp_t *psp, err_detail_t *detail)
+{
+    if (str_is(item->source, "webhook") || str_is(item->source, "settlement"))
+        return psp_webhook_read(psp, item->body, &item->report, detail);
+    if (str_is(item->source, "status_poll"))
+        return psp_status_read(psp, &item->payment_id, item->http_status, item->body, &item->report,
+                               detail);
+    if (str_is(item->source, "refund_call"))
+        return psp_refund_read(psp, &item->refund_id, &item->payment_id, item->http_status,
+                               item->body, &item->report, detail);
+    return err_set(detail, ERR_MALFORMED_WEBHOOK, "the entry has an unknown source");
 }
 
 void webhook_item_read(webhook_item_t *item)
@@ -119,27 +151,24 @@ void webhook_item_read(webhook_item_t *item)
     make_storable(item);
     if (item->malformed)
         return;
+    if (item->deliveries > WEBHOOK_DELIVERIES_MAX) {
+        item->poison = true;
+        webhook_item_fault(item, "delivered too often");
+        return;
+    }
     const psp_t *psp = psp_find(item->psp);
     if (psp == NULL) {
         webhook_item_fault(item, "the entry names no registered PSP");
         return;
     }
     err_detail_t detail = {{0}};
-    err_t err;
-    if (str_is(item->source, "webhook"))
-        err = psp_webhook_read(psp, item->body, &item->report, &detail);
-    else if (str_is(item->source, "status_poll"))
-        err = psp_status_read(psp, &item->payment_id, item->http_status, item->body, &item->report,
-                              &detail);
-    else
-        err = err_set(&detail, ERR_MALFORMED_WEBHOOK, "the entry has an unknown source");
-    if (err != ERR_OK)
+    if (read_report(item, psp, &detail) != ERR_OK)
         webhook_item_fault(item, detail.text);
 }
 
 const char *webhook_item_kind(const webhook_item_t *item)
 {
     if (item->malformed)
-        return "malformed";
-    return item->report.kind == PSP_FACT_NONE ? "none" : psp_fact_kind_name(item->report.kind);
+        return item->poison ? "poison" : "malformed";
+    return psp_fact_kind_name(item->report.kind);
 }

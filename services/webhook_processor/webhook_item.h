@@ -22,13 +22,17 @@ typedef enum webhook_outcome {
 typedef struct webhook_item {
     /* As queued; texts are borrowed from the reply or result they came in. */
     str_t entry_id; /* in the stream; {NULL, 0} for a parked item that is tried again */
-    str_t psp, event_id, source, body, request_id, traceparent;
+    str_t psp, event_id, source, body, headers, request_id, traceparent;
     int64_t received_at_us;
-    int32_t http_status; /* of a status answer */
+    int64_t inbox_id;    /* the row that it was taken from; 0: it comes from the stream */
+    int64_t deliveries;  /* how often the stream has delivered it; 0: not asked */
+    int32_t http_status; /* of an answer to us */
     uuid_t payment_id;   /* as the intake understood it */
+    uuid_t refund_id;    /* the refund that an answer to us is about */
 
     /* As read by the PSP's connector. */
     bool malformed;
+    bool poison;             /* malformed because it was delivered too often */
     psp_report_t report;     /* valid unless malformed */
     char fault[160];         /* why it is malformed */
     char fallback_event[48]; /* stands for an event id that is missing */
@@ -43,12 +47,14 @@ typedef struct webhook_item {
  * no fields (an entry that was deleted): only its id is filled. */
 bool webhook_item_from_entry(const redisReply *entry, webhook_item_t *item);
 /* Reads the body with the PSP's connector; whatever is wrong makes the item malformed, never an
- * error. */
+ * error. One that was delivered more than WEBHOOK_DELIVERIES_MAX times is not read at all: it may
+ * be what ends whoever reads it. */
+enum { WEBHOOK_DELIVERIES_MAX = 20 };
 void webhook_item_read(webhook_item_t *item);
 /* Makes an item malformed for a reason found later. */
 void webhook_item_fault(webhook_item_t *item, const char *fault);
 
-/* "captured", "failed", "none", "malformed": as db/005_webhooks.sql takes it. */
+/* A kind of fact, "none", "malformed" or "poison": as webhooks_apply takes it. */
 const char *webhook_item_kind(const webhook_item_t *item);
 /* "applied" …; static. WEBHOOK_UNDECIDED for another text. */
 const char *webhook_outcome_name(webhook_outcome_t outcome);

@@ -1,10 +1,11 @@
-/* webhook_processor.c - see webhook_processor.h. The work is in consumer.c; this thread only lives
- * on the bus. */
+/* webhook_processor.c - see webhook_processor.h. Webhooks are consumer.c's, on a thread of its own;
+ * this one lives on the bus: it tells what the consumer did and answers operators (admin.c). */
 #include "services/webhook_processor/webhook_processor.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "services/webhook_processor/admin.h"
 #include "services/webhook_processor/consumer.h"
 
 const config_entry_t webhook_processor_settings[] = {
@@ -17,13 +18,20 @@ const config_entry_t webhook_processor_settings[] = {
                "how long a webhook without its payment is tried again before it is a dead letter"),
     CONFIG_END};
 
-const bus_handlers_t webhook_processor_bus_handlers = {0};
-
 struct webhook_processor {
     service_t *service;
     consumer_config_t consumer_config;
     zactor_t *consumer;
+    admin_t *admin;
 };
+
+static void on_batch(void *arg, const bus_request_t *requests, size_t count)
+{
+    webhook_processor_t *self = arg;
+    admin_on_batch(self->admin, requests, count);
+}
+
+const bus_handlers_t webhook_processor_bus_handlers = {.on_batch = on_batch};
 
 /* Passes on what the consumer tells. */
 static void on_consumer(void *arg)
@@ -55,6 +63,7 @@ webhook_processor_t *webhook_processor_new(service_t *service,
                                                 .redis_url = config->redis_url,
                                                 .instance = service->instance,
                                                 .park_for_s = config->park_for_s};
+    self->admin = admin_new(service, config->database_url);
     self->consumer = consumer_start(&self->consumer_config);
     actor_add_socket(service->actor, zactor_sock(self->consumer), on_consumer, self);
     return self;
@@ -67,6 +76,7 @@ void webhook_processor_destroy(webhook_processor_t **self_p)
         return;
     actor_remove_socket(self->service->actor, zactor_sock(self->consumer));
     zactor_destroy(&self->consumer);
+    admin_destroy(&self->admin);
     free(self);
     *self_p = NULL;
 }

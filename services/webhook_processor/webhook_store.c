@@ -33,50 +33,73 @@ void webhook_store_destroy(webhook_store_t **self_p)
     *self_p = NULL;
 }
 
+bool webhook_store_ready(webhook_store_t *self)
+{
+    return pg_ready(self->pg);
+}
+
 static str_t text_or_null(const char *text)
 {
     return text[0] != '\0' ? str_of(text) : (str_t){NULL, 0};
 }
 
-/* Parameters $1 … $17 of webhooks_apply, in its order. */
+static const uuid_t *uuid_or_null(const uuid_t *uuid)
+{
+    return uuid_is_nil(uuid) ? NULL : uuid;
+}
+
+/* Parameters $1 … $21 of webhooks_apply, in its order. */
 static void fill_params(webhook_store_t *self, const webhook_item_t *items, size_t count)
 {
     static const psp_report_t nothing;
     pg_params_t *p = &self->params;
     pg_params_reset(p);
+    const int inbox_ids = pg_array_begin(p, PG_ARRAY_INT8);
     const int psps = pg_array_begin(p, PG_ARRAY_TEXT);
     const int event_ids = pg_array_begin(p, PG_ARRAY_TEXT);
     const int sources = pg_array_begin(p, PG_ARRAY_TEXT);
     const int payment_ids = pg_array_begin(p, PG_ARRAY_UUID);
     const int order_ids = pg_array_begin(p, PG_ARRAY_UUID);
+    const int refund_ids = pg_array_begin(p, PG_ARRAY_UUID);
     const int kinds = pg_array_begin(p, PG_ARRAY_TEXT);
     const int psp_refs = pg_array_begin(p, PG_ARRAY_TEXT);
     const int refs_per_payment = pg_array_begin(p, PG_ARRAY_BOOL);
     const int amounts = pg_array_begin(p, PG_ARRAY_INT8);
+    const int fees = pg_array_begin(p, PG_ARRAY_INT8);
     const int currencies = pg_array_begin(p, PG_ARRAY_TEXT);
     const int occurred = pg_array_begin(p, PG_ARRAY_INT8);
     const int reasons = pg_array_begin(p, PG_ARRAY_TEXT);
     const int bodies = pg_array_begin(p, PG_ARRAY_BYTEA);
+    const int headers = pg_array_begin(p, PG_ARRAY_TEXT);
     const int http_statuses = pg_array_begin(p, PG_ARRAY_INT4);
     const int received = pg_array_begin(p, PG_ARRAY_INT8);
     const int request_ids = pg_array_begin(p, PG_ARRAY_TEXT);
     for (size_t i = 0; i < count; i++) {
         const webhook_item_t *item = &items[i];
         const psp_report_t *report = item->malformed ? &nothing : &item->report;
+        /* What is asked for again carries the refund's id beside the answer. */
+        const uuid_t *refund_id =
+            uuid_is_nil(&report->refund_id) ? &item->refund_id : &report->refund_id;
+        if (item->inbox_id != 0)
+            pg_array_add_int8(p, inbox_ids, item->inbox_id);
+        else
+            pg_array_add_null(p, inbox_ids);
         pg_array_add_text(p, psps, item->psp);
         pg_array_add_text(p, event_ids, item->event_id);
         pg_array_add_text(p, sources, item->source);
-        pg_array_add_uuid(p, payment_ids,
-                          uuid_is_nil(&report->payment_id) ? NULL : &report->payment_id);
-        pg_array_add_uuid(p, order_ids, uuid_is_nil(&report->order_id) ? NULL : &report->order_id);
+        pg_array_add_uuid(p, payment_ids, uuid_or_null(&report->payment_id));
+        pg_array_add_uuid(p, order_ids, uuid_or_null(&report->order_id));
+        pg_array_add_uuid(p, refund_ids, uuid_or_null(refund_id));
         pg_array_add_text(p, kinds, str_of(webhook_item_kind(item)));
         pg_array_add_text(p, psp_refs, str_of(report->psp_ref));
         pg_array_add_bool(p, refs_per_payment, report->ref_is_per_payment);
         pg_array_add_int8(p, amounts, report->amount);
+        pg_array_add_int8(p, fees, report->fee);
         pg_array_add_text(p, currencies, text_or_null(report->currency));
         pg_array_add_int8(p, occurred, report->occurred_at_us);
         pg_array_add_text(p, reasons, text_or_null(item->malformed ? item->fault : report->reason));
         pg_array_add_text(p, bodies, item->body);
+        pg_array_add_text(p, headers, item->headers);
         pg_array_add_int4(p, http_statuses, item->http_status);
         pg_array_add_int8(p, received, item->received_at_us);
         pg_array_add_text(p, request_ids, item->request_id);
@@ -100,7 +123,7 @@ err_t webhook_store_apply(webhook_store_t *self, webhook_item_t *items, size_t c
     TRY(pg_exec(self->pg, "webhooks_apply",
                 "SELECT position, outcome, reason, payment_id, order_id, type, payload "
                 "FROM webhooks_apply($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, "
-                "$15, $16, $17)",
+                "$15, $16, $17, $18, $19, $20, $21)",
                 &self->params, result, detail));
     size_t decided = 0;
     for (int row = 0; row < PQntuples(*result); row++) {
@@ -138,8 +161,8 @@ err_t webhook_store_claim_parked(webhook_store_t *self, webhook_item_t *items, s
     pg_param_int4(&self->params, lease_s);
     TRY(pg_exec(
         self->pg, "webhooks_claim_parked",
-        "SELECT psp, event_id, source, payment_ref, body, http_status, received_at_us, request_id "
-        "FROM webhooks_claim_parked($1, $2)",
+        "SELECT psp, event_id, source, payment_ref, body, http_status, received_at_us, request_id, "
+        "inbox_id, refund_id, headers FROM webhooks_claim_parked($1, $2)",
         &self->params, result, detail));
     for (int row = 0; row < PQntuples(*result); row++) {
         webhook_item_t *item = &items[row];
@@ -153,6 +176,10 @@ err_t webhook_store_claim_parked(webhook_store_t *self, webhook_item_t *items, s
         item->http_status = (int32_t)pg_get_int8(*result, row, 5);
         item->received_at_us = pg_get_int8(*result, row, 6);
         item->request_id = pg_get_text(*result, row, 7);
+        item->inbox_id = pg_get_int8(*result, row, 8);
+        if (!pg_is_null(*result, row, 9))
+            item->refund_id = pg_get_uuid(*result, row, 9);
+        item->headers = pg_get_text(*result, row, 10);
         (*count)++;
     }
     return ERR_OK;

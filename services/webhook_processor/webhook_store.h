@@ -1,4 +1,5 @@
-/* webhook_store.h - every SQL statement of the webhook-processor; see db/005_webhooks.sql. */
+/* webhook_store.h - every SQL statement of the webhook-processor; see db/008_webhooks.sql and
+ * db/009_operators.sql. */
 #ifndef TIFFIN_SERVICES_WEBHOOK_STORE_H
 #define TIFFIN_SERVICES_WEBHOOK_STORE_H
 
@@ -12,6 +13,9 @@ typedef struct webhook_store webhook_store_t;
 
 webhook_store_t *webhook_store_new(const char *database_url, int64_t park_for_s);
 void webhook_store_destroy(webhook_store_t **self_p);
+
+/* Would the database answer now? */
+bool webhook_store_ready(webhook_store_t *self);
 
 /* The whole effect of `count` items in one transaction; fills outcome, reason and order_id of each.
  * The result holds the new events (webhook_store_event) and is the caller's. Errors as pg_exec;

@@ -364,10 +364,10 @@ static void text_over_its_maximum_is_refused_both_ways(void **state)
     memset(detail, 'x', sizeof detail);
     uint8_t bytes[512];
     message_any_t decoded;
-    size_t size = message_encode(MSG_bus_error, &(bus_error_t){{detail, 256}}, bytes, sizeof bytes);
+    size_t size = message_encode(MSG_bus_error, &(bus_error_t){.detail = {detail, 256}}, bytes, sizeof bytes);
     assert_int_equal(message_decode(MSG_bus_error, bytes, size, &decoded, NULL), ERR_OK);
     assert_int_equal(
-        message_encode(MSG_bus_error, &(bus_error_t){{detail, 257}}, bytes, sizeof bytes), 0);
+        message_encode(MSG_bus_error, &(bus_error_t){.detail = {detail, 257}}, bytes, sizeof bytes), 0);
     mp_writer_t writer = mp_writer(bytes, sizeof bytes);
     mp_write_map(&writer, 1);
     mp_write_uint(&writer, 1);
@@ -434,11 +434,11 @@ static void empty_text_is_not_absent_text(void **state)
     (void)state;
     uint8_t bytes[16];
     message_any_t decoded;
-    size_t size = message_encode(MSG_bus_error, &(bus_error_t){{"", 0}}, bytes, sizeof bytes);
+    size_t size = message_encode(MSG_bus_error, &(bus_error_t){.detail = {"", 0}}, bytes, sizeof bytes);
     assert_int_equal(size, 3);
     assert_int_equal(message_decode(MSG_bus_error, bytes, size, &decoded, NULL), ERR_OK);
     assert_int_equal(message_encode(MSG_bus_error, &decoded, bytes, sizeof bytes), 3);
-    assert_int_equal(message_encode(MSG_bus_error, &(bus_error_t){{NULL, 0}}, bytes, sizeof bytes),
+    assert_int_equal(message_encode(MSG_bus_error, &(bus_error_t){.detail = {NULL, 0}}, bytes, sizeof bytes),
                      1);
 }
 
