@@ -32,9 +32,22 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
       FROM claimed c LEFT JOIN attempts a ON a.payment_id = c.payment_id AND a.outcome IS DISTINCT FROM 'REFUSED'
 $$;
 
-CREATE FUNCTION reconciliation_begin(instance text) RETURNS bigint
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    INSERT INTO reconciliation_runs (instance) VALUES (instance) RETURNING run_id
+-- Begins a run. `everything`: what is not settled is due now, however lately its PSP was asked (somebody wants to know; at most
+-- 50,000 payments at once, those that have waited longest).
+CREATE FUNCTION reconciliation_begin(instance text, everything boolean) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    new_run_id bigint;
+BEGIN
+    IF everything THEN
+        UPDATE payments p SET next_check_at = now()
+         WHERE p.payment_id IN (SELECT q.payment_id FROM payments q
+                                 WHERE q.capture_count = 0 AND q.next_check_at > now()
+                                 ORDER BY q.next_check_at LIMIT 50000 FOR NO KEY UPDATE SKIP LOCKED);
+    END IF;
+    INSERT INTO reconciliation_runs (instance) VALUES (instance) RETURNING run_id INTO new_run_id;
+    RETURN new_run_id;
+END
 $$;
 CREATE FUNCTION reconciliation_finish(run bigint, asked int, news int, errors int) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -3,6 +3,8 @@
 
 static reconciler_config_t config;
 
+enum { OPERATORS_CREDIT = 16 };
+
 int main(int argc, char **argv)
 {
     service_process_init();
@@ -11,7 +13,8 @@ int main(int argc, char **argv)
     service_t service;
     service_init(&service, "reconciler", &config.service);
     reconciler_t *reconciler = reconciler_new(&service, &config);
-    service_start(&service, 0, &reconciler_bus_handlers, reconciler, reconciler_idle);
+    service_start(&service, OPERATORS_CREDIT, &reconciler_bus_handlers, reconciler,
+                  reconciler_idle);
 
     const int exit_code = service_run(&service);
 

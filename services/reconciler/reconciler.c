@@ -6,6 +6,9 @@
  * webhooks go through, so that one place decides what is true. A claim is a lease: a payment whose
  * answer was lost (a reconciler died, Redis was down, a PSP hung) comes due again by itself.
  *
+ * Beside it, each second, what was booked since is sealed into the ledger's hash chain, off the
+ * path of those who book.
+ *
  * Runs do not overlap. A run asks with a bounded number of calls at once and lets a PSP rest that
  * fails call after call, so that one that hangs costs a run seconds, not hours.
  */
@@ -15,18 +18,22 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "lib/crash_point.h"
+#include "lib/dispatch.h"
 #include "lib/http_client.h"
 #include "lib/limits.h"
 #include "lib/list.h"
 #include "lib/log.h"
+#include "lib/payment/webhook_stream.h"
 #include "proto/bus_reply.h"
 #include "proto/messages.h"
 #include "services/reconciler/reconciler_rules.h"
 #include "services/reconciler/reconciler_store.h"
-#include "services/reconciler/reconciler_stream.h"
 
 enum {
     TICK_MS = 250,
+    SEAL_EVERY_MS = 1000,
+    SEAL_MAX = 1000, /* transactions at once */
     FIRST_RUN_AFTER_MS = 1000,
     RUN_RETRY_AFTER_MS = 5000, /* when the database was not there */
     CLAIM_PAGE = 200,
@@ -74,7 +81,7 @@ struct reconciler {
     reconciler_store_t *store;
     redis_t *redis;
     http_client_t *http;
-    int tick_timer;
+    int tick_timer, seal_timer;
     bool stopping;
     int64_t next_run_mono_ms;
     run_t run;
@@ -83,9 +90,8 @@ struct reconciler {
     size_t asking_count;
 };
 
-const bus_handlers_t reconciler_bus_handlers = {0};
-
 static void on_tick(void *arg);
+static void on_seal_timer(void *arg);
 static void on_answers(void *arg);
 
 reconciler_t *reconciler_new(service_t *service, const reconciler_config_t *config)
@@ -105,6 +111,7 @@ reconciler_t *reconciler_new(service_t *service, const reconciler_config_t *conf
     self->http = http_client_new((unsigned)config->calls_max);
     self->next_run_mono_ms = clock_mono_ms() + FIRST_RUN_AFTER_MS;
     self->tick_timer = actor_add_timer(service->actor, TICK_MS, on_tick, self);
+    self->seal_timer = actor_add_timer(service->actor, SEAL_EVERY_MS, on_seal_timer, self);
     actor_add_fd(service->actor, http_client_fd(self->http), on_answers, self);
     return self;
 }
@@ -131,6 +138,7 @@ void reconciler_destroy(reconciler_t **self_p)
     if (self == NULL)
         return;
     actor_remove_fd(self->service->actor, http_client_fd(self->http));
+    actor_remove_timer(self->service->actor, self->seal_timer);
     actor_remove_timer(self->service->actor, self->tick_timer);
     http_client_destroy(&self->http);
     drop_all(&self->waiting);
@@ -143,24 +151,26 @@ void reconciler_destroy(reconciler_t **self_p)
 
 /* ---- a run ---- */
 
-static void begin_run(reconciler_t *self, int64_t now_mono_ms)
+/* `everything`: also what was asked about lately. False: the database was not there. */
+static bool begin_run(reconciler_t *self, int64_t now_mono_ms, bool everything)
 {
     const int64_t interval_ms = self->config.interval_s * 1000;
     err_detail_t detail = {{0}};
     int64_t run_id;
     const err_t err =
-        reconciler_store_begin(self->store, self->service->instance, &run_id, &detail);
+        reconciler_store_begin(self->store, self->service->instance, everything, &run_id, &detail);
     if (err != ERR_OK) {
         char quoted[QUOTED_SIZE];
         log_limited(LOG_LEVEL_WARN, NULL, "reconciliation not begun", "code=%s detail=%s",
                     err_name(err), log_quote(quoted, sizeof quoted, detail.text));
         self->next_run_mono_ms =
             now_mono_ms + (interval_ms < RUN_RETRY_AFTER_MS ? interval_ms : RUN_RETRY_AFTER_MS);
-        return;
+        return false;
     }
     self->next_run_mono_ms =
         reconciler_next_run_ms(self->next_run_mono_ms, now_mono_ms, interval_ms);
     self->run = (run_t){.active = true, .run_id = run_id, .began_mono_ms = now_mono_ms};
+    return true;
 }
 
 static void finish_run(reconciler_t *self)
@@ -294,7 +304,7 @@ static void on_tick(void *arg)
             self->next_run_mono_ms = reconciler_next_run_ms(self->next_run_mono_ms, now_mono_ms,
                                                             self->config.interval_s * 1000);
         else
-            begin_run(self, now_mono_ms);
+            (void)begin_run(self, now_mono_ms, false);
     }
     go_on(self);
 }
@@ -357,14 +367,15 @@ static void read_answer(reconciler_t *self, const http_client_response_t *respon
     if (!reconciler_is_news(report.kind, check->due.failure_known))
         return;
     answered->news = true;
-    const reconciler_news_t news = {.psp = psp_name(check->psp),
-                                    .event_id = report.event_id,
-                                    .payment_id = &check->due.payment_id,
-                                    .request_id = &check->request_id,
-                                    .received_at_us = clock_wall_us(),
-                                    .http_status = response->status,
-                                    .body = body};
-    reconciler_stream_append(self->redis, &news);
+    const webhook_stream_entry_t entry = {.source = "status_poll",
+                                          .psp = psp_name(check->psp),
+                                          .event_id = report.event_id,
+                                          .payment_id = &check->due.payment_id,
+                                          .request_id = &check->request_id,
+                                          .received_at_us = clock_wall_us(),
+                                          .http_status = response->status,
+                                          .body = body};
+    webhook_stream_append(self->redis, &entry);
 }
 
 /* Takes Redis' word for each piece of news, in the order of the pipeline, and closes the checks. */
@@ -375,7 +386,10 @@ static void close_answered(reconciler_t *self, answered_t *answered, size_t coun
         unsigned *failures = &self->run.failures_in_a_row[check->psp_index];
         err_detail_t detail = {{0}};
         *failures = answered[i].failed ? *failures + 1 : 0;
-        if (answered[i].news && reconciler_stream_confirm(self->redis, &detail) != ERR_OK) {
+        const err_t err = answered[i].news ? webhook_stream_confirm(self->redis, &detail) : ERR_OK;
+        if (answered[i].news && err == ERR_OK)
+            CRASH_POINT(reconciler_appended);
+        if (err != ERR_OK) {
             answered[i].news = false;
             answered[i].failed = true;
             char quoted[QUOTED_SIZE];
@@ -399,9 +413,82 @@ static void on_answers(void *arg)
     http_client_response_t response;
     while (count < CALLS_MAX && http_client_next(self->http, &cookie, &response)) {
         answered[count] = (answered_t){.check = cookie};
+        if (response.err == ERR_OK)
+            CRASH_POINT(reconciler_asked);
         read_answer(self, &response, &answered[count++]);
         buf_free(&response.body);
     }
     close_answered(self, answered, count);
     go_on(self);
 }
+
+/* ---- the ledger's chain ---- */
+
+static void on_seal_timer(void *arg)
+{
+    reconciler_t *self = arg;
+    err_detail_t detail = {{0}};
+    int64_t sealed = 0;
+    if (self->stopping)
+        return;
+    /* More than so many wait for the next second: the loop must come round. */
+    const err_t err = reconciler_store_seal(self->store, SEAL_MAX, &sealed, &detail);
+    if (err != ERR_OK)
+        log_limited(LOG_LEVEL_WARN, NULL, "ledger not sealed", "code=%s detail=\"%s\"",
+                    err_name(err), detail.text);
+}
+
+/* ---- operators ---- */
+
+static void answer_document(reconciler_t *self, const bus_request_t *request, str_t json)
+{
+    const reconciler_document_t document = {.document = json};
+    bus_reply_message(self->service->bus, &request->reply_to, MSG_reconciler_document, &document);
+}
+
+static void list_one(reconciler_t *self, const bus_request_t *request)
+{
+    reconciliation_list_t query;
+    PGresult *result = NULL;
+    err_detail_t detail = {{0}};
+    err_t err =
+        message_decode(MSG_reconciliation_list, request->body, request->body_size, &query, &detail);
+    if (err == ERR_OK)
+        err = reconciler_store_page(self->store, query.before, (int)query.limit, &result, &detail);
+    if (err == ERR_OK)
+        answer_document(self, request, pg_get_text(result, 0, 0));
+    else
+        bus_reply_error(self->service->bus, &request->reply_to, err, detail.text);
+    PQclear(result);
+}
+
+static void on_list(void *arg, const bus_request_t *const *requests, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        list_one(arg, requests[i]);
+}
+
+static void on_start(void *arg, const bus_request_t *const *requests, size_t count)
+{
+    reconciler_t *self = arg;
+    for (size_t i = 0; i < count; i++) {
+        if (self->run.active)
+            answer_document(self, requests[i], STR_LITERAL("{\"status\":\"running\"}"));
+        else if (!self->stopping && begin_run(self, clock_mono_ms(), true))
+            answer_document(self, requests[i], STR_LITERAL("{\"status\":\"started\"}"));
+        else
+            bus_reply_error(self->service->bus, &requests[i]->reply_to, ERR_STORE_UNAVAILABLE, "");
+    }
+    go_on(self);
+}
+
+static const dispatch_entry_t handlers[] = {
+    {MSG_reconciliation_list, on_list}, {MSG_reconciliation_start, on_start}, {0, NULL}};
+
+static void on_batch(void *arg, const bus_request_t *requests, size_t count)
+{
+    reconciler_t *self = arg;
+    dispatch_batch(self->service->bus, handlers, self, requests, count);
+}
+
+const bus_handlers_t reconciler_bus_handlers = {.on_batch = on_batch};

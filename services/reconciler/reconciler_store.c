@@ -29,14 +29,15 @@ void reconciler_store_destroy(reconciler_store_t **self_p)
     *self_p = NULL;
 }
 
-err_t reconciler_store_begin(reconciler_store_t *self, const char *instance, int64_t *run_id,
-                             err_detail_t *detail)
+err_t reconciler_store_begin(reconciler_store_t *self, const char *instance, bool everything,
+                             int64_t *run_id, err_detail_t *detail)
 {
     PGresult *result = NULL;
     pg_params_reset(&self->params);
     pg_param_text(&self->params, str_of(instance));
-    TRY(pg_exec(self->pg, "reconciliation_begin", "SELECT reconciliation_begin($1)", &self->params,
-                &result, detail));
+    pg_param_bool(&self->params, everything);
+    TRY(pg_exec(self->pg, "reconciliation_begin", "SELECT reconciliation_begin($1, $2)",
+                &self->params, &result, detail));
     *run_id = pg_get_int8(result, 0, 0);
     PQclear(result);
     return ERR_OK;
@@ -76,4 +77,29 @@ void reconciler_store_due(const PGresult *result, int row, reconciler_due_t *due
     due->order_id = pg_get_uuid(result, row, 1);
     str_copy(pg_get_text(result, row, 2), due->psp, sizeof due->psp);
     due->failure_known = pg_get_bool(result, row, 3);
+}
+
+err_t reconciler_store_page(reconciler_store_t *self, int64_t before, int at_most,
+                            PGresult **result, err_detail_t *detail)
+{
+    pg_params_reset(&self->params);
+    if (before > 0)
+        pg_param_int8(&self->params, before);
+    else
+        pg_param_null_int8(&self->params);
+    pg_param_int4(&self->params, at_most);
+    return pg_exec(self->pg, "reconciliations_page", "SELECT reconciliations_page($1, $2)",
+                   &self->params, result, detail);
+}
+
+err_t reconciler_store_seal(reconciler_store_t *self, int at_most, int64_t *sealed,
+                            err_detail_t *detail)
+{
+    PGresult *result = NULL;
+    pg_params_reset(&self->params);
+    pg_param_int4(&self->params, at_most);
+    TRY(pg_exec(self->pg, "ledger_seal", "SELECT ledger_seal($1)", &self->params, &result, detail));
+    *sealed = pg_get_int8(result, 0, 0);
+    PQclear(result);
+    return ERR_OK;
 }

@@ -1,4 +1,5 @@
-/* reconciler_store.h - every SQL statement of the reconciler; see db/006_reconciliation.sql. */
+/* reconciler_store.h - every SQL statement of the reconciler; see db/010_reconciliation.sql and
+ * db/003_ledger.sql. */
 #ifndef TIFFIN_SERVICES_RECONCILER_STORE_H
 #define TIFFIN_SERVICES_RECONCILER_STORE_H
 
@@ -14,8 +15,9 @@ typedef struct reconciler_store reconciler_store_t;
 reconciler_store_t *reconciler_store_new(const char *database_url);
 void reconciler_store_destroy(reconciler_store_t **self_p);
 
-err_t reconciler_store_begin(reconciler_store_t *self, const char *instance, int64_t *run_id,
-                             err_detail_t *detail) MUST_CHECK;
+/* Begins a run. `everything`: what is not settled is due now, however lately it was asked about. */
+err_t reconciler_store_begin(reconciler_store_t *self, const char *instance, bool everything,
+                             int64_t *run_id, err_detail_t *detail) MUST_CHECK;
 /* What a run came to. */
 typedef struct reconciler_counts {
     int asked, news, errors;
@@ -37,5 +39,13 @@ err_t reconciler_store_claim(reconciler_store_t *self, int64_t run_id, int at_mo
                              int64_t interval_s, PGresult **result,
                              err_detail_t *detail) MUST_CHECK;
 void reconciler_store_due(const PGresult *result, int row, reconciler_due_t *due);
+
+/* A page of runs, newest first: the public JSON in row 0, column 0. `before`: 0 from the newest. */
+err_t reconciler_store_page(reconciler_store_t *self, int64_t before, int at_most,
+                            PGresult **result, err_detail_t *detail) MUST_CHECK;
+
+/* Extends the ledger's chain by at most `at_most` transactions; how many. */
+err_t reconciler_store_seal(reconciler_store_t *self, int at_most, int64_t *sealed,
+                            err_detail_t *detail) MUST_CHECK;
 
 #endif

@@ -18,12 +18,14 @@
 
 #include "lib/batch.h"
 #include "lib/clock.h"
+#include "lib/crash_point.h"
 #include "lib/dispatch.h"
 #include "lib/limits.h"
 #include "lib/list.h"
 #include "lib/log.h"
 #include "proto/bus_reply.h"
 #include "proto/messages.h"
+#include "services/router/refunds.h"
 #include "services/router/router_calls.h"
 #include "services/router/router_store.h"
 
@@ -36,9 +38,11 @@ const config_entry_t router_settings[] = {
     SERVICE_SETTINGS(router_config_t, service),
     CONFIG_TEXT("DATABASE_URL", router_config_t, database_url, NULL,
                 CONFIG_REQUIRED | CONFIG_SECRET, "libpq connection string; several hosts allowed"),
+    CONFIG_TEXT("REDIS_URL", router_config_t, redis_url, "redis://127.0.0.1:6379", CONFIG_SECRET,
+                "where the webhook stream is: what PSPs answer about refunds goes there"),
     CONFIG_INT("PSP_TIMEOUT_MS", router_config_t, psp_timeout_ms, 3000, 100, 60000, 0,
                "a PSP that has not opened a checkout after this is passed over; less when the "
-               "request's time ends before"),
+               "request's time ends before; a refund is asked for again"),
     CONFIG_INT("ROUTER_CALLS_MAX", router_config_t, router_calls_max, 256, 1, 4096, 0,
                "calls to PSPs at once; more wait for their turn"),
     PSP_ACCOUNT_SETTINGS(router_config_t, accounts),
@@ -48,6 +52,7 @@ const config_entry_t router_settings[] = {
 typedef struct flow {
     list_node_t node; /* in calling or to_record */
     bus_reply_to_t reply_to;
+    uuid_t idempotency_id; /* nil: the request has no key */
     router_position_t position;
     bool has_answer; /* `answer` is not recorded yet */
     psp_checkout_answer_t answer;
@@ -62,6 +67,7 @@ struct router {
     router_psps_t psps;
     router_store_t *store;
     router_calls_t *calls;
+    refunds_t *refunds;
     list_node_t calling;   /* flows whose call is in flight or waits for its turn */
     list_node_t to_record; /* flows that wait for the next attempts_record */
 };
@@ -84,6 +90,11 @@ router_t *router_new(service_t *service, const router_config_t *config)
                                          .per_call_ms = config->psp_timeout_ms};
     self->calls = router_calls_new(&calls);
     actor_add_fd(service->actor, router_calls_fd(self->calls), on_calls_ended, self);
+    const refunds_config_t refunds = {.database_url = config->database_url,
+                                      .redis_url = config->redis_url,
+                                      .accounts = &self->config.accounts,
+                                      .call_timeout_ms = config->psp_timeout_ms};
+    self->refunds = refunds_new(service, &refunds);
     return self;
 }
 
@@ -98,6 +109,7 @@ void router_destroy(router_t **self_p)
     router_t *self = *self_p;
     if (self == NULL)
         return;
+    refunds_destroy(&self->refunds);
     actor_remove_fd(self->service->actor, router_calls_fd(self->calls));
     router_calls_destroy(&self->calls);
     for (list_node_t *node = self->calling.next; node != &self->calling;) {
@@ -112,14 +124,29 @@ void router_destroy(router_t **self_p)
 
 bool router_idle(void *router)
 {
-    const router_t *self = router;
-    return list_empty(&self->calling) && list_empty(&self->to_record);
+    router_t *self = router;
+    return refunds_idle(self->refunds) && list_empty(&self->calling) &&
+           list_empty(&self->to_record);
 }
 
 /* ---- answers: each ends its flow ---- */
 
+/* No checkout was opened: whoever repeats the request goes on, at once. */
+static void release_key(router_t *self, const flow_t *flow)
+{
+    err_detail_t detail = {{0}};
+    if (uuid_is_nil(&flow->idempotency_id))
+        return;
+    const err_t err = router_store_release(self->store, &flow->idempotency_id,
+                                           &flow->reply_to.request_id, &detail);
+    if (err != ERR_OK) /* its lease ends by itself */
+        log_limited(LOG_LEVEL_WARN, NULL, "key not released", "code=%s detail=\"%s\"",
+                    err_name(err), detail.text);
+}
+
 static void answer_error(router_t *self, flow_t *flow, err_t err, const char *detail)
 {
+    release_key(self, flow);
     bus_reply_error(self->service->bus, &flow->reply_to, err, detail);
     flow_free(flow);
 }
@@ -134,6 +161,7 @@ static void answer_open(router_t *self, flow_t *flow)
         .checkout_url = str_of(position->checkout_url),
         .expires_at_us = position->expires_at_us,
         .status = str_of(position->status),
+        .replayed = position->replayed,
     };
     char request_id[UUID_TEXT_SIZE];
     char payment_id[UUID_TEXT_SIZE];
@@ -152,6 +180,8 @@ static void answer_refused(router_t *self, flow_t *flow)
         [ROUTER_ORDER_NOT_FOUND] = "there is no such order",
         [ROUTER_ORDER_NOT_PAYABLE] = "the order is paid, cancelled or expired",
         [ROUTER_ID_CONFLICT] = "the payment id belongs to another order than this one",
+        [ROUTER_KEY_REUSED] = "the key came with another body before, for an order like",
+        [ROUTER_KEY_IN_FLIGHT] = "a request with this key is opening a checkout for order",
     };
     const router_verdict_t verdict = flow->position.verdict;
     const err_t err = router_verdict_err(verdict);
@@ -160,7 +190,8 @@ static void answer_refused(router_t *self, flow_t *flow)
     CHECK((size_t)verdict < sizeof reasons / sizeof *reasons && reasons[verdict] != NULL);
     snprintf(detail, sizeof detail, "%s: %s", reasons[verdict],
              uuid_format(&flow->position.order_id, order_id));
-    answer_error(self, flow, err, detail);
+    bus_reply_refusal(self->service->bus, &flow->reply_to, err, detail, flow->position.replayed);
+    flow_free(flow);
 }
 
 /* ---- flows ---- */
@@ -268,6 +299,7 @@ static err_t record_range(void *arg, size_t first, size_t count, err_detail_t *d
         records[i] = record_of(self, batch->flows[first + i]);
     TRY(router_store_record(self->store, records, count, &result, detail));
     CHECK((size_t)PQntuples(result) == count);
+    CRASH_POINT(router_recorded);
     for (size_t i = 0; i < count; i++) {
         flow_t *flow = batch->flows[first + i];
         router_store_position(result, (int)i, &flow->position);
@@ -348,6 +380,8 @@ static void on_calls_ended(void *arg)
         flow->answer = ended.answer;
         flow->took_ms = ended.took_ms;
         flow->has_answer = true;
+        if (flow->answer.outcome == PSP_CHECKOUT_OPEN)
+            CRASH_POINT(router_psp_answered);
         tell_attempt(self, flow);
         queue_record(self, flow);
     }
@@ -370,11 +404,13 @@ static err_t begin_range(void *arg, size_t first, size_t count, err_detail_t *de
     PGresult *result = NULL;
     TRY(router_store_begin(batch->self->store, batch->begins + first, count, &result, detail));
     CHECK((size_t)PQntuples(result) == count);
+    CRASH_POINT(router_begun);
     for (size_t i = 0; i < count; i++) {
         flow_t *flow = calloc(1, sizeof *flow);
         CHECK(flow != NULL);
         list_init(&flow->node);
         flow->reply_to = *batch->reply_to[first + i];
+        flow->idempotency_id = batch->begins[first + i].request->idempotency_id;
         flow->began_mono_ms = clock_mono_ms();
         router_store_position(result, (int)i, &flow->position);
         advance(batch->self, flow);
@@ -401,8 +437,10 @@ static err_t begin_add(begin_batch_t *batch, const bus_request_t *request, err_d
         return err_set(detail, ERR_INVALID_FIELD, "gateway: %s is not available", requested);
     if (psp == NULL)
         return err_set(detail, ERR_NO_PSP_AVAILABLE, "no payment provider is configured");
-    batch->begins[batch->count] =
-        (router_begin_t){.request = initiate, .attempt_id = uuid7_new(), .psp = psp_name(psp)};
+    batch->begins[batch->count] = (router_begin_t){.request = initiate,
+                                                   .holder = &request->reply_to.request_id,
+                                                   .attempt_id = uuid7_new(),
+                                                   .psp = psp_name(psp)};
     batch->reply_to[batch->count++] = &request->reply_to;
     return ERR_OK;
 }
@@ -467,8 +505,23 @@ static void on_get(void *arg, const bus_request_t *const *requests, size_t count
 
 /* ---- table ---- */
 
-static const dispatch_entry_t handlers[] = {
-    {MSG_payment_initiate, on_initiate}, {MSG_payment_get, on_get}, {0, NULL}};
+static void on_refund_create(void *arg, const bus_request_t *const *requests, size_t count)
+{
+    router_t *self = arg;
+    refunds_on_create(self->refunds, requests, count);
+}
+
+static void on_refund_get(void *arg, const bus_request_t *const *requests, size_t count)
+{
+    router_t *self = arg;
+    refunds_on_get(self->refunds, requests, count);
+}
+
+static const dispatch_entry_t handlers[] = {{MSG_payment_initiate, on_initiate},
+                                            {MSG_payment_get, on_get},
+                                            {MSG_refund_create, on_refund_create},
+                                            {MSG_refund_get, on_refund_get},
+                                            {0, NULL}};
 
 static void on_batch(void *arg, const bus_request_t *requests, size_t count)
 {

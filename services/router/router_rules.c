@@ -115,6 +115,10 @@ err_t router_verdict_err(router_verdict_t verdict)
         return ERR_ORDER_NOT_PAYABLE;
     case ROUTER_ID_CONFLICT:
         return ERR_ID_CONFLICT;
+    case ROUTER_KEY_REUSED:
+        return ERR_IDEMPOTENCY_KEY_REUSED;
+    case ROUTER_KEY_IN_FLIGHT:
+        return ERR_IDEMPOTENCY_KEY_IN_FLIGHT;
     }
     return ERR_INTERNAL;
 }

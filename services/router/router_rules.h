@@ -23,13 +23,16 @@ typedef enum router_verdict {
     ROUTER_ORDER_NOT_FOUND,
     ROUTER_ORDER_NOT_PAYABLE,
     ROUTER_ID_CONFLICT,
+    ROUTER_KEY_REUSED,    /* the Idempotency-Key came with another body before */
+    ROUTER_KEY_IN_FLIGHT, /* another request with it is opening the checkout */
 } router_verdict_t;
 
 /* Where a payment stands, as committed: the payment and its newest attempt (type payment_position
  * of db/). */
 typedef struct router_position {
     uuid_t payment_id, order_id;
-    router_verdict_t verdict; /* not ROUTER_OK: nothing below is set */
+    router_verdict_t verdict; /* not ROUTER_OK: nothing below is set but `replayed` */
+    bool replayed;            /* the first answer of an Idempotency-Key */
     int64_t amount;           /* minor units */
     char currency[4];
     char method[17];
@@ -43,7 +46,7 @@ typedef struct router_position {
     bool answered; /* the newest attempt has an outcome */
     psp_checkout_outcome_t outcome;
     char checkout_url[2049]; /* "": none is open */
-    char tried_psps[256];    /* comma separated */
+    char tried_psps[256];    /* in the newest round, comma separated */
     char failures[256];      /* of the attempts that opened none, for people */
 } router_position_t;
 

@@ -15,7 +15,7 @@ struct router_store {
 #define POSITION_COLUMNS                                                                         \
     "payment_id, order_id, verdict, amount, currency, method, requested_psp, return_url, "       \
     "expires_at, status, given_up, attempt_id, psp, attempt_outcome, checkout_url, tried_psps, " \
-    "failures"
+    "failures, replayed"
 enum {
     COLUMN_PAYMENT_ID,
     COLUMN_ORDER_ID,
@@ -34,7 +34,11 @@ enum {
     COLUMN_CHECKOUT_URL,
     COLUMN_TRIED_PSPS,
     COLUMN_FAILURES,
+    COLUMN_REPLAYED,
 };
+
+/* A request lives no longer: whoever held its key this long and has not answered is gone. */
+enum { KEY_LEASE_MS = REQUEST_BUDGET_MS + 2000 };
 
 router_store_t *router_store_new(const char *database_url)
 {
@@ -67,6 +71,9 @@ err_t router_store_begin(router_store_t *self, const router_begin_t *begins, siz
     const int return_urls = pg_array_begin(params, PG_ARRAY_TEXT);
     const int attempt_ids = pg_array_begin(params, PG_ARRAY_UUID);
     const int psps = pg_array_begin(params, PG_ARRAY_TEXT);
+    const int idempotency_ids = pg_array_begin(params, PG_ARRAY_UUID);
+    const int fingerprints = pg_array_begin(params, PG_ARRAY_UUID);
+    const int holders = pg_array_begin(params, PG_ARRAY_UUID);
     for (size_t i = 0; i < count; i++) {
         const payment_initiate_t *request = begins[i].request;
         pg_array_add_uuid(params, payment_ids, &request->payment_id);
@@ -78,10 +85,30 @@ err_t router_store_begin(router_store_t *self, const router_begin_t *begins, siz
         pg_array_add_text(params, return_urls, request->return_url);
         pg_array_add_uuid(params, attempt_ids, &begins[i].attempt_id);
         pg_array_add_text(params, psps, str_of(begins[i].psp));
+        pg_array_add_uuid(params, idempotency_ids, &request->idempotency_id);
+        pg_array_add_uuid(params, fingerprints, &request->fingerprint);
+        pg_array_add_uuid(params, holders, begins[i].holder);
     }
+    pg_param_int8(params, KEY_LEASE_MS);
     return pg_exec(self->pg, "payments_begin",
-                   "SELECT " POSITION_COLUMNS " FROM payments_begin($1, $2, $3, $4, $5, $6, $7)",
+                   "SELECT " POSITION_COLUMNS
+                   " FROM payments_begin($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
                    params, result, detail);
+}
+
+err_t router_store_release(router_store_t *self, const uuid_t *idempotency_id, const uuid_t *holder,
+                           err_detail_t *detail)
+{
+    pg_params_reset(&self->params);
+    const int ids = pg_array_begin(&self->params, PG_ARRAY_UUID);
+    const int holders = pg_array_begin(&self->params, PG_ARRAY_UUID);
+    pg_array_add_uuid(&self->params, ids, idempotency_id);
+    pg_array_add_uuid(&self->params, holders, holder);
+    PGresult *result = NULL;
+    err_t err = pg_exec(self->pg, "idempotency_release", "SELECT idempotency_release($1, $2)",
+                        &self->params, &result, detail);
+    PQclear(result);
+    return err;
 }
 
 /* What a PSP did not tell is NULL in the database. */
@@ -135,6 +162,8 @@ static router_verdict_t verdict_of(str_t text)
         [ROUTER_ORDER_NOT_FOUND] = "order_not_found",
         [ROUTER_ORDER_NOT_PAYABLE] = "order_not_payable",
         [ROUTER_ID_CONFLICT] = "id_conflict",
+        [ROUTER_KEY_REUSED] = "key_reused",
+        [ROUTER_KEY_IN_FLIGHT] = "key_in_flight",
     };
     size_t i = 0;
     while (i < sizeof names / sizeof *names && !str_is(text, names[i]))
@@ -161,6 +190,7 @@ void router_store_position(const PGresult *result, int row, router_position_t *p
     position->payment_id = pg_get_uuid(result, row, COLUMN_PAYMENT_ID);
     position->order_id = pg_get_uuid(result, row, COLUMN_ORDER_ID);
     position->verdict = verdict_of(pg_get_text(result, row, COLUMN_VERDICT));
+    position->replayed = pg_get_bool(result, row, COLUMN_REPLAYED);
     if (position->verdict != ROUTER_OK)
         return;
 #define COPY(column, member) \

@@ -1,5 +1,5 @@
 /* router_store.h - every SQL statement of the router. Batches in, one statement and one commit
- * each; see db/004_payments.sql. */
+ * each; see db/006_payments.sql. */
 #ifndef TIFFIN_SERVICES_ROUTER_STORE_H
 #define TIFFIN_SERVICES_ROUTER_STORE_H
 
@@ -19,6 +19,7 @@ void router_store_destroy(router_store_t **self_p);
 /* A payment to begin, and the first attempt that is written with it. */
 typedef struct router_begin {
     const payment_initiate_t *request;
+    const uuid_t *holder; /* the request's id: who holds its Idempotency-Key, if it has one */
     uuid_t attempt_id;
     const char *psp;
 } router_begin_t;
@@ -27,6 +28,10 @@ typedef struct router_begin {
  * where begins[i] stands; the result is the caller's (PQclear). Errors as pg_exec. */
 err_t router_store_begin(router_store_t *self, const router_begin_t *begins, size_t count,
                          PGresult **result, err_detail_t *detail) MUST_CHECK;
+
+/* The holder stops working on what the key stands for: another may at once. */
+err_t router_store_release(router_store_t *self, const uuid_t *idempotency_id, const uuid_t *holder,
+                           err_detail_t *detail) MUST_CHECK;
 
 /* How an attempt ended, and what comes next for its payment. */
 typedef struct router_record {

@@ -1,5 +1,5 @@
-/* test_reconciler_stream.c - what the reconciler puts into the stream, on real Redis. */
-#include "services/reconciler/reconciler_stream.h"
+/* test_webhook_stream.c - what we learn from PSPs goes into the stream, on real Redis. */
+#include "lib/payment/webhook_stream.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,14 +38,15 @@ static void append(fixture_t *fixture, const char *event_id, str_t body)
     uuid_t payment_id, request_id;
     assert_true(uuid_parse("01900000-0000-7000-8000-000000000001", 36, &payment_id));
     assert_true(uuid_parse("01900000-0000-7000-8000-000000000002", 36, &request_id));
-    const reconciler_news_t news = {.psp = "Razorpay",
-                                    .event_id = event_id,
-                                    .payment_id = &payment_id,
-                                    .request_id = &request_id,
-                                    .received_at_us = INT64_C(1700000000000001),
-                                    .http_status = 200,
-                                    .body = body};
-    reconciler_stream_append(fixture->redis, &news);
+    const webhook_stream_entry_t entry = {.source = "status_poll",
+                                          .psp = "Razorpay",
+                                          .event_id = event_id,
+                                          .payment_id = &payment_id,
+                                          .request_id = &request_id,
+                                          .received_at_us = INT64_C(1700000000000001),
+                                          .http_status = 200,
+                                          .body = body};
+    webhook_stream_append(fixture->redis, &entry);
 }
 
 /* The value of a field of the stream's entry `index`, or NULL. The reply holds it. */
@@ -87,7 +88,7 @@ static void an_entry_carries_the_answer_as_it_came(void **state)
     };
     err_detail_t detail = {{0}};
     append(fixture, "status_1", body);
-    assert_int_equal(reconciler_stream_confirm(fixture->redis, &detail), ERR_OK);
+    assert_int_equal(webhook_stream_confirm(fixture->redis, &detail), ERR_OK);
     redisReply *entries = entries_of(fixture);
     assert_int_equal(entries->elements, 1);
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
@@ -112,7 +113,7 @@ static void a_batch_keeps_its_order(void **state)
         append(fixture, event_id, STR_LITERAL("{}"));
     }
     for (int i = 0; i < 50; i++)
-        assert_int_equal(reconciler_stream_confirm(fixture->redis, &detail), ERR_OK);
+        assert_int_equal(webhook_stream_confirm(fixture->redis, &detail), ERR_OK);
     redisReply *entries = entries_of(fixture);
     assert_int_equal(entries->elements, 50);
     for (size_t i = 0; i < 50; i++) {
@@ -129,8 +130,8 @@ static void without_redis_all_news_is_told_as_not_queued(void **state)
     test_redis_kill(&fixture->server);
     append(fixture, "status_1", STR_LITERAL("{}"));
     append(fixture, "status_2", STR_LITERAL("{}"));
-    assert_int_equal(reconciler_stream_confirm(fixture->redis, &detail), ERR_QUEUE_UNAVAILABLE);
-    assert_int_equal(reconciler_stream_confirm(fixture->redis, &detail), ERR_QUEUE_UNAVAILABLE);
+    assert_int_equal(webhook_stream_confirm(fixture->redis, &detail), ERR_QUEUE_UNAVAILABLE);
+    assert_int_equal(webhook_stream_confirm(fixture->redis, &detail), ERR_QUEUE_UNAVAILABLE);
 }
 
 static void an_error_of_redis_is_told_as_not_queued(void **state)
@@ -142,7 +143,7 @@ static void an_error_of_redis_is_told_as_not_queued(void **state)
                      ERR_OK);
     freeReplyObject(reply);
     append(fixture, "status_1", STR_LITERAL("{}"));
-    assert_int_equal(reconciler_stream_confirm(fixture->redis, &detail), ERR_QUEUE_UNAVAILABLE);
+    assert_int_equal(webhook_stream_confirm(fixture->redis, &detail), ERR_QUEUE_UNAVAILABLE);
     assert_true(detail.text[0] != '\0');
 }
 

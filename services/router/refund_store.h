@@ -1,0 +1,70 @@
+/* refund_store.h - every SQL statement about refunds. Batches in, one statement and one commit
+ * each; see db/007_refunds.sql. Results are the caller's (PQclear); errors as pg_exec. */
+#ifndef TIFFIN_SERVICES_REFUND_STORE_H
+#define TIFFIN_SERVICES_REFUND_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "lib/payment/psp.h"
+#include "lib/pg.h"
+#include "proto/messages.h"
+
+typedef struct refund_store refund_store_t;
+
+refund_store_t *refund_store_new(const char *database_url);
+void refund_store_destroy(refund_store_t **self_p);
+
+typedef enum refund_verdict {
+    REFUND_OK,
+    REFUND_PAYMENT_NOT_FOUND,
+    REFUND_EXCEEDS_CAPTURE,
+    REFUND_KEY_REUSED,
+    REFUND_ID_CONFLICT,
+} refund_verdict_t;
+
+/* Reserves refunds, in order. Row i of the result belongs to refunds[i]. */
+err_t refund_store_create(refund_store_t *self, const refund_create_t *const *refunds, size_t count,
+                          PGresult **result, err_detail_t *detail) MUST_CHECK;
+/* Row `row` of that result; *document is filled when the verdict is REFUND_OK, *words (what a
+ * person should know) otherwise; `replayed` always. Texts are borrowed from it. */
+refund_verdict_t refund_store_created(const PGresult *result, int row, refund_document_t *document,
+                                      str_t *words);
+
+/* The public documents of the refunds that exist: one row each, in any order. */
+err_t refund_store_documents(refund_store_t *self, const uuid_t *refund_ids, size_t count,
+                             PGresult **result, err_detail_t *detail) MUST_CHECK;
+/* The row of `refund_id` (texts are borrowed from the result), or false. */
+bool refund_store_document(const PGresult *result, const uuid_t *refund_id,
+                           refund_document_t *document);
+
+/* ---- what is due ---- */
+
+/* A refund whose PSP is to be asked. */
+typedef struct refund_due {
+    psp_refund_t refund;
+    char psp[PSP_NAME_SIZE];
+    int calls; /* this one included */
+} refund_due_t;
+
+/* True when refunds were reserved since the last call, or may have been (LISTEN refunds_due). Never
+ * blocks. */
+bool refund_store_notified(refund_store_t *self);
+/* Claims at most `at_most` refunds that are due: nobody else is given them for lease_ms. */
+err_t refund_store_claim(refund_store_t *self, int at_most, int64_t lease_ms, PGresult **result,
+                         err_detail_t *detail) MUST_CHECK;
+/* Row `row` of that result, copied. */
+void refund_store_due(const PGresult *result, int row, refund_due_t *due);
+
+/* What a call about a refund came to. */
+typedef struct refund_called {
+    uuid_t refund_id;
+    bool unknown;      /* it was sent, and what came of it is not known */
+    const char *error; /* NULL: none */
+    int64_t retry_after_ms;
+} refund_called_t;
+err_t refund_store_called(refund_store_t *self, const refund_called_t *called, size_t count,
+                          err_detail_t *detail) MUST_CHECK;
+
+#endif
