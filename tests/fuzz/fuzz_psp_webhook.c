@@ -30,7 +30,12 @@ static void check_report(const psp_report_t *report)
     CHECK(report->amount >= 1 && report->amount <= AMOUNT_MAX);
     CHECK(!report->currency[0] || currency_known(str_of(report->currency)));
     CHECK(report->occurred_at_us >= 0);
-    CHECK(psp_fact_kind_name(report->kind));
+    CHECK(report->kind < PSP_FACT_KINDS);
+    CHECK(report->fee >= 0 && report->fee <= report->amount);
+    CHECK(report->fee == 0 || report->kind == PSP_FACT_SETTLED);
+    CHECK(uuid_is_nil(&report->refund_id) || psp_fact_is_refund(report->kind));
+    CHECK(utf8_valid(report->reason, strlen(report->reason)));
+    CHECK(!utf8_has_control(report->reason, strlen(report->reason)));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

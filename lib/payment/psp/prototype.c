@@ -112,13 +112,16 @@ static err_t read_amount(const json_t *root, int64_t *amount, err_detail_t *deta
     return ERR_OK;
 }
 
-/* 0 when it is left out. */
-static err_t read_fee(const json_t *root, int64_t amount, int64_t *fee, err_detail_t *detail)
+/* Of a settlement; 0 when it is left out. Whatever else is called a fee is passed over. */
+static err_t read_fee(const json_t *root, psp_report_t *report, err_detail_t *detail)
 {
     const json_t *value = json_object_get(root, "fee");
-    *fee = value ? json_integer_value(value) : 0;
-    if (value && (!json_is_integer(value) || *fee < 0 || *fee > amount))
+    if (!value || report->kind != PSP_FACT_SETTLED)
+        return ERR_OK;
+    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+        json_integer_value(value) > report->amount)
         return malformed(detail, "fee", "must be a part of the amount in minor units");
+    report->fee = json_integer_value(value);
     return ERR_OK;
 }
 
@@ -152,7 +155,7 @@ static err_t read_common(const json_t *root, psp_report_t *report, err_detail_t 
     TRY(read_kind(root, report, detail));
     read_reason(root, report);
     TRY(read_amount(root, &report->amount, detail));
-    TRY(read_fee(root, report->amount, &report->fee, detail));
+    TRY(read_fee(root, report, detail));
     TRY(read_currency(root, report->currency, detail));
     TRY(read_time(root, &report->occurred_at_us, detail));
     report->ref_is_per_payment = true;
