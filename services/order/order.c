@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "lib/batch.h"
+#include "lib/crash_point.h"
 #include "lib/dispatch.h"
 #include "lib/limits.h"
 #include "lib/log.h"
@@ -21,7 +22,9 @@
 enum {
     EXPIRE_INTERVAL_MS = 1000,
     EXPIRE_BATCH_MAX = 500,
-    PUBLISH_TIMEOUT_MS = 200 /* a Redis that hangs must not hold up orders */
+    FORGET_KEYS_MAX = 500,     /* each second: faster than keys come in on one machine */
+    CANCEL_PAYLOAD_COLUMN = 3, /* of order_store_cancel's result */
+    PUBLISH_TIMEOUT_MS = 200   /* a Redis that hangs must not hold up orders */
 };
 
 const config_entry_t order_settings[] = {
@@ -81,6 +84,26 @@ typedef struct create_batch {
     order_create_t decoded[SERVICE_BATCH_MAX];
 } create_batch_t;
 
+static void answer_created(order_service_t *self, const bus_reply_to_t *to, const PGresult *result,
+                           int row)
+{
+    bus_t *bus = self->service->bus;
+    order_created_t created;
+    switch (order_store_created(result, row, &created)) {
+    case ORDER_CREATED:
+    case ORDER_REPLAYED:
+        bus_reply_message(bus, to, MSG_order_created, &created);
+        break;
+    case ORDER_KEY_REUSED:
+        bus_reply_error(bus, to, ERR_IDEMPOTENCY_KEY_REUSED,
+                        "the key came with another body before");
+        break;
+    case ORDER_ID_CONFLICT:
+        bus_reply_error(bus, to, ERR_ID_CONFLICT, "an order with this id and other content exists");
+        break;
+    }
+}
+
 static err_t create_range(void *arg, size_t first, size_t count, err_detail_t *detail)
 {
     create_batch_t *batch = arg;
@@ -89,17 +112,9 @@ static err_t create_range(void *arg, size_t first, size_t count, err_detail_t *d
     TRY(order_store_create(self->store, batch->orders + first, count, self->order_ttl_s, &result,
                            detail));
     CHECK((size_t)PQntuples(result) == count);
-    for (size_t i = 0; i < count; i++) {
-        order_created_t created;
-        bool same;
-        order_store_created(result, (int)i, &created, &same);
-        if (same)
-            bus_reply_message(self->service->bus, batch->reply_to[first + i], MSG_order_created,
-                              &created);
-        else
-            bus_reply_error(self->service->bus, batch->reply_to[first + i], ERR_ID_CONFLICT,
-                            "an order with this id and other content exists");
-    }
+    CRASH_POINT(order_committed);
+    for (size_t i = 0; i < count; i++)
+        answer_created(self, batch->reply_to[first + i], result, (int)i);
     PQclear(result);
     return ERR_OK;
 }
@@ -133,38 +148,13 @@ static void on_create(void *arg, const bus_request_t *const *requests, size_t co
 
 /* ---- order.get ---- */
 
-/* Requests that ask by order id alone. */
-typedef struct id_batch {
+typedef struct get_batch {
     size_t count;
     uuid_t ids[SERVICE_BATCH_MAX];
     const bus_reply_to_t *reply_to[SERVICE_BATCH_MAX];
-} id_batch_t;
+} get_batch_t;
 
-/* `message` is order_get or order_cancel. Returns how many could be decoded; the others
- * are answered. */
-static size_t take_ids(order_service_t *self, uint32_t message,
-                       const bus_request_t *const *requests, size_t count, id_batch_t *batch)
-{
-    batch->count = 0;
-    for (size_t i = 0; i < count; i++) {
-        err_detail_t detail = {{0}};
-        union {
-            order_get_t get;
-            order_cancel_t cancel;
-        } decoded;
-        if (message_decode(message, requests[i]->body, requests[i]->body_size, &decoded, &detail) !=
-            ERR_OK) {
-            bus_reply_error(self->service->bus, &requests[i]->reply_to, ERR_WIRE, detail.text);
-            continue;
-        }
-        batch->ids[batch->count] =
-            message == MSG_order_get ? decoded.get.order_id : decoded.cancel.order_id;
-        batch->reply_to[batch->count++] = &requests[i]->reply_to;
-    }
-    return batch->count;
-}
-
-static void answer_documents(order_service_t *self, const id_batch_t *batch)
+static void answer_documents(order_service_t *self, const get_batch_t *batch)
 {
     PGresult *result = NULL;
     err_detail_t detail = {{0}};
@@ -191,9 +181,20 @@ static void answer_documents(order_service_t *self, const id_batch_t *batch)
 
 static void on_get(void *arg, const bus_request_t *const *requests, size_t count)
 {
-    id_batch_t batch;
-    take_ids(arg, MSG_order_get, requests, count, &batch);
-    answer_documents(arg, &batch);
+    order_service_t *self = arg;
+    get_batch_t batch = {.count = 0};
+    for (size_t i = 0; i < count; i++) {
+        order_get_t get;
+        err_detail_t detail = {{0}};
+        if (message_decode(MSG_order_get, requests[i]->body, requests[i]->body_size, &get,
+                           &detail) != ERR_OK) {
+            bus_reply_error(self->service->bus, &requests[i]->reply_to, ERR_WIRE, detail.text);
+            continue;
+        }
+        batch.ids[batch.count] = get.order_id;
+        batch.reply_to[batch.count++] = &requests[i]->reply_to;
+    }
+    answer_documents(self, &batch);
 }
 
 /* ---- order.list ---- */
@@ -247,68 +248,84 @@ static void publish(order_service_t *self, const PGresult *result, int column)
 
 /* ---- order.cancel ---- */
 
-/* The verdict on one order: the function gives a row for each. Borrowed from the result. */
-static str_t verdict_on(const PGresult *result, const uuid_t *id)
-{
-    str_t verdict = {NULL, 0};
-    for (int row = 0; row < PQntuples(result); row++) {
-        const uuid_t row_id = pg_get_uuid(result, row, 0);
-        if (uuid_equal(&row_id, id))
-            verdict = pg_get_text(result, row, 1);
-    }
-    CHECK(verdict.data != NULL);
-    return verdict;
-}
+typedef struct cancel_batch {
+    order_service_t *self;
+    size_t count;
+    const bus_reply_to_t *reply_to[SERVICE_BATCH_MAX];
+    order_cancel_t decoded[SERVICE_BATCH_MAX];
+} cancel_batch_t;
 
-static void refuse_cancel(order_service_t *self, const bus_reply_to_t *to, const uuid_t *id,
-                          str_t verdict)
+static void answer_cancelled(order_service_t *self, const bus_reply_to_t *to,
+                             const order_cancel_t *cancel, const order_cancelled_t *cancelled)
 {
-    char text[UUID_TEXT_SIZE];
+    char id[UUID_TEXT_SIZE];
     err_detail_t detail = {{0}};
     err_t err;
-    uuid_format(id, text);
-    if (str_is(verdict, "not_found"))
-        err = err_set(&detail, ERR_ORDER_NOT_FOUND, "there is no order %s", text);
+    uuid_format(&cancel->order_id, id);
+    if (str_is(cancelled->verdict, "cancelled")) {
+        const order_document_t document = {.order_id = cancel->order_id,
+                                           .status = STR_LITERAL("CANCELLED"),
+                                           .document = cancelled->document,
+                                           .replayed = cancelled->replayed};
+        bus_reply_message(self->service->bus, to, MSG_order_document, &document);
+        return;
+    }
+    if (str_is(cancelled->verdict, "not_found"))
+        err = err_set(&detail, ERR_ORDER_NOT_FOUND, "there is no order %s", id);
+    else if (str_is(cancelled->verdict, "key_reused"))
+        err = err_set(&detail, ERR_IDEMPOTENCY_KEY_REUSED, "the key came with another body before");
     else
-        err =
-            err_set(&detail, ERR_ORDER_NOT_CANCELLABLE, "order %s is %.*s", text, STR_ARG(verdict));
-    bus_reply_error(self->service->bus, to, err, detail.text);
+        err = err_set(&detail, ERR_ORDER_NOT_CANCELLABLE, "order %s is %.*s", id,
+                      STR_ARG(cancelled->verdict));
+    bus_reply_refusal(self->service->bus, to, err, detail.text, cancelled->replayed);
+}
+
+static err_t cancel_range(void *arg, size_t first, size_t count, err_detail_t *detail)
+{
+    cancel_batch_t *batch = arg;
+    PGresult *result = NULL;
+    TRY(order_store_cancel(batch->self->store, batch->decoded + first, count, &result, detail));
+    CHECK((size_t)PQntuples(result) == count);
+    CRASH_POINT(order_committed);
+    publish(batch->self, result, CANCEL_PAYLOAD_COLUMN);
+    for (size_t i = 0; i < count; i++) {
+        order_cancelled_t cancelled;
+        order_store_cancelled(result, (int)i, &cancelled);
+        answer_cancelled(batch->self, batch->reply_to[first + i], &batch->decoded[first + i],
+                         &cancelled);
+    }
+    PQclear(result);
+    return ERR_OK;
+}
+
+static void cancel_failed(void *arg, size_t index, err_t err, const err_detail_t *detail)
+{
+    cancel_batch_t *batch = arg;
+    bus_reply_error(batch->self->service->bus, batch->reply_to[index], err, detail->text);
 }
 
 static void on_cancel(void *arg, const bus_request_t *const *requests, size_t count)
 {
     order_service_t *self = arg;
-    id_batch_t batch;
-    PGresult *result = NULL;
-    err_detail_t detail = {{0}};
-    if (take_ids(self, MSG_order_cancel, requests, count, &batch) == 0)
-        return;
-    err_t err = order_store_cancel(self->store, batch.ids, batch.count, &result, &detail);
-    if (err != ERR_OK) {
-        for (size_t i = 0; i < batch.count; i++)
-            bus_reply_error(self->service->bus, batch.reply_to[i], err, detail.text);
-        return;
+    cancel_batch_t *batch = calloc(1, sizeof *batch);
+    CHECK(batch != NULL);
+    batch->self = self;
+    for (size_t i = 0; i < count; i++) {
+        err_detail_t detail = {{0}};
+        if (message_decode(MSG_order_cancel, requests[i]->body, requests[i]->body_size,
+                           &batch->decoded[batch->count], &detail) != ERR_OK)
+            bus_reply_error(self->service->bus, &requests[i]->reply_to, ERR_WIRE, detail.text);
+        else
+            batch->reply_to[batch->count++] = &requests[i]->reply_to;
     }
-    publish(self, result, 2);
-    id_batch_t shown = {.count = 0};
-    for (size_t i = 0; i < batch.count; i++) {
-        const str_t verdict = verdict_on(result, &batch.ids[i]);
-        if (str_is(verdict, "cancelled")) {
-            shown.ids[shown.count] = batch.ids[i];
-            shown.reply_to[shown.count++] = batch.reply_to[i];
-        } else {
-            refuse_cancel(self, batch.reply_to[i], &batch.ids[i], verdict);
-        }
-    }
-    PQclear(result);
-    answer_documents(self, &shown);
+    batch_split(batch->count, cancel_range, cancel_failed, batch);
+    free(batch);
 }
 
-/* ---- expiry ---- */
+/* ---- what each second brings ---- */
 
-static void on_expire_timer(void *arg)
+static void expire(order_service_t *self)
 {
-    order_service_t *self = arg;
     PGresult *result = NULL;
     err_detail_t detail = {{0}};
     err_t err = order_store_expire(self->store, EXPIRE_BATCH_MAX, &result, &detail);
@@ -321,6 +338,21 @@ static void on_expire_timer(void *arg)
     if (PQntuples(result) > 0)
         log_info(NULL, "orders expired", "count=%d", PQntuples(result));
     PQclear(result);
+}
+
+static void forget_keys(order_service_t *self)
+{
+    err_detail_t detail = {{0}};
+    err_t err = order_store_forget_keys(self->store, FORGET_KEYS_MAX, &detail);
+    if (err != ERR_OK)
+        log_limited(LOG_LEVEL_WARN, NULL, "old keys not deleted", "code=%s detail=\"%s\"",
+                    err_name(err), detail.text);
+}
+
+static void on_expire_timer(void *arg)
+{
+    expire(arg);
+    forget_keys(arg);
 }
 
 /* ---- table ---- */

@@ -42,6 +42,8 @@ err_t order_store_create(order_store_t *self, const order_create_t *const *order
     const int metadatas = pg_array_begin(params, PG_ARRAY_TEXT);
     const int customers = pg_array_begin(params, PG_ARRAY_TEXT);
     const int lifetimes = pg_array_begin(params, PG_ARRAY_INT8);
+    const int idempotency_ids = pg_array_begin(params, PG_ARRAY_UUID);
+    const int fingerprints = pg_array_begin(params, PG_ARRAY_UUID);
     for (size_t i = 0; i < count; i++) {
         const order_create_t *order = orders[i];
         pg_array_add_uuid(params, order_ids, &order->order_id);
@@ -53,24 +55,39 @@ err_t order_store_create(order_store_t *self, const order_create_t *const *order
         pg_array_add_text(params, customers, order->customer);
         pg_array_add_int8(params, lifetimes,
                           order->expires_in_s > 0 ? order->expires_in_s : default_ttl_s);
+        pg_array_add_uuid(params, idempotency_ids, &order->idempotency_id);
+        pg_array_add_uuid(params, fingerprints, &order->fingerprint);
     }
     return pg_exec(
         self->pg, "orders_create",
-        "SELECT order_id, status, user_id, amount, currency, created_at, expires_at, same "
-        "FROM orders_create($1, $2, $3, $4, $5, $6, $7, $8)",
+        "SELECT order_id, status, user_id, amount, currency, created_at, expires_at, verdict "
+        "FROM orders_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         params, result, detail);
 }
 
-void order_store_created(const PGresult *result, int row, order_created_t *created, bool *same)
+order_create_verdict_t order_store_created(const PGresult *result, int row,
+                                           order_created_t *created)
 {
-    created->order_id = pg_get_uuid(result, row, 0);
-    created->status = pg_get_text(result, row, 1);
-    created->user_id = pg_get_text(result, row, 2);
-    created->amount = pg_get_int8(result, row, 3);
-    created->currency = pg_get_text(result, row, 4);
-    created->created_at_us = pg_get_time_us(result, row, 5);
-    created->expires_at_us = pg_get_time_us(result, row, 6);
-    *same = pg_get_bool(result, row, 7);
+    static const char *const names[] = {[ORDER_CREATED] = "created",
+                                        [ORDER_REPLAYED] = "replayed",
+                                        [ORDER_KEY_REUSED] = "key_reused",
+                                        [ORDER_ID_CONFLICT] = "id_conflict"};
+    size_t verdict = 0;
+    while (verdict < sizeof names / sizeof *names &&
+           !str_is(pg_get_text(result, row, 7), names[verdict]))
+        verdict++;
+    CHECK(verdict < sizeof names / sizeof *names);
+    if (verdict == ORDER_KEY_REUSED)
+        return ORDER_KEY_REUSED;
+    *created = (order_created_t){.order_id = pg_get_uuid(result, row, 0),
+                                 .status = pg_get_text(result, row, 1),
+                                 .user_id = pg_get_text(result, row, 2),
+                                 .amount = pg_get_int8(result, row, 3),
+                                 .currency = pg_get_text(result, row, 4),
+                                 .created_at_us = pg_get_time_us(result, row, 5),
+                                 .expires_at_us = pg_get_time_us(result, row, 6),
+                                 .replayed = verdict == ORDER_REPLAYED};
+    return (order_create_verdict_t)verdict;
 }
 
 err_t order_store_documents(order_store_t *self, const uuid_t *order_ids, size_t count,
@@ -114,16 +131,42 @@ err_t order_store_page(order_store_t *self, const order_list_t *query, PGresult 
                    result, detail);
 }
 
-err_t order_store_cancel(order_store_t *self, const uuid_t *order_ids, size_t count,
+err_t order_store_cancel(order_store_t *self, const order_cancel_t *cancels, size_t count,
                          PGresult **result, err_detail_t *detail)
 {
-    pg_params_reset(&self->params);
-    const int ids = pg_array_begin(&self->params, PG_ARRAY_UUID);
-    for (size_t i = 0; i < count; i++)
-        pg_array_add_uuid(&self->params, ids, &order_ids[i]);
+    pg_params_t *params = &self->params;
+    pg_params_reset(params);
+    const int ids = pg_array_begin(params, PG_ARRAY_UUID);
+    const int idempotency_ids = pg_array_begin(params, PG_ARRAY_UUID);
+    const int fingerprints = pg_array_begin(params, PG_ARRAY_UUID);
+    for (size_t i = 0; i < count; i++) {
+        pg_array_add_uuid(params, ids, &cancels[i].order_id);
+        pg_array_add_uuid(params, idempotency_ids, &cancels[i].idempotency_id);
+        pg_array_add_uuid(params, fingerprints, &cancels[i].fingerprint);
+    }
     return pg_exec(self->pg, "orders_cancel",
-                   "SELECT order_id, verdict, payload FROM orders_cancel($1)", &self->params,
-                   result, detail);
+                   "SELECT verdict, replayed, document, payload FROM orders_cancel($1, $2, $3) "
+                   "ORDER BY position",
+                   params, result, detail);
+}
+
+void order_store_cancelled(const PGresult *result, int row, order_cancelled_t *cancelled)
+{
+    *cancelled = (order_cancelled_t){.verdict = pg_get_text(result, row, 0),
+                                     .replayed = pg_get_bool(result, row, 1),
+                                     .document = pg_get_text(result, row, 2),
+                                     .payload = pg_get_text(result, row, 3)};
+}
+
+err_t order_store_forget_keys(order_store_t *self, int at_most, err_detail_t *detail)
+{
+    PGresult *result = NULL;
+    pg_params_reset(&self->params);
+    pg_param_int4(&self->params, at_most);
+    err_t err = pg_exec(self->pg, "idempotency_forget_old", "SELECT idempotency_forget_old($1)",
+                        &self->params, &result, detail);
+    PQclear(result);
+    return err;
 }
 
 err_t order_store_expire(order_store_t *self, int at_most, PGresult **result, err_detail_t *detail)
