@@ -16,6 +16,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/text.h"
+
 enum {
     HASH_SIZE = 32,
     KEYS_MAX = 1024,
@@ -26,6 +28,7 @@ enum {
 };
 
 typedef struct api_key {
+    char name[NAME_MAX_BYTES + 1];
     unsigned scopes;
     uint8_t hash[HASH_SIZE];
 } api_key_t;
@@ -95,6 +98,7 @@ static const char *read_line(auth_t *self, char *line)
     if (self->count == KEYS_MAX)
         return "is one key too many";
     api_key_t *key = &self->keys[self->count];
+    str_copy(str_of(name), key->name, sizeof key->name);
     key->scopes = read_scopes(scopes);
     if (key->scopes == AUTH_NONE)
         return "has a scope that is none of read, write, admin";
@@ -165,18 +169,24 @@ static const char *bearer_token(const char *authorization)
     return size > 0 && size <= KEY_MAX_BYTES ? token : NULL;
 }
 
-err_t auth_check_header(const auth_t *self, const char *authorization, auth_scope_t needed)
+/* The key that an Authorization header's value shows, or NULL. */
+static const api_key_t *key_of(const auth_t *self, const char *authorization)
 {
-    if (self->open || needed == AUTH_NONE)
-        return ERR_OK;
     const char *token = bearer_token(authorization);
     if (!token)
-        return ERR_UNAUTHENTICATED;
+        return NULL;
     uint8_t hash[EVP_MAX_MD_SIZE];
     unsigned size = 0;
     CHECK(EVP_Digest(token, strlen(token), hash, &size, EVP_sha256(), NULL) == 1);
     CHECK(size == HASH_SIZE);
-    const api_key_t *key = find(self, hash);
+    return find(self, hash);
+}
+
+err_t auth_check_header(const auth_t *self, const char *authorization, auth_scope_t needed)
+{
+    if (self->open || needed == AUTH_NONE)
+        return ERR_OK;
+    const api_key_t *key = key_of(self, authorization);
     if (!key)
         return ERR_UNAUTHENTICATED;
     return (key->scopes & (unsigned)needed) == (unsigned)needed ? ERR_OK : ERR_FORBIDDEN;
@@ -187,4 +197,10 @@ err_t auth_check(const auth_t *self, const http_request_t *request, auth_scope_t
     if (self->open || needed == AUTH_NONE)
         return ERR_OK;
     return auth_check_header(self, http_header(request, "Authorization"), needed);
+}
+
+const char *auth_caller(const auth_t *self, const http_request_t *request)
+{
+    const api_key_t *key = self->open ? NULL : key_of(self, http_header(request, "Authorization"));
+    return key ? key->name : "";
 }

@@ -2,6 +2,8 @@
 #include <stdlib.h>
 
 #include "gateway/handlers.h"
+#include "gateway/idempotency.h"
+#include "lib/crash_point.h"
 #include "lib/limits.h"
 #include "lib/log.h"
 
@@ -20,23 +22,41 @@ static void respond_failure(http_request_t *request, const hub_reply_t *reply)
     err_t status = reply->status;
     if (reply->message == MSG_bus_error &&
         message_decode(MSG_bus_error, reply->body, reply->body_size, &error, &ignored) != ERR_OK)
-        error.detail = (str_t){NULL, 0};
+        error = (bus_error_t){.detail = {NULL, 0}};
     char detail[256];
     str_copy(error.detail, detail, sizeof detail);
     if ((int)status >= (int)INTERNAL_ERRORS_FROM) {
         log_error(NULL, "service failed", "code=%s detail=\"%s\"", err_name(status), detail);
         status = ERR_INTERNAL;
     }
+    gateway_mark_replayed(request, error.replayed);
     /* What a service says of its own trouble (hosts, statements) is for the log; what it says of
      * the request is for the caller. */
     const bool is_public = err_http_status(status) < 500 || status == ERR_NO_PSP_AVAILABLE;
     http_respond_problem(request, status, is_public ? detail : NULL);
 }
 
+void gateway_mark_replayed(http_request_t *request, bool replayed)
+{
+    if (replayed)
+        http_add_header(request, "Idempotency-Replayed", "true");
+}
+
+bool gateway_read_key(http_request_t *request, uuid_t *idempotency_id, uuid_t *fingerprint)
+{
+    err_detail_t detail = {{0}};
+    const char *caller = auth_caller(gateway_of(request)->auth, request);
+    const err_t err = idempotency_read(request, caller, idempotency_id, fingerprint, &detail);
+    if (err != ERR_OK)
+        http_respond_problem(request, err, detail.text);
+    return err == ERR_OK;
+}
+
 bool gateway_call(http_request_t *request, uint32_t id, const void *message, hub_reply_t *reply)
 {
     hub_thread_call(gateway_of(request)->hub, id, message, REQUEST_BUDGET_MS, &request->request_id,
                     request->traceparent, reply);
+    CRASH_POINT(gateway_replied);
     if (reply->status == ERR_OK)
         return true;
     respond_failure(request, reply);

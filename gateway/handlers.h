@@ -23,4 +23,10 @@ bool gateway_decode(http_request_t *request, const hub_reply_t *reply, uint32_t 
                     void *message) MUST_CHECK;
 void hub_reply_free(hub_reply_t *reply);
 
+/* The Idempotency-Key of a request, nil when it has none; false: the problem has been answered. */
+bool gateway_read_key(http_request_t *request, uuid_t *idempotency_id,
+                      uuid_t *fingerprint) MUST_CHECK;
+/* Says in the answer that it is the remembered one. */
+void gateway_mark_replayed(http_request_t *request, bool replayed);
+
 #endif

@@ -9,6 +9,7 @@ static void respond_created(http_request_t *request, const order_created_t *orde
     char location[16 + UUID_TEXT_SIZE], id[UUID_TEXT_SIZE];
     snprintf(location, sizeof location, "/orders/%s", uuid_format(&order->order_id, id));
     http_add_header(request, "Location", location);
+    gateway_mark_replayed(request, order->replayed);
     buf_t body = {0};
     json_open_object(&body, NULL);
     json_uuid(&body, "order_id", &order->order_id);
@@ -35,7 +36,8 @@ void orders_post(http_request_t *request)
     }
     order.order_id = uuid7_new();
     hub_reply_t reply;
-    const bool ok = gateway_call(request, MSG_order_create, &order, &reply);
+    const bool ok = gateway_read_key(request, &order.idempotency_id, &order.fingerprint) &&
+                    gateway_call(request, MSG_order_create, &order, &reply);
     request_parsed_free(&parsed);
     order_created_t created;
     if (ok && gateway_decode(request, &reply, MSG_order_created, &created))
@@ -51,8 +53,10 @@ static void answer_document(http_request_t *request, uint32_t id, const void *me
     if (!gateway_call(request, id, message, &reply))
         return;
     order_document_t order;
-    if (gateway_decode(request, &reply, MSG_order_document, &order))
+    if (gateway_decode(request, &reply, MSG_order_document, &order)) {
+        gateway_mark_replayed(request, order.replayed);
         http_respond(request, 200, "application/json", order.document.data, order.document.size);
+    }
     hub_reply_free(&reply);
 }
 
@@ -76,7 +80,7 @@ void orders_cancel(http_request_t *request)
         err = request_id_param(request->params[0], "order_id", &cancel.order_id, &detail);
     if (err != ERR_OK)
         http_respond_problem(request, err, detail.text);
-    else
+    else if (gateway_read_key(request, &cancel.idempotency_id, &cancel.fingerprint))
         answer_document(request, MSG_order_cancel, &cancel);
 }
 

@@ -1,9 +1,10 @@
-/* payments.c - the calls under /payments. */
+/* payments.c - the calls under /payments and /refunds, and the intake of webhooks. */
 #include "gateway/handlers.h"
 #include "gateway/requests.h"
 
 static void respond_initiated(http_request_t *request, const payment_initiated_t *payment)
 {
+    gateway_mark_replayed(request, payment->replayed);
     buf_t body = {0};
     json_open_object(&body, NULL);
     json_uuid(&body, "payment_id", &payment->payment_id);
@@ -29,7 +30,8 @@ void payments_initiate(http_request_t *request)
     }
     initiate.payment_id = uuid7_new();
     hub_reply_t reply;
-    const bool ok = gateway_call(request, MSG_payment_initiate, &initiate, &reply);
+    const bool ok = gateway_read_key(request, &initiate.idempotency_id, &initiate.fingerprint) &&
+                    gateway_call(request, MSG_payment_initiate, &initiate, &reply);
     request_parsed_free(&parsed);
     payment_initiated_t initiated;
     if (ok && gateway_decode(request, &reply, MSG_payment_initiated, &initiated))
@@ -55,6 +57,49 @@ void payments_get(http_request_t *request)
         http_respond(request, 200, "application/json", payment.document.data,
                      payment.document.size);
     hub_reply_free(&reply);
+}
+
+/* ---- refunds ---- */
+
+static void answer_refund(http_request_t *request, uint32_t id, const void *message, int status)
+{
+    hub_reply_t reply;
+    if (!gateway_call(request, id, message, &reply))
+        return;
+    refund_document_t refund;
+    if (gateway_decode(request, &reply, MSG_refund_document, &refund)) {
+        gateway_mark_replayed(request, refund.replayed);
+        http_respond(request, status, "application/json", refund.document.data,
+                     refund.document.size);
+    }
+    hub_reply_free(&reply);
+}
+
+void refunds_post(http_request_t *request)
+{
+    refund_create_t refund;
+    request_parsed_t *parsed = NULL;
+    err_detail_t detail = {{0}};
+    err_t err = request_refund_create(request->body, &refund, &parsed, &detail);
+    if (err == ERR_OK)
+        err = request_id_param(request->params[0], "payment_id", &refund.payment_id, &detail);
+    refund.refund_id = uuid7_new();
+    if (err != ERR_OK)
+        http_respond_problem(request, err, detail.text);
+    else if (gateway_read_key(request, &refund.idempotency_id, &refund.fingerprint))
+        answer_refund(request, MSG_refund_create, &refund, 202);
+    request_parsed_free(&parsed);
+}
+
+void refunds_get(http_request_t *request)
+{
+    refund_get_t get;
+    err_detail_t detail = {{0}};
+    err_t err = request_id_param(request->params[0], "refund_id", &get.refund_id, &detail);
+    if (err != ERR_OK)
+        http_respond_problem(request, err, detail.text);
+    else
+        answer_refund(request, MSG_refund_get, &get, 200);
 }
 
 void webhooks_post(http_request_t *request)

@@ -21,14 +21,15 @@
 #include "lib/log.h"
 #include "lib/redis.h"
 
-enum { WAITING_MAX = 4096, PIPELINE_MAX = 256, PING_EVERY_MS = 1000, ARGUMENTS = 12 };
+enum { WAITING_MAX = 4096, PIPELINE_MAX = 256, PING_EVERY_MS = 1000, ARGUMENTS = 13 };
 
 /* KEYS: the stream, the event's key. ARGV: payment id, then the entry's values. */
 static const char script[] =
     "if redis.call('GET', KEYS[2]) == ARGV[1] then return 'duplicate' end "
     "redis.call('XADD', KEYS[1], '*', 'source', 'webhook', 'psp', ARGV[2], 'event_id', ARGV[3], "
     "'payment_id', ARGV[1], "
-    "'received_at_us', ARGV[4], 'request_id', ARGV[5], 'traceparent', ARGV[6], 'body', ARGV[7]) "
+    "'received_at_us', ARGV[4], 'request_id', ARGV[5], 'traceparent', ARGV[6], 'headers', ARGV[7], "
+    "'body', ARGV[8]) "
     "return 'accepted'";
 
 typedef struct call {
@@ -74,10 +75,12 @@ static void append(redis_t *redis, const queued_webhook_t *webhook)
                                    received_at,
                                    request_id,
                                    webhook->traceparent,
+                                   webhook->headers.data,
                                    webhook->body.data};
     size_t sizes[ARGUMENTS];
-    for (int i = 0; i < ARGUMENTS - 1; i++)
+    for (int i = 0; i < ARGUMENTS - 2; i++)
         sizes[i] = strlen(argv[i]);
+    sizes[ARGUMENTS - 2] = webhook->headers.size;
     sizes[ARGUMENTS - 1] = webhook->body.size;
     redis_append_argv(redis, ARGUMENTS, argv, sizes);
 }

@@ -26,6 +26,7 @@ typedef struct queued_webhook {
     const char *event_id;
     const uuid_t *payment_id;
     str_t body;
+    str_t headers; /* a JSON object */
     const uuid_t *request_id;
     const char *traceparent;
     int64_t received_at_us;

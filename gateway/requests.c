@@ -24,6 +24,9 @@ enum {
     CUSTOMER_MAX_BYTES = 4096,
     METADATA_MAX_BYTES = 16384,
     RETURN_URL_MAX_BYTES = 2048,
+    REASON_CHARACTERS_MAX = 64,
+    DEAD_REASON_CHARACTERS_MAX = 32,
+    REDRIVE_MAX = 10000,
     EXPIRES_IN_MAX_S = 31536000,
     LIMIT_DEFAULT = 20,
     LIMIT_MAX = 100,
@@ -374,12 +377,63 @@ err_t request_payment_initiate(str_t body, payment_initiate_t *initiate, request
     return err;
 }
 
+/* All fields are optional, and so is the body: *root is NULL without one. */
+static err_t read_optional_body(str_t body, const member_t *members, request_parsed_t **parsed,
+                                json_t **root, err_detail_t *detail)
+{
+    *parsed = NULL;
+    *root = NULL;
+    if (body.size == 0)
+        return ERR_OK;
+    TRY(parse(body, root, detail));
+    *parsed = parsed_new(*root);
+    return check_members(*root, members, "", detail);
+}
+
+err_t request_refund_create(str_t body, refund_create_t *refund, request_parsed_t **parsed,
+                            err_detail_t *detail)
+{
+    static const member_t members[] = {{"amount", false}, {"reason", false}, {NULL, false}};
+    json_t *root;
+    *refund = (refund_create_t){0};
+    err_t err = read_optional_body(body, members, parsed, &root, detail);
+    if (err == ERR_OK && json_object_get(root, "amount"))
+        err = read_amount(root, &refund->amount, detail);
+    if (err == ERR_OK && root)
+        err = read_text(root, "", "reason", REASON_CHARACTERS_MAX, &refund->reason, detail);
+    if (err != ERR_OK)
+        request_parsed_free(parsed);
+    return err;
+}
+
+err_t request_redrive(str_t body, dead_letter_redrive_t *redrive, request_parsed_t **parsed,
+                      err_detail_t *detail)
+{
+    static const member_t members[] = {
+        {"gateway", false}, {"reason", false}, {"limit", false}, {NULL, false}};
+    json_t *root;
+    *redrive = (dead_letter_redrive_t){0};
+    err_t err = read_optional_body(body, members, parsed, &root, detail);
+    if (err == ERR_OK && root)
+        err = read_psp(root, &redrive->psp, detail);
+    if (err == ERR_OK && root)
+        err = read_text(root, "", "reason", DEAD_REASON_CHARACTERS_MAX, &redrive->reason, detail);
+    const json_t *limit = json_object_get(root, "limit");
+    if (err == ERR_OK && limit) {
+        redrive->limit = json_is_integer(limit) ? json_integer_value(limit) : 0;
+        if (redrive->limit < 1 || redrive->limit > REDRIVE_MAX)
+            err = err_set(detail, ERR_INVALID_FIELD, "limit is not an integer from 1 to %d",
+                          REDRIVE_MAX);
+    }
+    if (err != ERR_OK)
+        request_parsed_free(parsed);
+    return err;
+}
+
 /* ---- the query ---- */
 
-/* Leaves *text {NULL, 0} when the parameter is not there. A parameter without a value is refused: a
- * caller that lost its user's id must not be shown everybody's orders. */
-static err_t query_text(const http_request_t *request, const char *name, size_t characters_max,
-                        char *buffer, size_t capacity, str_t *text, err_detail_t *detail)
+err_t request_query_text(const http_request_t *request, const char *name, size_t characters_max,
+                         char *buffer, size_t capacity, str_t *text, err_detail_t *detail)
 {
     *text = (str_t){NULL, 0};
     int found = http_query(request, name, buffer, capacity);
@@ -410,7 +464,7 @@ static err_t query_status(const http_request_t *request, char *buffer, size_t ca
     return err_set(detail, ERR_INVALID_QUERY, "status is not the status of an order");
 }
 
-static err_t query_limit(const http_request_t *request, int64_t *limit, err_detail_t *detail)
+err_t request_query_limit(const http_request_t *request, int64_t *limit, err_detail_t *detail)
 {
     char text[4];
     int found = http_query(request, "limit", text, sizeof text);
@@ -448,12 +502,12 @@ err_t request_order_list(const http_request_t *request, order_list_query_t *text
     *list = (order_list_t){0};
     if (!http_query_known(request, names, offender, sizeof offender))
         return err_set(detail, ERR_INVALID_QUERY, "%s is not a parameter of this call", offender);
-    TRY(query_text(request, "user_id", USER_ID_CHARACTERS_MAX, texts->user_id,
-                   sizeof texts->user_id, &list->user_id, detail));
-    TRY(query_text(request, "receipt", RECEIPT_CHARACTERS_MAX, texts->receipt,
-                   sizeof texts->receipt, &list->receipt, detail));
+    TRY(request_query_text(request, "user_id", USER_ID_CHARACTERS_MAX, texts->user_id,
+                           sizeof texts->user_id, &list->user_id, detail));
+    TRY(request_query_text(request, "receipt", RECEIPT_CHARACTERS_MAX, texts->receipt,
+                           sizeof texts->receipt, &list->receipt, detail));
     TRY(query_status(request, texts->status, sizeof texts->status, &list->status, detail));
-    TRY(query_limit(request, &list->limit, detail));
+    TRY(request_query_limit(request, &list->limit, detail));
     return query_cursor(request, &list->before_order_id, detail);
 }
 
@@ -475,9 +529,9 @@ err_t request_event_list(const http_request_t *request, char user_id[513], notif
     *list = (notifier_list_t){0};
     if (!http_query_known(request, names, offender, sizeof offender))
         return err_set(detail, ERR_INVALID_QUERY, "%s is not a parameter of this call", offender);
-    TRY(query_text(request, "user_id", USER_ID_CHARACTERS_MAX, user_id, 513, &list->user_id,
-                   detail));
-    TRY(query_limit(request, &list->limit, detail));
+    TRY(request_query_text(request, "user_id", USER_ID_CHARACTERS_MAX, user_id, 513, &list->user_id,
+                           detail));
+    TRY(request_query_limit(request, &list->limit, detail));
     const int found = http_query(request, "since", since, sizeof since);
     if (found < 0 || (found > 0 && !request_event_id(since, &list->since)))
         return err_set(detail, ERR_INVALID_QUERY, "since is not an event_id");

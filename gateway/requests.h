@@ -23,6 +23,14 @@ err_t request_order_create(str_t body, order_create_t *order, request_parsed_t *
 err_t request_payment_initiate(str_t body, payment_initiate_t *initiate, request_parsed_t **parsed,
                                err_detail_t *detail) MUST_CHECK;
 
+/* POST /payments/{id}/refunds; the body may be empty. amount 0: all that is left. The ids are left
+ * nil. */
+err_t request_refund_create(str_t body, refund_create_t *refund, request_parsed_t **parsed,
+                            err_detail_t *detail) MUST_CHECK;
+/* POST /admin/webhooks/dead/redrive; the body may be empty. */
+err_t request_redrive(str_t body, dead_letter_redrive_t *redrive, request_parsed_t **parsed,
+                      err_detail_t *detail) MUST_CHECK;
+
 /* GET /orders: the decoded query, into the caller's buffers. */
 typedef struct order_list_query {
     char user_id[513], status[33], receipt[257];
@@ -38,6 +46,15 @@ err_t request_event_list(const http_request_t *request, char user_id[513], notif
                          err_detail_t *detail) MUST_CHECK;
 /* The value of `since`, here and at /ws: a whole number, 0 or more. */
 bool request_event_id(const char *text, int64_t *event_id);
+
+/* One text of a query, into the caller's buffer; *text is {NULL, 0} when it is not there. Without a
+ * value it is refused: a caller that lost its user's id must not be shown everybody's orders. */
+err_t request_query_text(const http_request_t *request, const char *name, size_t characters_max,
+                         char *buffer, size_t capacity, str_t *text,
+                         err_detail_t *detail) MUST_CHECK;
+/* `limit`: 1 to 100, 20 when it is not there. */
+err_t request_query_limit(const http_request_t *request, int64_t *limit,
+                          err_detail_t *detail) MUST_CHECK;
 
 /* A path's {id}: ERR_INVALID_ID otherwise. */
 err_t request_id_param(str_t text, const char *name, uuid_t *id, err_detail_t *detail) MUST_CHECK;

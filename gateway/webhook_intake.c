@@ -5,11 +5,18 @@
  */
 #include "gateway/webhook_intake.h"
 
+#include <ctype.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
+#include <strings.h>
 
 #include "lib/clock.h"
+#include "lib/crash_point.h"
 #include "lib/log.h"
+
+enum { HEADERS_MAX_BYTES = 8192, HEADER_NAME_SIZE = 64 };
 
 static _Atomic uint64_t counts[PSP_COUNT][INTAKE_OUTCOMES];
 
@@ -34,6 +41,65 @@ static void count(const psp_t *psp, webhook_intake_outcome_t outcome)
     for (size_t i = 0; i < PSP_COUNT; i++)
         if (psp_at(i) == psp)
             atomic_fetch_add(&counts[i][outcome], 1);
+}
+
+/* ---- what was refused last, for those who ask why their webhook is ---- */
+
+static pthread_mutex_t refusals_lock = PTHREAD_MUTEX_INITIALIZER;
+static webhook_refusal_t refusals[PSP_COUNT];
+
+static void note_refusal(const psp_t *psp, err_t err, const err_detail_t *detail)
+{
+    pthread_mutex_lock(&refusals_lock);
+    for (size_t i = 0; i < PSP_COUNT; i++)
+        if (psp_at(i) == psp)
+            refusals[i] =
+                (webhook_refusal_t){.at_us = clock_wall_us(), .err = err, .detail = *detail};
+    pthread_mutex_unlock(&refusals_lock);
+}
+
+bool webhook_intake_last_refusal(size_t psp_index, webhook_refusal_t *refusal)
+{
+    pthread_mutex_lock(&refusals_lock);
+    *refusal = refusals[psp_index];
+    pthread_mutex_unlock(&refusals_lock);
+    return refusal->at_us != 0;
+}
+
+/* ---- headers, for those who look into a dead letter ---- */
+
+static bool is_secret(const char *name)
+{
+    return strcasecmp(name, "Authorization") == 0 || strcasecmp(name, "Proxy-Authorization") == 0 ||
+           strcasecmp(name, "Cookie") == 0;
+}
+
+static bool came_before(const struct mg_request_info *info, int index)
+{
+    for (int i = 0; i < index; i++)
+        if (strcasecmp(info->http_headers[i].name, info->http_headers[index].name) == 0)
+            return true;
+    return false;
+}
+
+/* A JSON object of the request's headers, names in small letters, each once, as many as there is
+ * room for. */
+static void write_headers(const http_request_t *request, buf_t *headers)
+{
+    const struct mg_request_info *info = mg_get_request_info(request->connection);
+    json_open_object(headers, NULL);
+    for (int i = 0; i < info->num_headers; i++) {
+        char name[HEADER_NAME_SIZE];
+        const struct mg_header *header = &info->http_headers[i];
+        const size_t size = strlen(header->name) + strlen(header->value);
+        if (is_secret(header->name) || came_before(info, i) ||
+            strlen(header->name) >= sizeof name || headers->size + 2 * size > HEADERS_MAX_BYTES)
+            continue;
+        for (size_t c = 0; c <= strlen(header->name); c++)
+            name[c] = (char)tolower((unsigned char)header->name[c]);
+        json_text(headers, name, header->value);
+    }
+    json_close_object(headers);
 }
 
 static const char *header_of(void *arg, const char *name)
@@ -65,14 +131,21 @@ static void respond_accepted(const webhook_intake_t *self, http_request_t *reque
 static err_t append(const webhook_intake_t *self, const http_request_t *request, const psp_t *psp,
                     const psp_report_t *report, bool *duplicate, err_detail_t *detail)
 {
+    buf_t headers = {0};
+    write_headers(request, &headers);
     const queued_webhook_t webhook = {.psp = psp_name(psp),
                                       .event_id = report->event_id,
                                       .payment_id = &report->payment_id,
                                       .body = request->body,
+                                      .headers = {headers.data, (uint32_t)headers.size},
                                       .request_id = &request->request_id,
                                       .traceparent = request->traceparent,
                                       .received_at_us = clock_wall_us()};
-    return redis_thread_append(self->redis, &webhook, duplicate, detail);
+    const err_t err = redis_thread_append(self->redis, &webhook, duplicate, detail);
+    buf_free(&headers);
+    if (err == ERR_OK && !*duplicate)
+        CRASH_POINT(gateway_appended);
+    return err;
 }
 
 void webhook_intake_handle(const webhook_intake_t *self, http_request_t *request)
@@ -88,6 +161,7 @@ void webhook_intake_handle(const webhook_intake_t *self, http_request_t *request
     err_t err = psp_webhook_verify(psp, account, self->dev, header_of, request, request->body,
                                    clock_wall_us(), &report, &detail);
     if (err != ERR_OK) {
+        note_refusal(psp, err, &detail);
         count(psp, err == ERR_SIGNATURE_INVALID ? INTAKE_BAD_SIGNATURE : INTAKE_MALFORMED);
         log_limited(LOG_LEVEL_WARN, NULL, "webhook refused", "psp=%s code=%s detail=\"%s\"",
                     psp_name(psp), err_name(err), detail.text);

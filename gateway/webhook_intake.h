@@ -23,6 +23,14 @@ typedef struct webhook_intake {
 /* Answers the request: 200 accepted or duplicate, 400, 401, 404, 503. */
 void webhook_intake_handle(const webhook_intake_t *self, http_request_t *request);
 
+/* The newest webhook of a PSP that was refused; false when there was none. */
+typedef struct webhook_refusal {
+    int64_t at_us; /* wall clock */
+    err_t err;
+    err_detail_t detail;
+} webhook_refusal_t;
+bool webhook_intake_last_refusal(size_t psp_index, webhook_refusal_t *refusal);
+
 /* Counters for /metrics, by PSP (index of psp_at) and outcome. */
 typedef enum webhook_intake_outcome {
     INTAKE_ACCEPTED,

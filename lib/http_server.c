@@ -196,6 +196,8 @@ void http_respond_problem(http_request_t *request, err_t err, const char *detail
 {
     buf_t json = {0};
     problem_json(&json, err, detail, &request->request_id);
+    if (err_http_status(err) == 409 && err_retryable(err))
+        http_add_header(request, "Retry-After", "1");
     http_respond(request, err_http_status(err), "application/problem+json", json.data, json.size);
     buf_free(&json);
 }

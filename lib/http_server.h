@@ -81,8 +81,8 @@ void http_add_header(http_request_t *request, const char *name, const char *valu
 void http_respond(http_request_t *request, int status, const char *content_type, const void *body,
                   size_t size);
 void http_respond_json(http_request_t *request, int status, const buf_t *body);
-/* RFC 9457 problem document; `detail` NULL or empty: the title again. 503 and 429 get
- * Retry-After: 1. */
+/* RFC 9457 problem document; `detail` NULL or empty: the title again. 503, 429, and 409
+ * where it passes, get Retry-After: 1. */
 void http_respond_problem(http_request_t *request, err_t err, const char *detail);
 /* The whole text of such a response for connections that have no http_request_t (WebSocket upgrades
  * refused). The caller's. */

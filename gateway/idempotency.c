@@ -1,0 +1,66 @@
+/* idempotency.c - see idempotency.h. Both ids are the first 128 bits of a SHA-256: two that are
+ * equal by chance do not happen, and whoever shows a key can only meet those of the same API key.
+ */
+#include "gateway/idempotency.h"
+
+#include <openssl/evp.h>
+#include <string.h>
+#include <strings.h>
+
+static uuid_t digest_of(const char *const *texts, size_t count)
+{
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    CHECK(context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1);
+    for (size_t i = 0; i < count; i++) /* with its NUL: no two lists run together alike */
+        CHECK(EVP_DigestUpdate(context, texts[i], strlen(texts[i]) + 1) == 1);
+    CHECK(EVP_DigestFinal_ex(context, digest, NULL) == 1);
+    EVP_MD_CTX_free(context);
+    uuid_t id;
+    memcpy(id.bytes, digest, sizeof id.bytes);
+    return id;
+}
+
+static bool is_key(const char *key)
+{
+    const size_t size = strlen(key);
+    for (size_t i = 0; i < size; i++)
+        if (key[i] <= ' ' || key[i] > '~')
+            return false;
+    return size > 0 && size <= IDEMPOTENCY_KEY_MAX_BYTES;
+}
+
+err_t idempotency_identify(const char *caller, const char *method, const char *path,
+                           const char *key, str_t body, uuid_t *idempotency_id, uuid_t *fingerprint,
+                           err_detail_t *detail)
+{
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    if (!is_key(key))
+        return err_set(detail, ERR_INVALID_IDEMPOTENCY_KEY,
+                       "Idempotency-Key is not 1 to %d printable characters without blanks",
+                       IDEMPOTENCY_KEY_MAX_BYTES);
+    *idempotency_id = digest_of((const char *[]){caller, method, path, key}, 4);
+    CHECK(EVP_Digest(body.data, body.size, digest, NULL, EVP_sha256(), NULL) == 1);
+    memcpy(fingerprint->bytes, digest, sizeof fingerprint->bytes);
+    return ERR_OK;
+}
+
+err_t idempotency_read(const http_request_t *request, const char *caller, uuid_t *idempotency_id,
+                       uuid_t *fingerprint, err_detail_t *detail)
+{
+    const struct mg_request_info *info = mg_get_request_info(request->connection);
+    const char *key = NULL;
+    memset(idempotency_id, 0, sizeof *idempotency_id);
+    memset(fingerprint, 0, sizeof *fingerprint);
+    for (int i = 0; i < info->num_headers; i++) {
+        if (strcasecmp(info->http_headers[i].name, "Idempotency-Key") != 0)
+            continue;
+        if (key != NULL)
+            return err_set(detail, ERR_INVALID_IDEMPOTENCY_KEY, "Idempotency-Key is given twice");
+        key = info->http_headers[i].value;
+    }
+    if (key == NULL)
+        return ERR_OK;
+    return idempotency_identify(caller, request->method, request->path, key, request->body,
+                                idempotency_id, fingerprint, detail);
+}
