@@ -26,7 +26,7 @@
     POINT(reconciler_asked, "reconciler", "a PSP has answered; nothing is in the stream")                            \
     POINT(reconciler_appended, "reconciler", "the answer is in the stream; the run does not know it")                \
     POINT(notifier_read, "notifier", "events are read from the outbox; no gateway has them")                         \
-    POINT(notifier_sent, "notifier", "gateways have the events; the notifier has not noted it")
+    POINT(notifier_sent, "notifier", "events are sent to the gateways, which may not have them yet")
 
 #define CRASH_POINT_MEMBER(name, program, doc) CRASH_POINT_##name,
 typedef enum crash_point { CRASH_POINTS(CRASH_POINT_MEMBER) CRASH_POINT_COUNT } crash_point_t;

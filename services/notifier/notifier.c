@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "lib/crash_point.h"
 #include "lib/dispatch.h"
 #include "lib/limits.h"
 #include "lib/log.h"
@@ -107,7 +108,11 @@ static void deliver(notifier_t *self)
             store_failed(err, &detail);
             return;
         }
+        if (PQntuples(events) > 0)
+            CRASH_POINT(notifier_read);
         const bool all_taken = send_all(self, events);
+        if (PQntuples(events) > 0)
+            CRASH_POINT(notifier_sent);
         const bool more = PQntuples(events) == EVENTS_MAX;
         PQclear(events);
         if (!all_taken || !more)

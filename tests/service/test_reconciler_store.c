@@ -109,7 +109,7 @@ static int64_t begin_run(reconciler_store_t *store)
 {
     err_detail_t detail = {{0}};
     int64_t run_id = 0;
-    if (reconciler_store_begin(store, "reconciler-1", &run_id, &detail) != ERR_OK)
+    if (reconciler_store_begin(store, "reconciler-1", false, &run_id, &detail) != ERR_OK)
         fail_msg("%s", detail.text);
     return run_id;
 }
@@ -360,8 +360,9 @@ static void a_run_leaves_a_record_of_what_it_came_to(void **state)
     "SELECT instance || ' ' || (finished_at IS NOT NULL) || ' ' || asked || ' ' || news || ' ' " \
     "|| "                                                                                        \
     "errors FROM reconciliation_runs WHERE $1::uuid IS NOT NULL"
-    assert_int_equal(reconciler_store_begin(fixture->stores[0], "reconciler-1", &run_id, &detail),
-                     ERR_OK);
+    assert_int_equal(
+        reconciler_store_begin(fixture->stores[0], "reconciler-1", false, &run_id, &detail),
+        ERR_OK);
     assert_true(run_id > 0);
     assert_string_equal(look(fixture, RUN, &unused), "reconciler-1 false 0 0 0");
     assert_int_equal(reconciler_store_finish(fixture->stores[0], run_id, &counts, &detail), ERR_OK);

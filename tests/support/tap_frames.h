@@ -75,7 +75,7 @@ static inline tap_frames_t tap_order_created(uint8_t request, int64_t took_us)
 
 static inline tap_frames_t tap_order_failed(uint8_t request, err_t status)
 {
-    bus_error_t error = {STR_LITERAL("no")};
+    bus_error_t error = {.detail = STR_LITERAL("no")};
     tap_record_t record = tap_record_example("REPLY", request);
     record.status = status;
     record.took_us = 900;

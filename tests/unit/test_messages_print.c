@@ -56,9 +56,9 @@ static void a_line_names_what_is_there(void **state)
 static void nothing_steers_the_terminal(void **state)
 {
     (void)state;
-    bus_error_t error = {STR_LITERAL("a\"b\\c\n\r\t\x1b[31m\x7f \xc2\x9b é ok")};
+    bus_error_t error = {.detail = STR_LITERAL("a\"b\\c\n\r\t\x1b[31m\x7f \xc2\x9b é ok")};
     assert_line(MSG_bus_error, &error, "detail=\"a\\\"b\\\\c\\n\\r\\t\\x1b[31m\\x7f \\x9b é ok\"");
-    bus_error_t no_utf8 = {STR_LITERAL("\xff\xc2")};
+    bus_error_t no_utf8 = {.detail = STR_LITERAL("\xff\xc2")};
     assert_line(MSG_bus_error, &no_utf8, "detail=\"\\xff\\xc2\"");
 }
 
@@ -67,7 +67,7 @@ static void long_text_is_cut_between_characters(void **state)
     (void)state;
     char text[200];
     memset(text, 'x', sizeof text);
-    bus_error_t error = {{text, 120}};
+    bus_error_t error = {.detail = {text, 120}};
     buf_t line = {0};
     message_print(MSG_bus_error, &error, &line);
     assert_int_equal(line.size, strlen("detail=\"\"") + 120);

@@ -9,7 +9,8 @@
 
 enum { DRAINED = 40 };
 
-static const service_settings_t good = {"dev", "error", "tcp://127.0.0.1:1"};
+static const service_settings_t good = {
+    .tiffin_env = "dev", .log_level = "error", .hub_addr = "tcp://127.0.0.1:1"};
 
 static int in_child(int (*body)(const service_settings_t *), service_settings_t settings)
 {
