@@ -4,8 +4,8 @@
 -- it made then. Row i answers request i: `verdict` is created, replayed (the first answer of a key, as it was), key_reused (the key
 -- came with another body) or id_conflict (the id belongs to an order with other content).
 CREATE FUNCTION orders_create(order_ids uuid[], user_ids text[], amounts bigint[], currencies text[], receipts text[],
-                              metadatas text[], customers text[], lifetimes_s bigint[], idempotency_ids uuid[],
-                              fingerprints uuid[])
+                              metadatas text[], customers text[], lifetimes_s bigint[],
+                              idempotency_ids uuid[] DEFAULT NULL, fingerprints uuid[] DEFAULT NULL)
 RETURNS TABLE (order_id uuid, status text, user_id text, amount bigint, currency text, created_at timestamptz,
                expires_at timestamptz, verdict text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -124,7 +124,7 @@ $$;
 -- Cancels what is open, with its payments; what is cancelled already stays as it is. One row per request: `verdict` is cancelled
 -- (with the order's public JSON), not_found, key_reused, or the status that forbids it; the event of those that were cancelled now.
 -- A key that came before gets what was answered then.
-CREATE FUNCTION orders_cancel(order_ids uuid[], idempotency_ids uuid[], fingerprints uuid[])
+CREATE FUNCTION orders_cancel(order_ids uuid[], idempotency_ids uuid[] DEFAULT NULL, fingerprints uuid[] DEFAULT NULL)
 RETURNS TABLE ("position" bigint, order_id uuid, verdict text, replayed boolean, status text, document text, payload text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column

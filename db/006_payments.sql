@@ -57,8 +57,9 @@ REVOKE ALL ON FUNCTION payment_positions FROM PUBLIC;
 -- the answer. Until then whoever works on it holds the key: the same holder (the message sent once more) goes on, another is
 -- told key_in_flight until the lease has ended; then it takes over, and a payment that was given up goes round the PSPs once more.
 CREATE FUNCTION payments_begin(payment_ids uuid[], order_ids uuid[], methods text[], requested_psps text[],
-                               return_urls text[], attempt_ids uuid[], psps text[], idempotency_ids uuid[],
-                               fingerprints uuid[], holders uuid[], lease_ms bigint)
+                               return_urls text[], attempt_ids uuid[], psps text[],
+                               idempotency_ids uuid[] DEFAULT NULL, fingerprints uuid[] DEFAULT NULL,
+                               holders uuid[] DEFAULT NULL, lease_ms bigint DEFAULT 0)
 RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     lease    CONSTANT timestamptz := clock_timestamp() + make_interval(secs => lease_ms / 1000.0);

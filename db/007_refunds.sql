@@ -31,8 +31,8 @@ REVOKE ALL ON FUNCTION captures_refundable FROM PUBLIC;
 -- Reserves refunds, one after the other in the order of the input, so that together they never reserve more than was captured. An
 -- amount of 0 is all that is left of one capture. `verdict` is ok (document: the public JSON), payment_not_found, exceeds_capture
 -- (detail says by how much), key_reused, id_conflict. The first answer of a key is remembered, refusals too.
-CREATE FUNCTION refunds_create(refund_ids uuid[], payment_ids uuid[], amounts bigint[], reasons text[], idempotency_ids uuid[],
-                               fingerprints uuid[])
+CREATE FUNCTION refunds_create(refund_ids uuid[], payment_ids uuid[], amounts bigint[], reasons text[],
+                               idempotency_ids uuid[] DEFAULT NULL, fingerprints uuid[] DEFAULT NULL)
 RETURNS TABLE ("position" bigint, refund_id uuid, payment_id uuid, verdict text, detail text, replayed boolean, status text,
                document text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -45,7 +45,7 @@ BEGIN
                                  WHERE q.capture_count = 0 AND q.next_check_at > now()
                                  ORDER BY q.next_check_at LIMIT 50000 FOR NO KEY UPDATE SKIP LOCKED);
     END IF;
-    INSERT INTO reconciliation_runs (instance) VALUES (instance) RETURNING run_id INTO new_run_id;
+    INSERT INTO reconciliation_runs (instance) VALUES (reconciliation_begin.instance) RETURNING run_id INTO new_run_id;
     RETURN new_run_id;
 END
 $$;
