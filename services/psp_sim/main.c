@@ -6,9 +6,7 @@ static sim_config_t config;
 int main(int argc, char **argv)
 {
     actor_process_init();
-    config_load("tiffin-psp-sim",
-                "payment service providers for development: API, hosted page, webhooks, faults",
-                sim_settings, &config, argc, argv);
+    config_load("tiffin-psp-sim", sim_purpose, sim_settings, &config, argc, argv);
     actor_t *actor = actor_new();
     sim_t *sim = sim_new(actor, &config);
 

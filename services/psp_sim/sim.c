@@ -1,21 +1,25 @@
 /* sim.c - puts the simulator's parts together, and ends them.
  *
- * HTTP threads do everything but deliveries of webhooks, which run on the actor's loop. A fault
- * that hangs holds its own HTTP thread and nobody else. On SIGTERM answers stop hanging, deliveries
- * under way end, the rest is given up: the PSP's status API tells the same after the next start.
+ * HTTP threads do everything but deliveries of webhooks and the end of refunds that take their
+ * time, which run on the actor's loop. A fault that hangs holds its own HTTP thread and nobody
+ * else; where very many hang, those that hang longest are let go, so that scripts are always heard.
+ * On SIGTERM answers stop hanging, deliveries under way end, the rest is given up: the PSP's API
+ * tells the same after the next start. Refunds under way are concluded by the next process.
  */
 #include "services/psp_sim/sim.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "lib/clock.h"
 #include "lib/log.h"
 
 enum {
-    THREADS = 64,
+    THREADS = 256,
+    PAUSES_MAX = 192, /* the rest of the threads is for those who do not hang */
     KEEP_ALIVE_MS = 10000,
     BODY_MAX_BYTES = 64 * 1024,
     DRAIN_TIMEOUT_MS = 7000,
@@ -28,9 +32,9 @@ const config_entry_t sim_settings[] = {
                 "where browsers find it, without a slash at the end; else http://<PSP_SIM_ADDR>"),
     CONFIG_TEXT("PSP_SIM_WEBHOOK_URL", sim_config_t, webhook_url, "http://127.0.0.1:8080/webhooks",
                 0, "where webhooks go; the PSP's name is added"),
-    CONFIG_TEXT(
-        "PSP_SIM_DATA_FILE", sim_config_t, data_file, NULL, 0,
-        "journal of checkouts and payments, read at the start; else they are in memory only"),
+    CONFIG_TEXT("PSP_SIM_DATA_FILE", sim_config_t, data_file, NULL, 0,
+                "journal of checkouts, payments and refunds, read at the start; else they are in "
+                "memory only"),
     CONFIG_TEXT("TIFFIN_ENV", sim_config_t, tiffin_env, "dev", 0,
                 "dev or prod; in dev the PSPs' accounts have development values"),
     CONFIG_TEXT("LOG_LEVEL", sim_config_t, log_level, "info", 0,
@@ -42,12 +46,16 @@ const config_entry_t sim_settings[] = {
 static const http_route_t routes[] = {
     {"GET", "/healthz", sim_script_health, 0},
     {"POST", "/{psp}/v1/checkouts", sim_api_create, BODY_MAX_BYTES},
+    {"POST", "/{psp}/v1/refunds", sim_api_refund, BODY_MAX_BYTES},
     {"GET", "/{psp}/v1/payments/{payment_id}", sim_api_status, 0},
     {"GET", "/checkout/{payment_id}", sim_page_show, 0},
     {"POST", "/checkout/{payment_id}/pay", sim_page_pay, BODY_MAX_BYTES},
     {"POST", "/checkout/{payment_id}/fail", sim_page_fail, BODY_MAX_BYTES},
     {"POST", "/_sim/payments/{payment_id}/pay", sim_script_pay, BODY_MAX_BYTES},
     {"POST", "/_sim/payments/{payment_id}/fail", sim_script_fail, BODY_MAX_BYTES},
+    {"POST", "/_sim/payments/{payment_id}/dispute", sim_script_dispute, BODY_MAX_BYTES},
+    {"POST", "/_sim/payments/{payment_id}/settle", sim_script_settle, BODY_MAX_BYTES},
+    {"POST", "/_sim/payments/{payment_id}/send", sim_script_send, BODY_MAX_BYTES},
     {"PUT", "/_sim/{psp}/faults", sim_script_faults, BODY_MAX_BYTES},
     {"GET", "/_sim/book", sim_script_book, 0},
     {"POST", "/_sim/reset", sim_script_reset, BODY_MAX_BYTES},
@@ -63,7 +71,10 @@ void sim_pause(sim_t *self, int64_t ms)
     int64_t until_ms = clock_mono_ms() + ms;
     struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
     pthread_mutex_lock(&self->lock);
-    while (!self->stopping)
+    const uint64_t number = self->pauses_begun++;
+    if (number >= PAUSES_MAX)
+        pthread_cond_broadcast(&self->stop); /* there may be one that is to give way */
+    while (!self->stopping && self->pauses_begun - number <= PAUSES_MAX)
         if (pthread_cond_timedwait(&self->stop, &self->lock, &until) != 0)
             break;
     pthread_mutex_unlock(&self->lock);
@@ -76,39 +87,62 @@ bool sim_payment_of(const http_request_t *request, uuid_t *payment_id)
     return uuid_parse(text.data, text.size, payment_id);
 }
 
-static void send_webhook(sim_t *self, const sim_checkout_t *outcome)
+/* From 0 to most_ms. */
+static int64_t random_ms(int64_t most_ms)
 {
-    const psp_account_t *account = psp_account_of(&self->config->psps, outcome->psp);
-    sim_fault_t fault = sim_faults_get(&self->faults, outcome->psp);
-    unsigned copies = fault.webhook == SIM_WEBHOOK_NONE    ? 0
-                      : fault.webhook == SIM_WEBHOOK_TWICE ? 2
-                                                           : 1;
-    int64_t wait_ms = fault.webhook == SIM_WEBHOOK_BEFORE ? WEBHOOK_BEFORE_WAIT_MS : 0;
-    if (account && copies > 0)
-        sim_webhook_send(self->webhook, outcome, account->webhook_secrets, copies,
-                         sim_fault_webhook_delay_ms(&fault), wait_ms);
+    uint64_t drawn;
+    CHECK(getrandom(&drawn, sizeof drawn, 0) == (ssize_t)sizeof drawn);
+    return (int64_t)(drawn % (uint64_t)(most_ms + 1));
 }
 
-static void log_outcome(const sim_checkout_t *outcome)
+static sim_sending_t sending_of(const sim_fault_t *fault, bool on_loop)
 {
-    char payment[UUID_TEXT_SIZE], ref[SIM_REF_SIZE];
-    log_debug(NULL, "payment settled", "psp=%s payment_id=%s status=%s psp_ref=%s amount=%lld",
-              psp_name(outcome->psp), uuid_format(&outcome->payment_id, payment),
-              sim_state_name(outcome->state),
-              sim_ref(ref, "txn", outcome->psp, outcome->outcome_serial),
-              (long long)outcome->outcome_amount);
+    int64_t delay_ms = sim_fault_webhook_delay_ms(fault);
+    return (sim_sending_t){
+        .copies = fault->webhook == SIM_WEBHOOK_NONE    ? 0
+                  : fault->webhook == SIM_WEBHOOK_TWICE ? 2
+                                                        : 1,
+        .delay_ms = fault->webhook == SIM_WEBHOOK_REORDER ? random_ms(delay_ms) : delay_ms,
+        .wait_ms = fault->webhook == SIM_WEBHOOK_BEFORE && !on_loop ? WEBHOOK_BEFORE_WAIT_MS : 0};
+}
+
+void sim_tell(sim_t *self, const sim_event_t *event, bool on_loop)
+{
+    const psp_account_t *account = psp_account_of(&self->config->psps, event->psp);
+    sim_fault_t fault = sim_faults_get(&self->faults, event->psp);
+    sim_sending_t sending = sending_of(&fault, on_loop);
+    if (!account || sending.copies == 0)
+        return;
+    buf_t body = {0};
+    sim_event_write(event, account->webhook_secrets, &body);
+    sim_webhook_send(self->webhook, event->psp, event->id, (str_t){body.data, (uint32_t)body.size},
+                     &sending);
+    buf_free(&body);
+}
+
+static void tell_outcome(sim_t *self, const sim_checkout_t *outcome)
+{
+    char payment[UUID_TEXT_SIZE];
+    sim_event_t first = sim_event_of_checkout(outcome, SIM_FIRST_CHARGE, 0);
+    log_debug(NULL, "payment settled",
+              "psp=%s payment_id=%s status=%s psp_ref=%s amount=%lld charges=%d",
+              psp_name(outcome->psp), uuid_format(&outcome->payment_id, payment), first.status,
+              first.ref, (long long)outcome->outcome_amount, outcome->second_serial ? 2 : 1);
+    sim_tell(self, &first, false);
+    if (outcome->second_serial) {
+        sim_event_t second = sim_event_of_checkout(outcome, SIM_SECOND_CHARGE, 0);
+        sim_tell(self, &second, false);
+    }
 }
 
 err_t sim_pay(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout)
 {
-    int64_t deltas[PSP_COUNT];
+    sim_terms_t terms[PSP_COUNT];
     bool moved;
-    sim_faults_deltas(&self->faults, deltas);
-    TRY(sim_bank_pay(self->bank, payment_id, deltas, clock_wall_us(), checkout, &moved));
-    if (moved) {
-        log_outcome(checkout);
-        send_webhook(self, checkout);
-    }
+    sim_faults_terms(&self->faults, terms);
+    TRY(sim_bank_pay(self->bank, payment_id, terms, clock_wall_us(), checkout, &moved));
+    if (moved)
+        tell_outcome(self, checkout);
     return ERR_OK;
 }
 
@@ -116,11 +150,34 @@ err_t sim_fail(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout)
 {
     bool changed;
     TRY(sim_bank_fail(self->bank, payment_id, clock_wall_us(), checkout, &changed));
-    if (changed) {
-        log_outcome(checkout);
-        send_webhook(self, checkout);
-    }
+    if (changed)
+        tell_outcome(self, checkout);
     return ERR_OK;
+}
+
+static void tell_refund(sim_t *self, const sim_refund_t *refund, bool on_loop)
+{
+    char id[UUID_TEXT_SIZE];
+    sim_event_t event = sim_event_of_refund(refund);
+    log_debug(NULL, "refund concluded", "psp=%s refund_id=%s status=%s psp_ref=%s amount=%lld",
+              psp_name(refund->psp), uuid_format(&refund->refund_id, id), event.status, event.ref,
+              (long long)refund->amount);
+    sim_tell(self, &event, on_loop);
+}
+
+err_t sim_refund(sim_t *self, sim_refund_t *refund, int64_t now_us, bool *fresh)
+{
+    TRY(sim_refund_request(self->bank, refund, now_us, fresh));
+    if (*fresh && refund->state == SIM_REFUND_DONE)
+        tell_refund(self, refund, false);
+    else if (*fresh && refund->state == SIM_REFUND_PENDING)
+        sim_due_wake(self->due);
+    return ERR_OK;
+}
+
+static void on_concluded(void *arg, const sim_refund_t *refund)
+{
+    tell_refund(arg, refund, true);
 }
 
 /* ---- life ---- */
@@ -133,6 +190,7 @@ static void on_drain(void *arg)
     self->stopping = true;
     pthread_cond_broadcast(&self->stop);
     pthread_mutex_unlock(&self->lock);
+    sim_due_stop(self->due);
     sim_webhook_stop(self->webhook);
 }
 
@@ -190,6 +248,7 @@ sim_t *sim_new(actor_t *actor, sim_config_t *config)
     if (!self->bank)
         config_refuse("PSP_SIM_DATA_FILE", detail.text);
     self->webhook = sim_webhook_new(actor, config->webhook_url);
+    self->due = sim_due_new(actor, self->bank, on_concluded, self);
     http_server_config_t server = {
         .addr = config->addr,
         .threads = THREADS,
@@ -211,6 +270,7 @@ void sim_destroy(sim_t **self_p)
     if (!self)
         return;
     http_server_destroy(&self->server);
+    sim_due_destroy(&self->due);
     sim_webhook_destroy(&self->webhook);
     sim_bank_destroy(&self->bank);
     sim_faults_destroy(&self->faults);

@@ -10,7 +10,10 @@
 #include "lib/http_server.h"
 #include "lib/payment/psp_accounts.h"
 #include "services/psp_sim/sim_bank.h"
+#include "services/psp_sim/sim_due.h"
+#include "services/psp_sim/sim_event.h"
 #include "services/psp_sim/sim_faults.h"
+#include "services/psp_sim/sim_refunds.h"
 #include "services/psp_sim/sim_webhook.h"
 
 typedef struct sim_config {
@@ -28,10 +31,13 @@ typedef struct sim {
     sim_bank_t *bank;
     sim_faults_t faults;
     sim_webhook_t *webhook;
+    sim_due_t *due;
     http_server_t *server;
     pthread_mutex_t lock;
     pthread_cond_t stop;
-    bool stopping; /* under the lock: answers no longer hang */
+    /* Under the lock: */
+    bool stopping;         /* answers no longer hang */
+    uint64_t pauses_begun; /* numbers them */
 } sim_t;
 
 /* Checks the settings (a bad one ends the process, exit 78), reads the journal, listens. */
@@ -40,20 +46,31 @@ void sim_destroy(sim_t **self_p);
 
 /* ---- for the routes ---- */
 
-/* Returns after `ms`, or when the process ends. */
+/* Returns after `ms`, or when the process ends, or when so many wait after this one that too few
+ * threads were left for others. */
 void sim_pause(sim_t *self, int64_t ms);
 /* The {…} of a route as a UUID. */
 bool sim_payment_of(const http_request_t *request, uuid_t *payment_id);
 /* The customer pays or fails: the bank's book, then the webhook as the PSP's faults want it. */
 err_t sim_pay(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout) MUST_CHECK;
 err_t sim_fail(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout) MUST_CHECK;
+/* A refund is asked for: the bank's book, then the webhook of one that is done. As
+ * sim_refund_request. */
+err_t sim_refund(sim_t *self, sim_refund_t *refund, int64_t now_us, bool *fresh) MUST_CHECK;
+/* The webhook of an event, as the PSP's faults want it. `on_loop`: called there, so it cannot wait.
+ */
+void sim_tell(sim_t *self, const sim_event_t *event, bool on_loop);
 
-/* sim_api.c: the API of each PSP */
-http_handler_fn sim_api_create, sim_api_status;
+/* sim_api.c, sim_api_refund.c: the API of each PSP */
+http_handler_fn sim_api_create, sim_api_status, sim_api_refund;
 /* sim_page.c: the hosted page */
 http_handler_fn sim_page_show, sim_page_pay, sim_page_fail;
 /* sim_script.c: for scripts */
 http_handler_fn sim_script_pay, sim_script_fail, sim_script_faults, sim_script_book,
     sim_script_reset, sim_script_health;
+/* sim_script_send.c: webhooks of things that no customer does */
+http_handler_fn sim_script_dispute, sim_script_settle, sim_script_send;
+/* sim_help.c: what --help says beside the settings */
+extern const char sim_purpose[];
 
 #endif

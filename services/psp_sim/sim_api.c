@@ -1,9 +1,12 @@
 /* sim_api.c - the API that each simulated PSP offers to merchants, in the prototype's format: open
  * a checkout, ask a payment's status. lib/payment/psp/prototype.c speaks the other side.
+ * sim_api_refund.c has the call for refunds.
  *
  * Errors are {"error":"…"}, as a PSP of this kind answers them; not the problem documents of our
  * own edge.
  */
+#include "services/psp_sim/sim_api.h"
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -15,17 +18,13 @@
 #include "lib/json_read.h"
 #include "lib/payment/money.h"
 #include "services/psp_sim/sim.h"
+#include "services/psp_sim/sim_event.h"
 
 enum { KEYS_MAX_BYTES = 257 /* as psp_accounts_check bounds them, with the colon */ };
 
-/* ---- answers: made at once, sent after the PSP's fault model let them go ---- */
+/* ---- answers ---- */
 
-typedef struct answer {
-    int status;
-    buf_t body;
-} answer_t;
-
-static void refuse(answer_t *answer, int status, const char *error)
+void sim_refuse(sim_answer_t *answer, int status, const char *error)
 {
     buf_clear(&answer->body);
     answer->status = status;
@@ -34,9 +33,9 @@ static void refuse(answer_t *answer, int status, const char *error)
     json_close_object(&answer->body);
 }
 
-static void answer_send(http_request_t *request, answer_t *answer, const sim_fault_t *fault)
+void sim_answer(http_request_t *request, sim_answer_t *answer, int64_t delay_ms)
 {
-    sim_pause(request->self, fault->latency_ms + fault->hang_ms);
+    sim_pause(request->self, delay_ms);
     http_respond_json(request, answer->status, &answer->body);
     buf_free(&answer->body);
 }
@@ -57,32 +56,62 @@ static bool authorized(const http_request_t *request, const psp_account_t *accou
            CRYPTO_memcmp(given, expected, strlen(expected)) == 0;
 }
 
-/* The PSP of the path, when it is one and the caller has its keys; else NULL, and the answer is
- * made. */
-static const psp_t *begin(const http_request_t *request, sim_fault_t *fault, answer_t *answer)
+const psp_t *sim_api_begin(const http_request_t *request, sim_fault_t *fault, sim_answer_t *answer)
 {
     sim_t *self = request->self;
     const psp_t *psp = psp_find(request->params[0]);
     const psp_account_t *account = psp ? psp_account_of(&self->config->psps, psp) : NULL;
     if (!account) {
-        refuse(answer, 404, "there is no such PSP here");
+        sim_refuse(answer, 404, "there is no such PSP here");
         return NULL;
     }
     *fault = sim_faults_get(&self->faults, psp);
     if (!authorized(request, account)) {
-        refuse(answer, 401, "the key is wrong");
+        sim_refuse(answer, 401, "the key is wrong");
         return NULL;
     }
     return psp;
 }
 
-/* ---- create ---- */
+static bool happens(double probability)
+{
+    uint32_t drawn;
+    if (probability <= 0)
+        return false;
+    CHECK(getrandom(&drawn, sizeof drawn, 0) == (ssize_t)sizeof drawn);
+    return drawn / 4294967296.0 < probability;
+}
 
-static bool read_uuid(const json_t *root, const char *key, uuid_t *uuid)
+bool sim_api_out_of_order(const sim_fault_t *fault, sim_answer_t *answer)
+{
+    if (fault->refuse)
+        sim_refuse(answer, 503, "the PSP is down for maintenance");
+    else if (happens(fault->error_rate))
+        sim_refuse(answer, 500, "the PSP has a bad day");
+    return answer->status != 0;
+}
+
+bool sim_api_has_key(const http_request_t *request, const uuid_t *key)
+{
+    const char *text = http_header(request, "Idempotency-Key");
+    uuid_t given;
+    return text && uuid_parse(text, strlen(text), &given) && uuid_equal(&given, key);
+}
+
+bool sim_api_read_uuid(const json_t *root, const char *key, uuid_t *uuid)
 {
     str_t text = json_read_str(root, key);
     return text.data && uuid_parse(text.data, text.size, uuid);
 }
+
+bool sim_api_read_amount(const json_t *root, int64_t *amount)
+{
+    const json_t *value = json_object_get(root, "amount");
+    *amount = json_integer_value(value);
+    return json_is_integer(value) && *amount >= 1 && *amount <= AMOUNT_MAX;
+}
+
+/* ---- create ---- */
 
 static bool is_method(str_t text)
 {
@@ -111,19 +140,16 @@ static bool read_return_url(const json_t *root, const char **url)
 /* What is wrong with the request, or NULL. */
 static const char *read_create(const json_t *root, sim_checkout_t *checkout, const char **url)
 {
-    const json_t *amount = json_object_get(root, "amount");
     str_t currency = json_read_str(root, "currency"), method = json_read_str(root, "method");
     str_t expires_at = json_read_str(root, "expires_at");
-    if (!read_uuid(root, "payment_id", &checkout->payment_id))
+    if (!sim_api_read_uuid(root, "payment_id", &checkout->payment_id))
         return "payment_id must be a UUID";
-    if (!read_uuid(root, "order_id", &checkout->order_id))
+    if (!sim_api_read_uuid(root, "order_id", &checkout->order_id))
         return "order_id must be a UUID";
-    if (!read_uuid(root, "attempt_id", &checkout->attempt_id))
+    if (!sim_api_read_uuid(root, "attempt_id", &checkout->attempt_id))
         return "attempt_id must be a UUID";
-    if (!json_is_integer(amount) || json_integer_value(amount) < 1 ||
-        json_integer_value(amount) > AMOUNT_MAX)
+    if (!sim_api_read_amount(root, &checkout->amount))
         return "amount must be a positive integer in minor units";
-    checkout->amount = json_integer_value(amount);
     if (!currency_known(currency))
         return "currency must be an ISO 4217 code";
     str_copy(currency, checkout->currency, sizeof checkout->currency);
@@ -137,14 +163,7 @@ static const char *read_create(const json_t *root, sim_checkout_t *checkout, con
     return NULL;
 }
 
-static bool has_key(const http_request_t *request, const uuid_t *attempt_id)
-{
-    const char *key = http_header(request, "Idempotency-Key");
-    uuid_t given;
-    return key && uuid_parse(key, strlen(key), &given) && uuid_equal(&given, attempt_id);
-}
-
-static void describe_open(const sim_t *self, const sim_checkout_t *checkout, answer_t *answer)
+static void describe_open(const sim_t *self, const sim_checkout_t *checkout, sim_answer_t *answer)
 {
     char ref[SIM_REF_SIZE], url[sizeof self->public_url + sizeof "/checkout/" + UUID_TEXT_SIZE];
     char payment[UUID_TEXT_SIZE];
@@ -158,23 +177,14 @@ static void describe_open(const sim_t *self, const sim_checkout_t *checkout, ans
     json_close_object(&answer->body);
 }
 
-static bool happens(double probability)
-{
-    uint32_t drawn;
-    if (probability <= 0)
-        return false;
-    CHECK(getrandom(&drawn, sizeof drawn, 0) == (ssize_t)sizeof drawn);
-    return drawn / 4294967296.0 < probability;
-}
-
 static void create(const http_request_t *request, const psp_t *psp, const sim_fault_t *fault,
-                   answer_t *answer)
+                   sim_answer_t *answer)
 {
     sim_t *self = request->self;
     err_detail_t detail;
     json_t *root = json_read_object(request->body, &detail);
     if (!root) {
-        refuse(answer, 400, "the body is no JSON object");
+        sim_refuse(answer, 400, "the body is no JSON object");
         return;
     }
     sim_checkout_t checkout = {.psp = psp}, paid;
@@ -182,68 +192,46 @@ static void create(const http_request_t *request, const psp_t *psp, const sim_fa
     const char *wrong = read_create(root, &checkout, &url);
     err_t err = ERR_OK;
     if (wrong)
-        refuse(answer, 400, wrong);
-    else if (!has_key(request, &checkout.attempt_id))
-        refuse(answer, 400, "Idempotency-Key must be the attempt_id");
+        sim_refuse(answer, 400, wrong);
+    else if (!sim_api_has_key(request, &checkout.attempt_id))
+        sim_refuse(answer, 400, "Idempotency-Key must be the attempt_id");
     else if ((err = sim_bank_open(self->bank, &checkout, url)) == ERR_ID_CONFLICT)
-        refuse(answer, 422, "the Idempotency-Key came with another request before");
+        sim_refuse(answer, 422, "the Idempotency-Key came with another request before");
     else if (err == ERR_OK && fault->webhook == SIM_WEBHOOK_BEFORE)
         err = sim_pay(self, &checkout.payment_id, &paid);
     if (!wrong && err == ERR_OK && answer->status == 0)
         describe_open(self, &checkout, answer);
     else if (answer->status == 0)
-        refuse(answer, 500, "the bank's journal cannot be written");
+        sim_refuse(answer, 500, "the bank's journal cannot be written");
     json_decref(root);
 }
 
 void sim_api_create(http_request_t *request)
 {
     sim_fault_t fault = {0};
-    answer_t answer = {0};
-    const psp_t *psp = begin(request, &fault, &answer);
-    if (psp && fault.refuse)
-        refuse(&answer, 503, "the PSP is down for maintenance");
-    else if (psp && happens(fault.error_rate))
-        refuse(&answer, 500, "the PSP has a bad day");
-    else if (psp)
+    sim_answer_t answer = {0};
+    const psp_t *psp = sim_api_begin(request, &fault, &answer);
+    if (psp && !sim_api_out_of_order(&fault, &answer))
         create(request, psp, &fault, &answer);
-    answer_send(request, &answer, &fault);
+    sim_answer(request, &answer, sim_fault_answer_delay_ms(&fault, false));
 }
 
 /* ---- status ---- */
-
-static void describe_status(const sim_checkout_t *checkout, answer_t *answer)
-{
-    char ref[SIM_REF_SIZE];
-    bool pending = checkout->state == SIM_PENDING;
-    uint64_t serial = pending ? checkout->serial : checkout->outcome_serial;
-    buf_t *body = &answer->body;
-    answer->status = 200;
-    json_open_object(body, NULL);
-    json_text(body, "event_id", sim_ref(ref, "evt", checkout->psp, serial));
-    json_text(body, "gateway", psp_name(checkout->psp));
-    json_uuid(body, "order_id", &checkout->order_id);
-    json_uuid(body, "payment_id", &checkout->payment_id);
-    json_text(body, "gateway_txn_id", sim_ref(ref, pending ? "chk" : "txn", checkout->psp, serial));
-    json_text(body, "status", sim_state_name(checkout->state));
-    json_int(body, "amount", pending ? checkout->amount : checkout->outcome_amount);
-    json_text(body, "currency", checkout->currency);
-    json_time(body, "occurred_at", pending ? clock_wall_us() : checkout->outcome_at_us);
-    json_close_object(body);
-}
 
 void sim_api_status(http_request_t *request)
 {
     sim_t *self = request->self;
     sim_fault_t fault = {0};
-    answer_t answer = {0};
+    sim_answer_t answer = {.status = 200};
     uuid_t payment_id;
     sim_checkout_t checkout;
-    const psp_t *psp = begin(request, &fault, &answer);
-    if (psp && (!sim_payment_of(request, &payment_id) ||
-                sim_bank_find(self->bank, &payment_id, psp, &checkout, NULL) != ERR_OK))
-        refuse(&answer, 404, "the payment is not known");
-    else if (psp)
-        describe_status(&checkout, &answer);
-    answer_send(request, &answer, &fault);
+    const psp_t *psp = sim_api_begin(request, &fault, &answer);
+    if (psp && sim_payment_of(request, &payment_id) &&
+        sim_bank_find(self->bank, &payment_id, psp, &checkout, NULL) == ERR_OK) {
+        sim_event_t event = sim_event_of_checkout(&checkout, SIM_FIRST_CHARGE, clock_wall_us());
+        sim_event_write(&event, NULL, &answer.body);
+    } else if (psp) {
+        sim_refuse(&answer, 404, "the payment is not known");
+    }
+    sim_answer(request, &answer, sim_fault_answer_delay_ms(&fault, false));
 }

@@ -1,5 +1,5 @@
 /* sim_bank.h - what the simulated PSPs know: checkouts, what became of them, and the book of what
- * money moved.
+ * money moved. sim_refunds.h has the refunds of the same bank.
  *
  * Thread-safe. Nothing here reads a clock. Each change is in the journal before it is visible, so
  * that a process killed at any moment comes back with every change that it answered for.
@@ -15,11 +15,11 @@
 #include "lib/payment/psp.h"
 #include "lib/payment/psp_accounts.h"
 #include "lib/uuid.h"
+#include "services/psp_sim/sim_ref.h"
 
 typedef struct sim_bank sim_bank_t;
 
 #define SIM_URL_SIZE 2049
-#define SIM_REF_SIZE 64
 
 typedef enum sim_state { SIM_PENDING, SIM_FAILED, SIM_PAID } sim_state_t;
 
@@ -35,14 +35,20 @@ typedef struct sim_checkout {
     sim_state_t state;
     /* Once it is not pending: */
     uint64_t outcome_serial; /* random; names the transaction and its event */
-    int64_t outcome_amount;
+    uint64_t second_serial;  /* PAID: of the second charge, where the customer was charged twice;
+                                else 0 */
+    int64_t outcome_amount;  /* of each charge */
     int64_t outcome_at_us;
 } sim_checkout_t;
 
+/* How a PSP charges whoever pays. */
+typedef struct sim_terms {
+    int64_t amount_delta; /* added to what is charged, at least 1 in all */
+    bool twice;           /* two charges for one payment */
+} sim_terms_t;
+
 /* "PENDING", "FAILED", "SUCCESS": as the PSP API says it. Static. */
 const char *sim_state_name(sim_state_t state);
-/* "txn_razorpay_0123456789abcdef". `kind` is "chk", "txn" or "evt". Returns `text`. */
-const char *sim_ref(char text[SIM_REF_SIZE], const char *kind, const psp_t *psp, uint64_t serial);
 
 /* `journal_path` NULL: memory only. NULL with `detail` when the journal cannot be used. */
 sim_bank_t *sim_bank_new(const char *journal_path, err_detail_t *detail);
@@ -57,10 +63,9 @@ err_t sim_bank_open(sim_bank_t *self, sim_checkout_t *checkout, const char *retu
  * (NULL). `return_url` may be NULL. ERR_PAYMENT_NOT_FOUND. */
 err_t sim_bank_find(sim_bank_t *self, const uuid_t *payment_id, const psp_t *psp,
                     sim_checkout_t *checkout, char return_url[SIM_URL_SIZE]) MUST_CHECK;
-/* The customer pays at the newest checkout: its amount plus the delta of its PSP (deltas[psp
- * index], at least 1 in all) is moved. Also after a failure. *moved is false when the payment was
- * paid before: nothing moves twice. */
-err_t sim_bank_pay(sim_bank_t *self, const uuid_t *payment_id, const int64_t deltas[PSP_COUNT],
+/* The customer pays at the newest checkout, on its PSP's terms (terms[psp index]). Also after a
+ * failure. *moved is false when the payment was paid before: nothing moves twice. */
+err_t sim_bank_pay(sim_bank_t *self, const uuid_t *payment_id, const sim_terms_t terms[PSP_COUNT],
                    int64_t now_us, sim_checkout_t *checkout, bool *moved) MUST_CHECK;
 /* The customer fails at the newest checkout. ERR_ORDER_NOT_PAYABLE when the payment is paid.
  * *changed is false when it had failed before. */

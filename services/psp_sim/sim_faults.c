@@ -7,15 +7,25 @@
 #include "lib/json_read.h"
 #include "lib/payment/money.h"
 
-enum { DELAY_MAX_MS = 3600 * 1000, LATE_DEFAULT_MS = 3000 };
+enum {
+    DELAY_MAX_MS = 3600 * 1000,
+    LATE_DEFAULT_MS = 3000,
+    REFUND_DEFAULT_MS = 1000,
+    REFUND_HANG_DEFAULT_MS = 10000, /* longer than anybody waits */
+};
 
-static const sim_fault_t well_behaved = {.webhook_delay_ms = -1};
+static const sim_fault_t well_behaved = {.webhook_delay_ms = -1,
+                                         .refund_delay_ms = REFUND_DEFAULT_MS};
 
-static const char *const mode_names[] = {[SIM_WEBHOOK_ONCE] = "once",
-                                         [SIM_WEBHOOK_NONE] = "none",
-                                         [SIM_WEBHOOK_TWICE] = "twice",
-                                         [SIM_WEBHOOK_LATE] = "late",
-                                         [SIM_WEBHOOK_BEFORE] = "before"};
+static const char *const webhook_names[] = {
+    [SIM_WEBHOOK_ONCE] = "once",     [SIM_WEBHOOK_NONE] = "none",
+    [SIM_WEBHOOK_TWICE] = "twice",   [SIM_WEBHOOK_LATE] = "late",
+    [SIM_WEBHOOK_BEFORE] = "before", [SIM_WEBHOOK_REORDER] = "reorder"};
+
+static const char *const refund_names[] = {
+    [SIM_REFUNDS_OK] = "ok",           [SIM_REFUNDS_PENDING] = "pending",
+    [SIM_REFUNDS_REFUSE] = "refuse",   [SIM_REFUNDS_FAIL_LATER] = "fail_later",
+    [SIM_REFUNDS_UNKNOWN] = "unknown", [SIM_REFUNDS_HANG] = "hang"};
 
 void sim_faults_init(sim_faults_t *self)
 {
@@ -59,11 +69,11 @@ void sim_faults_clear(sim_faults_t *self)
     pthread_mutex_unlock(&self->lock);
 }
 
-void sim_faults_deltas(sim_faults_t *self, int64_t deltas[PSP_COUNT])
+void sim_faults_terms(sim_faults_t *self, sim_terms_t terms[PSP_COUNT])
 {
     pthread_mutex_lock(&self->lock);
     for (size_t i = 0; i < PSP_COUNT; i++)
-        deltas[i] = self->of[i].amount_delta;
+        terms[i] = (sim_terms_t){self->of[i].amount_delta, self->of[i].duplicate_capture};
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -71,7 +81,18 @@ int64_t sim_fault_webhook_delay_ms(const sim_fault_t *fault)
 {
     if (fault->webhook_delay_ms >= 0)
         return fault->webhook_delay_ms;
-    return fault->webhook == SIM_WEBHOOK_LATE ? LATE_DEFAULT_MS : 0;
+    return fault->webhook == SIM_WEBHOOK_LATE || fault->webhook == SIM_WEBHOOK_REORDER
+               ? LATE_DEFAULT_MS
+               : 0;
+}
+
+int64_t sim_fault_answer_delay_ms(const sim_fault_t *fault, bool of_refund)
+{
+    if (fault->refund != SIM_REFUNDS_HANG)
+        return fault->latency_ms + fault->hang_ms;
+    if (!of_refund)
+        return fault->latency_ms;
+    return fault->latency_ms + (fault->hang_ms ? fault->hang_ms : REFUND_HANG_DEFAULT_MS);
 }
 
 /* ---- JSON ---- */
@@ -85,15 +106,37 @@ static bool read_int(const json_t *value, int64_t least, int64_t most, int64_t *
     return true;
 }
 
-static bool read_mode(const json_t *value, sim_webhook_mode_t *mode)
+/* One of `count` names; *index is which. */
+static bool read_name(const json_t *value, const char *const *names, size_t count, size_t *index)
 {
-    for (size_t i = 0; i < sizeof mode_names / sizeof mode_names[0]; i++) {
-        if (json_is_string(value) && strcmp(json_string_value(value), mode_names[i]) == 0) {
-            *mode = (sim_webhook_mode_t)i;
+    for (*index = 0; *index < count; (*index)++)
+        if (json_is_string(value) && strcmp(json_string_value(value), names[*index]) == 0)
             return true;
-        }
-    }
     return false;
+}
+
+static bool read_webhook(const json_t *value, sim_webhook_mode_t *mode)
+{
+    size_t index;
+    bool fits =
+        read_name(value, webhook_names, sizeof webhook_names / sizeof webhook_names[0], &index);
+    *mode = fits ? (sim_webhook_mode_t)index : SIM_WEBHOOK_ONCE;
+    return fits;
+}
+
+static bool read_refund(const json_t *value, sim_refund_mode_t *mode)
+{
+    size_t index;
+    bool fits =
+        read_name(value, refund_names, sizeof refund_names / sizeof refund_names[0], &index);
+    *mode = fits ? (sim_refund_mode_t)index : SIM_REFUNDS_OK;
+    return fits;
+}
+
+static bool read_bool(const json_t *value, bool *into)
+{
+    *into = json_is_true(value);
+    return json_is_boolean(value);
 }
 
 static err_t read_member(const char *key, const json_t *value, sim_fault_t *fault,
@@ -101,8 +144,7 @@ static err_t read_member(const char *key, const json_t *value, sim_fault_t *faul
 {
     bool fits;
     if (strcmp(key, "refuse") == 0) {
-        fits = json_is_boolean(value);
-        fault->refuse = json_is_true(value);
+        fits = read_bool(value, &fault->refuse);
     } else if (strcmp(key, "hang_ms") == 0) {
         fits = read_int(value, 0, DELAY_MAX_MS, &fault->hang_ms);
     } else if (strcmp(key, "latency_ms") == 0) {
@@ -112,11 +154,17 @@ static err_t read_member(const char *key, const json_t *value, sim_fault_t *faul
             json_is_number(value) && json_number_value(value) >= 0 && json_number_value(value) <= 1;
         fault->error_rate = json_number_value(value);
     } else if (strcmp(key, "webhook") == 0) {
-        fits = read_mode(value, &fault->webhook);
+        fits = read_webhook(value, &fault->webhook);
     } else if (strcmp(key, "webhook_delay_ms") == 0) {
         fits = read_int(value, 0, DELAY_MAX_MS, &fault->webhook_delay_ms);
     } else if (strcmp(key, "amount_delta") == 0) {
         fits = read_int(value, -AMOUNT_MAX, AMOUNT_MAX, &fault->amount_delta);
+    } else if (strcmp(key, "duplicate_capture") == 0) {
+        fits = read_bool(value, &fault->duplicate_capture);
+    } else if (strcmp(key, "refund") == 0) {
+        fits = read_refund(value, &fault->refund);
+    } else if (strcmp(key, "refund_delay_ms") == 0) {
+        fits = read_int(value, 0, DELAY_MAX_MS, &fault->refund_delay_ms);
     } else {
         return err_set(detail, ERR_UNKNOWN_FIELD, "%.40s is no field of the fault model", key);
     }
@@ -145,8 +193,11 @@ void sim_fault_write(const sim_fault_t *fault, buf_t *body)
     json_int(body, "hang_ms", fault->hang_ms);
     json_int(body, "latency_ms", fault->latency_ms);
     buf_printf(body, ",\"error_rate\":%.4g", fault->error_rate);
-    json_text(body, "webhook", mode_names[fault->webhook]);
+    json_text(body, "webhook", webhook_names[fault->webhook]);
     json_int(body, "webhook_delay_ms", sim_fault_webhook_delay_ms(fault));
     json_int(body, "amount_delta", fault->amount_delta);
+    json_bool(body, "duplicate_capture", fault->duplicate_capture);
+    json_text(body, "refund", refund_names[fault->refund]);
+    json_int(body, "refund_delay_ms", fault->refund_delay_ms);
     json_close_object(body);
 }

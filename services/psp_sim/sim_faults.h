@@ -10,24 +10,43 @@
 #include "lib/err.h"
 #include "lib/payment/psp_accounts.h"
 #include "lib/text.h"
+#include "services/psp_sim/sim_bank.h"
 
 typedef enum sim_webhook_mode {
     SIM_WEBHOOK_ONCE,
-    SIM_WEBHOOK_NONE,   /* never sent: only the status API tells */
-    SIM_WEBHOOK_TWICE,  /* the same event two times at once */
-    SIM_WEBHOOK_LATE,   /* after webhook_delay_ms */
-    SIM_WEBHOOK_BEFORE, /* the customer pays, and the webhook arrives, before the create call is
-                           answered */
+    SIM_WEBHOOK_NONE,    /* never sent: only the status API tells */
+    SIM_WEBHOOK_TWICE,   /* the same event two times at once */
+    SIM_WEBHOOK_LATE,    /* after webhook_delay_ms */
+    SIM_WEBHOOK_BEFORE,  /* the customer pays, and the webhook arrives, before the create call is
+                            answered; of a refund: before its  call is answered */
+    SIM_WEBHOOK_REORDER, /* each after a random time up to webhook_delay_ms, so that later ones
+                            overtake earlier ones */
 } sim_webhook_mode_t;
 
+/* What becomes of a refund that is asked for while the mode is set; UNKNOWN and HANG are about
+ * every answer to a refund call. */
+typedef enum sim_refund_mode {
+    SIM_REFUNDS_OK,         /* done at once */
+    SIM_REFUNDS_PENDING,    /* taken; done after refund_delay_ms */
+    SIM_REFUNDS_REFUSE,     /* 422, for good */
+    SIM_REFUNDS_FAIL_LATER, /* taken; failed after refund_delay_ms */
+    SIM_REFUNDS_UNKNOWN,    /* done, answered 500 */
+    SIM_REFUNDS_HANG,       /* done, answered after hang_ms, which then is of refund calls alone */
+} sim_refund_mode_t;
+
 typedef struct sim_fault {
-    bool refuse;        /* create answers 503 */
-    int64_t hang_ms;    /* API calls are carried out at once and answered after this */
+    bool refuse;     /* calls that open a checkout or ask for a refund answer 503 and do nothing */
+    int64_t hang_ms; /* API calls are carried out at once and answered after this */
     int64_t latency_ms; /* the same, added to it */
-    double error_rate;  /* of create calls that answer 500 and do nothing; 0 … 1 */
+    double error_rate; /* of those that `refuse` is about, which answer 500 and do nothing; 0 … 1 */
     sim_webhook_mode_t webhook;
-    int64_t webhook_delay_ms; /* -1: 3000 when late, else 0 */
+    int64_t webhook_delay_ms; /* -1: 3000 when late or reordered, else 0 */
     int64_t amount_delta;     /* added to what is charged */
+    bool duplicate_capture;   /* the customer is charged twice: two transactions, each with its
+                                 webhook. The status API tells of   the first alone: nobody but its
+                                 webhook tells of the second */
+    sim_refund_mode_t refund;
+    int64_t refund_delay_ms;
 } sim_fault_t;
 
 typedef struct sim_faults {
@@ -41,10 +60,12 @@ sim_fault_t sim_faults_get(sim_faults_t *self, const psp_t *psp);
 void sim_faults_set(sim_faults_t *self, const psp_t *psp, const sim_fault_t *fault);
 /* No PSP misbehaves any more. */
 void sim_faults_clear(sim_faults_t *self);
-void sim_faults_deltas(sim_faults_t *self, int64_t deltas[PSP_COUNT]);
+void sim_faults_terms(sim_faults_t *self, sim_terms_t terms[PSP_COUNT]);
 
-/* What goes before a webhook of this PSP. */
+/* What goes before a webhook of this PSP; of reordered ones the most. */
 int64_t sim_fault_webhook_delay_ms(const sim_fault_t *fault);
+/* How long the answer to a call is held back, to a refund call or any other. */
+int64_t sim_fault_answer_delay_ms(const sim_fault_t *fault, bool of_refund);
 /* A whole fault model; what is missing is well-behaved. ERR_MALFORMED_JSON, ERR_UNKNOWN_FIELD,
  * ERR_INVALID_FIELD. */
 err_t sim_fault_read(str_t body, sim_fault_t *fault, err_detail_t *detail) MUST_CHECK;

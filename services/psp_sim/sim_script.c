@@ -1,4 +1,5 @@
-/* sim_script.c - what scripts ask of the simulator: pay, fail, misbehave, show the book, forget. */
+/* sim_script.c - what scripts ask of the simulator: pay, fail, misbehave, show the book, forget.
+ * sim_script_send.c has the rest. */
 #include <string.h>
 
 #include "services/psp_sim/sim.h"
@@ -17,6 +18,9 @@ static void answer_outcome(http_request_t *request, const sim_checkout_t *checko
     json_text(&body, "status", sim_state_name(checkout->state));
     json_text(&body, "gateway_txn_id",
               sim_ref(ref, "txn", checkout->psp, checkout->outcome_serial));
+    if (checkout->second_serial)
+        json_text(&body, "second_gateway_txn_id",
+                  sim_ref(ref, "txn", checkout->psp, checkout->second_serial));
     json_text(&body, "psp", psp_name(checkout->psp));
     json_int(&body, "amount", checkout->outcome_amount);
     json_close_object(&body);

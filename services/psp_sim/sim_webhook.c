@@ -19,6 +19,7 @@
 #include "lib/log.h"
 
 enum {
+    EVENT_ID_SIZE = 80,
     QUEUE_MAX = 65536,
     IN_FLIGHT_MAX = 64,
     TIMEOUT_MS = 5000,
@@ -37,7 +38,7 @@ typedef struct delivery {
     unsigned tries;
     waiter_t *waiter; /* NULL: nobody, or the first try is over. Under the lock */
     const psp_t *psp;
-    char event_id[SIM_REF_SIZE];
+    char event_id[EVENT_ID_SIZE]; /* quoted, for the log */
     buf_t body;
 } delivery_t;
 
@@ -279,38 +280,16 @@ void sim_webhook_destroy(sim_webhook_t **self_p)
     *self_p = NULL;
 }
 
-void sim_webhook_body(const sim_checkout_t *outcome, const char *secrets, buf_t *body)
-{
-    char ref[SIM_REF_SIZE];
-    str_t rest = str_of(secrets), secret = {NULL, 0};
-    CHECK(psp_secret_next(&rest, &secret));
-    json_open_object(body, NULL);
-    json_text(body, "event_id", sim_ref(ref, "evt", outcome->psp, outcome->outcome_serial));
-    json_text(body, "gateway", psp_name(outcome->psp));
-    json_uuid(body, "order_id", &outcome->order_id);
-    json_uuid(body, "payment_id", &outcome->payment_id);
-    json_text(body, "gateway_txn_id", sim_ref(ref, "txn", outcome->psp, outcome->outcome_serial));
-    json_text(body, "status", sim_state_name(outcome->state));
-    json_int(body, "amount", outcome->outcome_amount);
-    json_text(body, "currency", outcome->currency);
-    buf_t signature = {0};
-    buf_printf(&signature, "%s:%.*s", psp_name(outcome->psp), STR_ARG(secret));
-    json_text(body, "signature", signature.data);
-    buf_free(&signature);
-    json_time(body, "occurred_at", outcome->outcome_at_us);
-    json_close_object(body);
-}
-
-static delivery_t *delivery_new(const sim_checkout_t *outcome, const char *secrets,
+static delivery_t *delivery_new(const psp_t *psp, const char *event_id, str_t body,
                                 int64_t delay_ms)
 {
     delivery_t *delivery = calloc(1, sizeof *delivery);
     if (!delivery)
         return NULL;
     delivery->due_ms = clock_mono_ms() + delay_ms;
-    delivery->psp = outcome->psp;
-    sim_ref(delivery->event_id, "evt", outcome->psp, outcome->outcome_serial);
-    sim_webhook_body(outcome, secrets, &delivery->body);
+    delivery->psp = psp;
+    log_quote(delivery->event_id, sizeof delivery->event_id, event_id);
+    buf_add(&delivery->body, body.data, body.size);
     return delivery;
 }
 
@@ -346,19 +325,19 @@ static void wait_for_first_tries(sim_webhook_t *self, waiter_t *waiter, int64_t 
             self->under_way[i]->waiter = NULL;
 }
 
-void sim_webhook_send(sim_webhook_t *self, const sim_checkout_t *outcome, const char *secrets,
-                      unsigned copies, int64_t delay_ms, int64_t wait_ms)
+void sim_webhook_send(sim_webhook_t *self, const psp_t *psp, const char *event_id, str_t body,
+                      const sim_sending_t *sending)
 {
     waiter_t waiter = {0};
     pthread_mutex_lock(&self->lock);
-    for (unsigned i = 0; i < copies; i++) {
-        delivery_t *delivery = delivery_new(outcome, secrets, delay_ms);
+    for (unsigned i = 0; i < sending->copies; i++) {
+        delivery_t *delivery = delivery_new(psp, event_id, body, sending->delay_ms);
         if (delivery)
-            enqueue(self, delivery, wait_ms > 0 ? &waiter : NULL);
+            enqueue(self, delivery, sending->wait_ms > 0 ? &waiter : NULL);
     }
     arm(self);
     if (waiter.left > 0)
-        wait_for_first_tries(self, &waiter, wait_ms);
+        wait_for_first_tries(self, &waiter, sending->wait_ms);
     pthread_mutex_unlock(&self->lock);
 }
 

@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 #include "lib/actor.h"
-#include "services/psp_sim/sim_bank.h"
+#include "lib/payment/psp.h"
+#include "lib/text.h"
 
 typedef struct sim_webhook sim_webhook_t;
 
@@ -17,11 +18,17 @@ sim_webhook_t *sim_webhook_new(actor_t *actor, const char *base_url);
 /* Nobody may be in sim_webhook_send any more. */
 void sim_webhook_destroy(sim_webhook_t **self_p);
 
-/* From any thread. The webhook of a checkout's outcome, signed with the first of `secrets`,
- * `copies` times, not before delay_ms have passed. wait_ms > 0: returns only after the first try of
- * each copy ended, or that time. */
-void sim_webhook_send(sim_webhook_t *self, const sim_checkout_t *outcome, const char *secrets,
-                      unsigned copies, int64_t delay_ms, int64_t wait_ms);
+/* How a webhook goes out. */
+typedef struct sim_sending {
+    unsigned copies;
+    int64_t delay_ms; /* not before this */
+    int64_t wait_ms;  /* over 0: sim_webhook_send returns only after the first try of each copy
+                         ended, or this time. Not on the  actor's loop, which makes the tries */
+} sim_sending_t;
+
+/* From any thread. A signed body; `event_id` is for the log. */
+void sim_webhook_send(sim_webhook_t *self, const psp_t *psp, const char *event_id, str_t body,
+                      const sim_sending_t *sending);
 /* Gives up what is not under way. */
 void sim_webhook_forget(sim_webhook_t *self);
 /* The same, and no more is taken, nor tried again: the process ends. Whoever waits in
@@ -32,7 +39,5 @@ size_t sim_webhook_in_flight(sim_webhook_t *self);
 
 /* Milliseconds before the next try after `tries` that failed: 200 doubling up to 30,000. */
 int64_t sim_webhook_backoff_ms(unsigned tries);
-/* The body. */
-void sim_webhook_body(const sim_checkout_t *outcome, const char *secrets, buf_t *body);
 
 #endif
