@@ -11,10 +11,11 @@
 #include "lib/clock.h"
 #include "lib/http_server.h"
 #include "services/psp_sim/sim_bank.h"
+#include "services/psp_sim/sim_event.h"
 #include "services/psp_sim/sim_faults.h"
 #include "services/psp_sim/sim_webhook.h"
 
-static const int64_t no_deltas[PSP_COUNT];
+static const sim_terms_t fair[PSP_COUNT];
 static const int64_t now_us = INT64_C(1771632000000000);
 
 static sim_bank_t *bank_with(const char *path)
@@ -93,10 +94,10 @@ static void second_pay_moves_nothing(void **state)
     sim_checkout_t first, second;
     bool moved;
     open_at(bank, 0, &payment);
-    assert_int_equal(sim_bank_pay(bank, &payment, no_deltas, now_us, &first, &moved), ERR_OK);
+    assert_int_equal(sim_bank_pay(bank, &payment, fair, now_us, &first, &moved), ERR_OK);
     assert_true(moved);
     open_at(bank, 1, &payment); /* nor at another PSP, opened later */
-    assert_int_equal(sim_bank_pay(bank, &payment, no_deltas, now_us + 1, &second, &moved), ERR_OK);
+    assert_int_equal(sim_bank_pay(bank, &payment, fair, now_us + 1, &second, &moved), ERR_OK);
     assert_false(moved);
     assert_true(first.outcome_serial == second.outcome_serial);
     assert_int_equal(second.outcome_at_us, now_us);
@@ -114,7 +115,7 @@ static void newest_checkout_is_the_one_that_is_paid(void **state)
     bool moved;
     open_at(bank, 2, &payment);
     open_at(bank, 1, &payment);
-    assert_int_equal(sim_bank_pay(bank, &payment, no_deltas, now_us, &paid, &moved), ERR_OK);
+    assert_int_equal(sim_bank_pay(bank, &payment, fair, now_us, &paid, &moved), ERR_OK);
     assert_ptr_equal(paid.psp, psp_at(1));
     assert_int_equal(sim_bank_find(bank, &payment, psp_at(1), &status, NULL), ERR_OK);
     assert_int_equal(status.state, SIM_PAID);
@@ -140,7 +141,7 @@ static void late_success_after_failure_is_another_transaction(void **state)
     assert_false(changed);
     assert_true(again.outcome_serial == failed.outcome_serial);
     assert_int_equal(book_rows(bank, &payment), 0);
-    assert_int_equal(sim_bank_pay(bank, &payment, no_deltas, now_us, &paid, &changed), ERR_OK);
+    assert_int_equal(sim_bank_pay(bank, &payment, fair, now_us, &paid, &changed), ERR_OK);
     assert_true(changed);
     assert_true(paid.outcome_serial != failed.outcome_serial);
     assert_int_equal(sim_bank_fail(bank, &payment, now_us, &again, &changed),
@@ -154,16 +155,45 @@ static void delta_changes_what_is_charged_but_never_below_one(void **state)
     (void)state;
     sim_bank_t *bank = bank_with(NULL);
     uuid_t first = uuid7_new(), second = uuid7_new();
-    int64_t deltas[PSP_COUNT] = {-1, -100000, 0};
+    sim_terms_t terms[PSP_COUNT] = {{.amount_delta = -1}, {.amount_delta = -100000}};
     sim_checkout_t paid;
     bool moved;
     open_at(bank, 0, &first);
     open_at(bank, 1, &second);
-    assert_int_equal(sim_bank_pay(bank, &first, deltas, now_us, &paid, &moved), ERR_OK);
+    assert_int_equal(sim_bank_pay(bank, &first, terms, now_us, &paid, &moved), ERR_OK);
     assert_int_equal(paid.outcome_amount, 44999);
     assert_int_equal(paid.amount, 45000);
-    assert_int_equal(sim_bank_pay(bank, &second, deltas, now_us, &paid, &moved), ERR_OK);
+    assert_int_equal(sim_bank_pay(bank, &second, terms, now_us, &paid, &moved), ERR_OK);
     assert_int_equal(paid.outcome_amount, 1);
+    sim_bank_destroy(&bank);
+}
+
+static void customer_who_is_charged_twice_pays_once(void **state)
+{
+    (void)state;
+    sim_bank_t *bank = bank_with(NULL);
+    uuid_t payment = uuid7_new(), other = uuid7_new();
+    sim_terms_t terms[PSP_COUNT] = {{.amount_delta = 5, .twice = true}};
+    sim_checkout_t first, again;
+    bool moved;
+    open_at(bank, 0, &payment);
+    open_at(bank, 1, &other);
+    assert_int_equal(sim_bank_pay(bank, &payment, terms, now_us, &first, &moved), ERR_OK);
+    assert_true(moved && first.second_serial && first.second_serial != first.outcome_serial);
+    assert_int_equal(book_rows(bank, &payment), 2);
+    assert_int_equal(sim_bank_pay(bank, &payment, terms, now_us, &again, &moved), ERR_OK);
+    assert_false(moved);
+    assert_true(again.second_serial == first.second_serial);
+    assert_int_equal(sim_bank_pay(bank, &other, terms, now_us, &again, &moved), ERR_OK);
+    assert_true(again.second_serial == 0);
+    assert_int_equal(book_rows(bank, NULL), 3);
+    char ref[SIM_REF_SIZE];
+    buf_t body = {0};
+    sim_bank_book(bank, &payment, &body);
+    assert_int_equal(count(body.data, "\"amount\":45005"), 2);
+    assert_non_null(strstr(body.data, sim_ref(ref, "txn", psp_at(0), first.outcome_serial)));
+    assert_non_null(strstr(body.data, sim_ref(ref, "txn", psp_at(0), first.second_serial)));
+    buf_free(&body);
     sim_bank_destroy(&bank);
 }
 
@@ -174,7 +204,7 @@ static void unknown_payment_is_not_found(void **state)
     uuid_t payment = uuid7_new();
     sim_checkout_t checkout;
     bool changed;
-    assert_int_equal(sim_bank_pay(bank, &payment, no_deltas, now_us, &checkout, &changed),
+    assert_int_equal(sim_bank_pay(bank, &payment, fair, now_us, &checkout, &changed),
                      ERR_PAYMENT_NOT_FOUND);
     assert_int_equal(sim_bank_fail(bank, &payment, now_us, &checkout, &changed),
                      ERR_PAYMENT_NOT_FOUND);
@@ -194,7 +224,7 @@ static void book_names_what_moved(void **state)
     sim_checkout_t paid;
     bool moved;
     open_at(bank, 0, &payment);
-    assert_int_equal(sim_bank_pay(bank, &payment, no_deltas, now_us, &paid, &moved), ERR_OK);
+    assert_int_equal(sim_bank_pay(bank, &payment, fair, now_us, &paid, &moved), ERR_OK);
     snprintf(expected, sizeof expected,
              "[{\"psp\":\"Razorpay\",\"payment_id\":\"%s\",\"psp_ref\":\"%s\",\"kind\":\"charge\","
              "\"amount\":45000,\"currency\":\"INR\",\"at\":\"2026-02-21T00:00:00Z\"}]",
@@ -221,8 +251,7 @@ static void *pay_all(void *arg)
     for (unsigned i = 0; i < PAYMENTS; i++) {
         sim_checkout_t paid;
         bool moved;
-        if (sim_bank_pay(payer->bank, &payer->payments[i], no_deltas, now_us, &paid, &moved) ==
-            ERR_OK)
+        if (sim_bank_pay(payer->bank, &payer->payments[i], fair, now_us, &paid, &moved) == ERR_OK)
             payer->moved += moved;
     }
     return NULL;
@@ -293,7 +322,7 @@ static void book_survives_a_restart(void **state)
     opened = open_at(bank, 2, &open_id);
     assert_int_equal(sim_bank_fail(bank, &failed_id, now_us, &failed, &changed), ERR_OK);
     assert_int_equal(sim_bank_fail(bank, &paid_id, now_us, &after, &changed), ERR_OK);
-    assert_int_equal(sim_bank_pay(bank, &paid_id, no_deltas, now_us, &paid, &changed), ERR_OK);
+    assert_int_equal(sim_bank_pay(bank, &paid_id, fair, now_us, &paid, &changed), ERR_OK);
     buf_t before = {0}, behind = {0};
     sim_bank_book(bank, NULL, &before);
     sim_bank_destroy(&bank);
@@ -311,7 +340,7 @@ static void book_survives_a_restart(void **state)
     after = opened; /* the key still works */
     assert_int_equal(sim_bank_open(bank, &after, "https://shop.example/"), ERR_OK);
     assert_true(after.serial == opened.serial);
-    assert_int_equal(sim_bank_pay(bank, &paid_id, no_deltas, now_us, &after, &changed), ERR_OK);
+    assert_int_equal(sim_bank_pay(bank, &paid_id, fair, now_us, &after, &changed), ERR_OK);
     assert_false(changed);
     buf_free(&before);
     buf_free(&behind);
@@ -330,7 +359,7 @@ static void line_torn_by_a_crash_is_cut_off(void **state)
     journal_add("{\"what\":\"paid\",\"psp\":\"Razor");
     bank = bank_with(journal_path);
     open_at(bank, 0, &next); /* goes on a line of its own */
-    assert_int_equal(sim_bank_pay(bank, &payment, no_deltas, now_us, &paid, &moved), ERR_OK);
+    assert_int_equal(sim_bank_pay(bank, &payment, fair, now_us, &paid, &moved), ERR_OK);
     assert_true(moved);
     sim_bank_destroy(&bank);
     bank = bank_with(journal_path);
@@ -362,7 +391,7 @@ static void reset_forgets_for_good(void **state)
     bool moved;
     sim_bank_t *bank = bank_with(journal_path);
     open_at(bank, 0, &payment);
-    assert_int_equal(sim_bank_pay(bank, &payment, no_deltas, now_us, &paid, &moved), ERR_OK);
+    assert_int_equal(sim_bank_pay(bank, &payment, fair, now_us, &paid, &moved), ERR_OK);
     assert_int_equal(sim_bank_reset(bank), ERR_OK);
     assert_int_equal(book_rows(bank, NULL), 0);
     assert_int_equal(sim_bank_find(bank, &payment, NULL, &paid, NULL), ERR_PAYMENT_NOT_FOUND);
@@ -381,7 +410,9 @@ static void fault_model_is_read_strictly(void **state)
     err_detail_t detail;
     assert_int_equal(sim_fault_read(STR_LITERAL("{\"refuse\":true,\"hang_ms\":5,\"latency_ms\":6,"
                                                 "\"error_rate\":0.5,\"webhook\":\"twice\","
-                                                "\"webhook_delay_ms\":7,\"amount_delta\":-8}"),
+                                                "\"webhook_delay_ms\":7,\"amount_delta\":-8,"
+                                                "\"duplicate_capture\":true,\"refund\":\"hang\","
+                                                "\"refund_delay_ms\":9}"),
                                     &fault, &detail),
                      ERR_OK);
     assert_true(fault.refuse && fault.hang_ms == 5 && fault.latency_ms == 6);
@@ -389,6 +420,9 @@ static void fault_model_is_read_strictly(void **state)
     assert_int_equal(fault.webhook, SIM_WEBHOOK_TWICE);
     assert_int_equal(sim_fault_webhook_delay_ms(&fault), 7);
     assert_int_equal(fault.amount_delta, -8);
+    assert_true(fault.duplicate_capture);
+    assert_int_equal(fault.refund, SIM_REFUNDS_HANG);
+    assert_int_equal(fault.refund_delay_ms, 9);
 
     static const struct {
         const char *body;
@@ -406,6 +440,11 @@ static void fault_model_is_read_strictly(void **state)
         {"{\"webhook\":null}", ERR_INVALID_FIELD},
         {"{\"webhook_delay_ms\":-1}", ERR_INVALID_FIELD},
         {"{\"amount_delta\":9007199254740992}", ERR_INVALID_FIELD},
+        {"{\"duplicate_capture\":1}", ERR_INVALID_FIELD},
+        {"{\"refund\":\"sometimes\"}", ERR_INVALID_FIELD},
+        {"{\"refund\":true}", ERR_INVALID_FIELD},
+        {"{\"refund_delay_ms\":-1}", ERR_INVALID_FIELD},
+        {"{\"refund_delay_ms\":3600001}", ERR_INVALID_FIELD},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         if (sim_fault_read(str_of(wrong[i].body), &fault, &detail) != wrong[i].err)
@@ -420,22 +459,74 @@ static void empty_fault_model_is_good_behaviour(void **state)
     assert_int_equal(sim_fault_read(STR_LITERAL("{}"), &fault, &detail), ERR_OK);
     assert_true(!fault.refuse && fault.hang_ms == 0 && fault.webhook == SIM_WEBHOOK_ONCE);
     assert_int_equal(sim_fault_webhook_delay_ms(&fault), 0);
+    assert_true(!fault.duplicate_capture && fault.refund == SIM_REFUNDS_OK);
     fault.webhook = SIM_WEBHOOK_LATE;
     assert_int_equal(sim_fault_webhook_delay_ms(&fault), 3000);
+    fault.webhook = SIM_WEBHOOK_REORDER;
+    assert_int_equal(sim_fault_webhook_delay_ms(&fault), 3000);
+}
+
+static void every_mode_has_its_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body, *part;
+    } cases[] = {
+        {"{\"webhook\":\"once\"}", "\"webhook\":\"once\""},
+        {"{\"webhook\":\"none\"}", "\"webhook\":\"none\""},
+        {"{\"webhook\":\"twice\"}", "\"webhook\":\"twice\""},
+        {"{\"webhook\":\"late\"}", "\"webhook\":\"late\""},
+        {"{\"webhook\":\"before\"}", "\"webhook\":\"before\""},
+        {"{\"webhook\":\"reorder\"}", "\"webhook\":\"reorder\""},
+        {"{\"refund\":\"ok\"}", "\"refund\":\"ok\""},
+        {"{\"refund\":\"pending\"}", "\"refund\":\"pending\""},
+        {"{\"refund\":\"refuse\"}", "\"refund\":\"refuse\""},
+        {"{\"refund\":\"fail_later\"}", "\"refund\":\"fail_later\""},
+        {"{\"refund\":\"unknown\"}", "\"refund\":\"unknown\""},
+        {"{\"refund\":\"hang\"}", "\"refund\":\"hang\""},
+        {"{\"duplicate_capture\":true}", "\"duplicate_capture\":true"},
+        {"{\"refund_delay_ms\":70}", "\"refund_delay_ms\":70"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        sim_fault_t fault;
+        err_detail_t detail;
+        buf_t body = {0};
+        assert_int_equal(sim_fault_read(str_of(cases[i].body), &fault, &detail), ERR_OK);
+        sim_fault_write(&fault, &body);
+        if (!strstr(body.data, cases[i].part))
+            fail_msg("%s: %s", cases[i].body, body.data);
+        buf_free(&body);
+    }
+}
+
+static void hang_of_refunds_holds_no_other_call(void **state)
+{
+    (void)state;
+    sim_fault_t fault = {.hang_ms = 500, .latency_ms = 30};
+    assert_int_equal(sim_fault_answer_delay_ms(&fault, false), 530);
+    assert_int_equal(sim_fault_answer_delay_ms(&fault, true), 530);
+    fault.refund = SIM_REFUNDS_HANG;
+    assert_int_equal(sim_fault_answer_delay_ms(&fault, false), 30);
+    assert_int_equal(sim_fault_answer_delay_ms(&fault, true), 530);
+    fault.hang_ms = 0;
+    assert_int_equal(sim_fault_answer_delay_ms(&fault, true), 10030);
 }
 
 static void fault_of_one_psp_is_not_that_of_another(void **state)
 {
     (void)state;
     sim_faults_t faults;
-    sim_fault_t fault = {.refuse = true, .amount_delta = 9};
-    int64_t deltas[PSP_COUNT];
+    sim_fault_t fault = {.refuse = true, .amount_delta = 9, .duplicate_capture = true};
+    sim_terms_t terms[PSP_COUNT];
     sim_faults_init(&faults);
     sim_faults_set(&faults, psp_at(1), &fault);
     assert_false(sim_faults_get(&faults, psp_at(0)).refuse);
     assert_true(sim_faults_get(&faults, psp_at(1)).refuse);
-    sim_faults_deltas(&faults, deltas);
-    assert_true(deltas[0] == 0 && deltas[1] == 9 && deltas[2] == 0);
+    sim_faults_terms(&faults, terms);
+    for (unsigned i = 0; i < PSP_COUNT; i++) {
+        assert_int_equal(terms[i].amount_delta, i == 1 ? 9 : 0);
+        assert_int_equal(terms[i].twice, i == 1);
+    }
     sim_faults_clear(&faults);
     assert_false(sim_faults_get(&faults, psp_at(1)).refuse);
     sim_faults_destroy(&faults);
@@ -539,6 +630,17 @@ static void sink_await(sink_t *sink, unsigned wanted)
         fail_msg("%u webhooks of %u", got, wanted);
 }
 
+/* The webhook of an outcome. */
+static void send_outcome(sink_t *sink, const sim_checkout_t *outcome, const char *secrets,
+                         sim_sending_t sending)
+{
+    sim_event_t event = sim_event_of_checkout(outcome, SIM_FIRST_CHARGE, 0);
+    buf_t body = {0};
+    sim_event_write(&event, secrets, &body);
+    sim_webhook_send(sink->webhook, event.psp, event.id, str_of(body.data), &sending);
+    buf_free(&body);
+}
+
 static sim_checkout_t paid_checkout(void)
 {
     uuid_t payment = uuid7_new();
@@ -566,7 +668,7 @@ static void webhook_verifies_at_the_connector(void **state)
     psp_report_t report;
     err_detail_t detail;
     sink_open(&sink, 0);
-    sim_webhook_send(sink.webhook, &paid, account.webhook_secrets, 1, 0, 0);
+    send_outcome(&sink, &paid, account.webhook_secrets, (sim_sending_t){.copies = 1});
     sink_await(&sink, 1);
     assert_string_equal(sink.paths[0], "/webhooks/Razorpay");
     assert_int_equal(psp_webhook_verify(psp_at(0), &account, true, no_header, NULL,
@@ -587,7 +689,7 @@ static void copies_are_the_same_event(void **state)
     sink_t sink;
     sim_checkout_t paid = paid_checkout();
     sink_open(&sink, 0);
-    sim_webhook_send(sink.webhook, &paid, "s", 2, 0, 0);
+    send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 2});
     sink_await(&sink, 2);
     assert_string_equal(sink.bodies[0], sink.bodies[1]);
     sink_close(&sink);
@@ -600,7 +702,7 @@ static void webhook_that_is_refused_comes_again(void **state)
     sim_checkout_t paid = paid_checkout();
     sink_open(&sink, 1);
     int64_t begun_ms = clock_mono_ms();
-    sim_webhook_send(sink.webhook, &paid, "s", 1, 0, 0);
+    send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1});
     sink_await(&sink, 2);
     assert_true(clock_mono_ms() - begun_ms >= 190);
     assert_string_equal(sink.bodies[0], sink.bodies[1]);
@@ -613,7 +715,7 @@ static void sender_that_waits_returns_after_the_first_try(void **state)
     sink_t sink;
     sim_checkout_t paid = paid_checkout();
     sink_open(&sink, 1);
-    sim_webhook_send(sink.webhook, &paid, "s", 1, 0, 10000);
+    send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1, .wait_ms = 10000});
     pthread_mutex_lock(&sink.lock);
     assert_true(sink.count >= 1);
     pthread_mutex_unlock(&sink.lock);
@@ -627,7 +729,7 @@ static void delayed_webhook_is_not_early(void **state)
     sim_checkout_t paid = paid_checkout();
     sink_open(&sink, 0);
     int64_t begun_ms = clock_mono_ms();
-    sim_webhook_send(sink.webhook, &paid, "s", 1, 150, 0);
+    send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1, .delay_ms = 150});
     sink_await(&sink, 1);
     assert_true(clock_mono_ms() - begun_ms >= 150);
     sink_close(&sink);
@@ -640,9 +742,9 @@ static void what_is_queued_can_be_forgotten(void **state)
     sim_checkout_t paid = paid_checkout();
     sink_open(&sink, 0);
     for (unsigned i = 0; i < 100; i++)
-        sim_webhook_send(sink.webhook, &paid, "s", 1, 3600 * 1000, 0);
+        send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1, .delay_ms = 3600 * 1000});
     sim_webhook_forget(sink.webhook);
-    sim_webhook_send(sink.webhook, &paid, "s", 1, 0, 10000);
+    send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1, .wait_ms = 10000});
     pthread_mutex_lock(&sink.lock);
     assert_int_equal(sink.count, 1);
     pthread_mutex_unlock(&sink.lock);
@@ -665,6 +767,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(newest_checkout_is_the_one_that_is_paid),
     cmocka_unit_test(late_success_after_failure_is_another_transaction),
     cmocka_unit_test(delta_changes_what_is_charged_but_never_below_one),
+    cmocka_unit_test(customer_who_is_charged_twice_pays_once),
     cmocka_unit_test(unknown_payment_is_not_found),
     cmocka_unit_test(book_names_what_moved),
     cmocka_unit_test(many_at_once_pay_each_payment_once),
@@ -674,6 +777,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(reset_forgets_for_good, make_journal, remove_journal),
     cmocka_unit_test(fault_model_is_read_strictly),
     cmocka_unit_test(empty_fault_model_is_good_behaviour),
+    cmocka_unit_test(every_mode_has_its_name),
+    cmocka_unit_test(hang_of_refunds_holds_no_other_call),
     cmocka_unit_test(fault_of_one_psp_is_not_that_of_another),
     cmocka_unit_test(webhook_verifies_at_the_connector),
     cmocka_unit_test(copies_are_the_same_event),
