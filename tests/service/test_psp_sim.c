@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "lib/http_server.h"
 #include "services/psp_sim/sim_bank.h"
 #include "services/psp_sim/sim_event.h"
 #include "services/psp_sim/sim_faults.h"
 #include "services/psp_sim/sim_webhook.h"
+#include "tests/support/webhook_sink.h"
 
 static const sim_terms_t fair[PSP_COUNT];
 static const int64_t now_us = INT64_C(1771632000000000);
@@ -534,34 +534,14 @@ static void fault_of_one_psp_is_not_that_of_another(void **state)
 
 /* ---- webhooks ---- */
 
-/* A gateway that answers the first `refusals` webhooks with 503 and keeps all of them. */
+/* A gateway, and the queue that brings webhooks to it. */
 typedef struct sink {
-    pthread_mutex_t lock;
-    pthread_cond_t got;
-    http_server_t *server;
-    unsigned refusals, count;
-    char paths[16][32], bodies[16][600];
+    webhook_sink_t gateway;
     actor_t *actor;
     sim_webhook_t *webhook;
     pthread_t loop;
     int stop_fds[2];
-    char url[64];
 } sink_t;
-
-static void take_webhook(http_request_t *request)
-{
-    sink_t *sink = request->self;
-    pthread_mutex_lock(&sink->lock);
-    bool refused = sink->count < sink->refusals;
-    if (sink->count < 16) {
-        snprintf(sink->paths[sink->count], sizeof sink->paths[0], "%s", request->path);
-        str_copy(request->body, sink->bodies[sink->count], sizeof sink->bodies[0]);
-    }
-    sink->count++;
-    pthread_cond_broadcast(&sink->got);
-    pthread_mutex_unlock(&sink->lock);
-    http_respond(request, refused ? 503 : 200, "application/json", "{}", 2);
-}
 
 static void on_stop(void *arg)
 {
@@ -578,24 +558,9 @@ static void *run_loop(void *arg)
 
 static void sink_open(sink_t *sink, unsigned refusals)
 {
-    static const http_route_t routes[] = {{"POST", "/webhooks/{psp}", take_webhook, 4096},
-                                          {NULL, NULL, NULL, 0}};
-    err_detail_t detail;
-    memset(sink, 0, sizeof *sink);
-    sink->refusals = refusals;
-    pthread_mutex_init(&sink->lock, NULL);
-    pthread_cond_init(&sink->got, NULL);
-    http_server_config_t config = {.addr = "127.0.0.1:0",
-                                   .threads = 4,
-                                   .keep_alive_timeout_ms = 1000,
-                                   .routes = routes,
-                                   .self = sink};
-    sink->server = http_server_new(&config, &detail);
-    assert_non_null(sink->server);
-    snprintf(sink->url, sizeof sink->url, "http://127.0.0.1:%u/webhooks",
-             http_server_port(sink->server));
+    webhook_sink_open(&sink->gateway, refusals);
     sink->actor = actor_new();
-    sink->webhook = sim_webhook_new(sink->actor, sink->url);
+    sink->webhook = sim_webhook_new(sink->actor, sink->gateway.url);
     assert_int_equal(pipe(sink->stop_fds), 0);
     actor_add_fd(sink->actor, sink->stop_fds[0], on_stop, sink);
     assert_int_equal(pthread_create(&sink->loop, NULL, run_loop, sink), 0);
@@ -609,25 +574,9 @@ static void sink_close(sink_t *sink)
     actor_remove_fd(sink->actor, sink->stop_fds[0]);
     sim_webhook_destroy(&sink->webhook);
     actor_destroy(&sink->actor);
-    http_server_destroy(&sink->server);
+    webhook_sink_close(&sink->gateway);
     close(sink->stop_fds[0]);
     close(sink->stop_fds[1]);
-    pthread_cond_destroy(&sink->got);
-    pthread_mutex_destroy(&sink->lock);
-}
-
-static void sink_await(sink_t *sink, unsigned wanted)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 10;
-    pthread_mutex_lock(&sink->lock);
-    while (sink->count < wanted && pthread_cond_timedwait(&sink->got, &sink->lock, &until) == 0)
-        continue;
-    unsigned got = sink->count;
-    pthread_mutex_unlock(&sink->lock);
-    if (got < wanted)
-        fail_msg("%u webhooks of %u", got, wanted);
 }
 
 /* The webhook of an outcome. */
@@ -652,28 +601,16 @@ static sim_checkout_t paid_checkout(void)
     return paid;
 }
 
-static const char *no_header(void *arg, const char *name)
-{
-    (void)arg;
-    (void)name;
-    return NULL;
-}
-
 static void webhook_verifies_at_the_connector(void **state)
 {
     (void)state;
     sink_t sink;
     sim_checkout_t paid = paid_checkout();
-    psp_account_t account = {.webhook_secrets = "new, old"};
-    psp_report_t report;
-    err_detail_t detail;
     sink_open(&sink, 0);
-    send_outcome(&sink, &paid, account.webhook_secrets, (sim_sending_t){.copies = 1});
-    sink_await(&sink, 1);
-    assert_string_equal(sink.paths[0], "/webhooks/Razorpay");
-    assert_int_equal(psp_webhook_verify(psp_at(0), &account, true, no_header, NULL,
-                                        str_of(sink.bodies[0]), now_us, &report, &detail),
-                     ERR_OK);
+    send_outcome(&sink, &paid, "new, old", (sim_sending_t){.copies = 1});
+    webhook_sink_await(&sink.gateway, 1);
+    assert_string_equal(sink.gateway.paths[0], "/webhooks/Razorpay");
+    psp_report_t report = webhook_sink_report(&sink.gateway, 0, psp_at(0), "new");
     assert_int_equal(report.kind, PSP_FACT_CAPTURED);
     assert_true(uuid_equal(&report.payment_id, &paid.payment_id));
     assert_int_equal(report.amount, 45000);
@@ -690,8 +627,8 @@ static void copies_are_the_same_event(void **state)
     sim_checkout_t paid = paid_checkout();
     sink_open(&sink, 0);
     send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 2});
-    sink_await(&sink, 2);
-    assert_string_equal(sink.bodies[0], sink.bodies[1]);
+    webhook_sink_await(&sink.gateway, 2);
+    assert_string_equal(sink.gateway.bodies[0], sink.gateway.bodies[1]);
     sink_close(&sink);
 }
 
@@ -703,9 +640,9 @@ static void webhook_that_is_refused_comes_again(void **state)
     sink_open(&sink, 1);
     int64_t begun_ms = clock_mono_ms();
     send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1});
-    sink_await(&sink, 2);
+    webhook_sink_await(&sink.gateway, 2);
     assert_true(clock_mono_ms() - begun_ms >= 190);
-    assert_string_equal(sink.bodies[0], sink.bodies[1]);
+    assert_string_equal(sink.gateway.bodies[0], sink.gateway.bodies[1]);
     sink_close(&sink);
 }
 
@@ -716,9 +653,7 @@ static void sender_that_waits_returns_after_the_first_try(void **state)
     sim_checkout_t paid = paid_checkout();
     sink_open(&sink, 1);
     send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1, .wait_ms = 10000});
-    pthread_mutex_lock(&sink.lock);
-    assert_true(sink.count >= 1);
-    pthread_mutex_unlock(&sink.lock);
+    assert_true(webhook_sink_count(&sink.gateway) >= 1);
     sink_close(&sink);
 }
 
@@ -730,7 +665,7 @@ static void delayed_webhook_is_not_early(void **state)
     sink_open(&sink, 0);
     int64_t begun_ms = clock_mono_ms();
     send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1, .delay_ms = 150});
-    sink_await(&sink, 1);
+    webhook_sink_await(&sink.gateway, 1);
     assert_true(clock_mono_ms() - begun_ms >= 150);
     sink_close(&sink);
 }
@@ -745,9 +680,7 @@ static void what_is_queued_can_be_forgotten(void **state)
         send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1, .delay_ms = 3600 * 1000});
     sim_webhook_forget(sink.webhook);
     send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1, .wait_ms = 10000});
-    pthread_mutex_lock(&sink.lock);
-    assert_int_equal(sink.count, 1);
-    pthread_mutex_unlock(&sink.lock);
+    assert_int_equal(webhook_sink_count(&sink.gateway), 1);
     sink_close(&sink);
 }
 

@@ -2,15 +2,13 @@
  * it, scripts steer it, a customer sees its page. It runs in this process, on a free port. */
 #include "tests/support/test_main.h"
 
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/clock.h"
-#include "lib/http_client.h"
 #include "services/psp_sim/sim.h"
+#include "tests/support/sim_client.h"
 
 typedef struct fixture {
     sim_config_t config;
@@ -18,9 +16,6 @@ typedef struct fixture {
     sim_t *sim;
     pthread_t loop;
     int stop_fds[2];
-    char base[64];                /* http://127.0.0.1:port */
-    char psp_urls[PSP_COUNT][80]; /* where each PSP's API is */
-    http_client_t *client;
 } fixture_t;
 
 static fixture_t fixture;
@@ -59,14 +54,7 @@ static int start(void **state)
     assert_int_equal(config_read(sim_settings, &fixture.config, find, NULL, &detail), ERR_OK);
     fixture.actor = actor_new();
     fixture.sim = sim_new(fixture.actor, &fixture.config);
-    snprintf(fixture.base, sizeof fixture.base, "http://127.0.0.1:%u",
-             http_server_port(fixture.sim->server));
-    for (unsigned i = 0; i < PSP_COUNT; i++) {
-        snprintf(fixture.psp_urls[i], sizeof fixture.psp_urls[i], "%s/%s", fixture.base,
-                 psp_name(psp_at(i)));
-        fixture.config.psps.of[i].base_url = fixture.psp_urls[i];
-    }
-    fixture.client = http_client_new(8);
+    sim_client_open(http_server_port(fixture.sim->server));
     assert_int_equal(pipe(fixture.stop_fds), 0);
     actor_add_fd(fixture.actor, fixture.stop_fds[0], on_stop, NULL);
     return pthread_create(&fixture.loop, NULL, run_loop, NULL);
@@ -78,122 +66,12 @@ static int stop(void **state)
     (void)state;
     assert_int_equal(write(fixture.stop_fds[1], "x", 1), 1);
     pthread_join(fixture.loop, NULL);
-    http_client_destroy(&fixture.client);
+    sim_client_close();
     sim_destroy(&fixture.sim);
     actor_destroy(&fixture.actor);
     close(fixture.stop_fds[0]);
     close(fixture.stop_fds[1]);
     return 0;
-}
-
-/* ---- calls ---- */
-
-/* The next answer; the body is the caller's. */
-static http_client_response_t await(void **cookie)
-{
-    http_client_response_t response;
-    struct pollfd ready = {.fd = http_client_fd(fixture.client), .events = POLLIN};
-    while (!http_client_next(fixture.client, cookie, &response))
-        assert_int_equal(poll(&ready, 1, 20000), 1);
-    return response;
-}
-
-/* Status and body of one call; the body is valid until the next. */
-static int call(const char *method, const char *path, const char *body, const char **text)
-{
-    static char kept[64 * 1024];
-    void *cookie;
-    http_client_request_t request = {.method = method, .timeout_ms = 20000};
-    snprintf(request.url, sizeof request.url, "%s%s", fixture.base, path);
-    if (body)
-        buf_add_text(&request.body, body);
-    http_client_submit(fixture.client, &request, NULL);
-    http_client_response_t response = await(&cookie);
-    if (response.err != ERR_OK)
-        fail_msg("%s %s: %s", method, path, response.error);
-    snprintf(kept, sizeof kept, "%s", response.body.data ? response.body.data : "");
-    buf_free(&response.body);
-    if (text)
-        *text = kept;
-    return response.status;
-}
-
-static const psp_account_t *account_of(unsigned psp)
-{
-    return psp_account_of(&fixture.config.psps, psp_at(psp));
-}
-
-static psp_checkout_t checkout_of(const uuid_t *payment_id)
-{
-    return (psp_checkout_t){.payment_id = *payment_id,
-                            .order_id = uuid7_new(),
-                            .attempt_id = uuid7_new(),
-                            .amount = 45000,
-                            .currency = "INR",
-                            .method = "UPI",
-                            .expires_at_us = clock_wall_us() + INT64_C(600000000)};
-}
-
-static psp_checkout_answer_t create(unsigned psp, const psp_checkout_t *checkout)
-{
-    void *cookie;
-    psp_checkout_answer_t answer;
-    http_client_request_t request;
-    psp_checkout_request(psp_at(psp), account_of(psp), checkout, &request);
-    http_client_submit(fixture.client, &request, NULL);
-    http_client_response_t response = await(&cookie);
-    psp_checkout_read(psp_at(psp), &response, &answer);
-    buf_free(&response.body);
-    return answer;
-}
-
-static psp_report_t status(unsigned psp, const uuid_t *payment_id)
-{
-    void *cookie;
-    psp_report_t report;
-    err_detail_t detail;
-    http_client_request_t request;
-    psp_status_request(psp_at(psp), account_of(psp), payment_id, &request);
-    http_client_submit(fixture.client, &request, NULL);
-    http_client_response_t response = await(&cookie);
-    str_t body = {response.body.data, (uint32_t)response.body.size};
-    if (psp_status_read(psp_at(psp), payment_id, response.status, body, &report, &detail) != ERR_OK)
-        fail_msg("%s", detail.text);
-    buf_free(&response.body);
-    return report;
-}
-
-/* "/_sim/payments/<id>/pay"; valid until the next call. */
-static const char *path_of(const char *format, const uuid_t *payment_id)
-{
-    static char path[128];
-    char text[UUID_TEXT_SIZE];
-    const char *hole = strchr(format, '*');
-    snprintf(path, sizeof path, "%.*s%s%s", (int)(hole - format), format,
-             uuid_format(payment_id, text), hole + 1);
-    return path;
-}
-
-static int script(const char *format, const uuid_t *payment_id, const char **text)
-{
-    return call("POST", path_of(format, payment_id), NULL, text);
-}
-
-static void misbehave(const char *psp, const char *faults)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/_sim/%s/faults", psp);
-    assert_int_equal(call("PUT", path, faults, NULL), 200);
-}
-
-static unsigned charges(const uuid_t *payment_id)
-{
-    const char *text;
-    unsigned rows = 0;
-    assert_int_equal(call("GET", path_of("/_sim/book?payment_id=*", payment_id), NULL, &text), 200);
-    for (const char *at = text; (at = strstr(at, "\"kind\":\"charge\"")) != NULL; at++)
-        rows++;
-    return rows;
 }
 
 /* ---- the PSP's API ---- */
@@ -202,17 +80,17 @@ static void connector_opens_pays_and_reads_the_status(void **state)
 {
     (void)state;
     uuid_t payment = uuid7_new();
-    psp_checkout_t checkout = checkout_of(&payment);
-    psp_checkout_answer_t first = create(0, &checkout), again = create(0, &checkout);
+    psp_checkout_t checkout = sim_checkout_of(&payment);
+    psp_checkout_answer_t first = sim_create(0, &checkout), again = sim_create(0, &checkout);
     assert_int_equal(first.outcome, PSP_CHECKOUT_OPEN);
     assert_memory_equal(&first, &again, sizeof first);
-    assert_non_null(strstr(first.checkout_url, path_of("/checkout/*", &payment)));
-    assert_int_equal(status(0, &payment).kind, PSP_FACT_NONE);
+    assert_non_null(strstr(first.checkout_url, sim_path("/checkout/*", &payment)));
+    assert_int_equal(sim_status(0, &payment).kind, PSP_FACT_NONE);
 
     const char *text;
-    assert_int_equal(script("/_sim/payments/*/pay", &payment, &text), 200);
+    assert_int_equal(sim_script("/_sim/payments/*/pay", &payment, NULL, &text), 200);
     assert_non_null(strstr(text, "\"status\":\"SUCCESS\""));
-    psp_report_t report = status(0, &payment);
+    psp_report_t report = sim_status(0, &payment);
     assert_int_equal(report.kind, PSP_FACT_CAPTURED);
     assert_int_equal(report.amount, 45000);
     assert_non_null(strstr(text, report.psp_ref));
@@ -223,9 +101,9 @@ static void other_psp_knows_nothing_of_a_payment(void **state)
 {
     (void)state;
     uuid_t payment = uuid7_new();
-    psp_checkout_t checkout = checkout_of(&payment);
-    assert_int_equal(create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
-    psp_report_t report = status(1, &payment);
+    psp_checkout_t checkout = sim_checkout_of(&payment);
+    assert_int_equal(sim_create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
+    psp_report_t report = sim_status(1, &payment);
     assert_int_equal(report.kind, PSP_FACT_NONE);
     assert_non_null(strstr(report.reason, "does not know"));
 }
@@ -234,37 +112,38 @@ static void wrong_key_is_refused(void **state)
 {
     (void)state;
     uuid_t payment = uuid7_new();
-    psp_checkout_t checkout = checkout_of(&payment);
-    fixture.config.psps.of[0].base_url = fixture.psp_urls[1]; /* Razorpay's key at Cashfree */
-    psp_checkout_answer_t answer = create(0, &checkout);
+    psp_checkout_t checkout = sim_checkout_of(&payment);
+    sim_client.accounts.of[0].base_url = sim_client.psp_urls[1]; /* Razorpay's key at Cashfree */
+    psp_checkout_answer_t answer = sim_create(0, &checkout);
     assert_int_equal(answer.outcome, PSP_CHECKOUT_REFUSED);
     assert_string_equal(answer.reason, "HTTP 401: the key is wrong");
-    assert_int_equal(script("/_sim/payments/*/pay", &payment, NULL), 404);
+    assert_int_equal(sim_script("/_sim/payments/*/pay", &payment, NULL, NULL), 404);
 }
 
 static void key_with_another_request_is_refused(void **state)
 {
     (void)state;
     uuid_t payment = uuid7_new();
-    psp_checkout_t checkout = checkout_of(&payment);
-    assert_int_equal(create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
+    psp_checkout_t checkout = sim_checkout_of(&payment);
+    assert_int_equal(sim_create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
     checkout.amount = 1;
-    assert_int_equal(create(0, &checkout).outcome, PSP_CHECKOUT_REFUSED);
+    assert_int_equal(sim_create(0, &checkout).outcome, PSP_CHECKOUT_REFUSED);
 }
 
 static void request_that_makes_no_sense_is_refused(void **state)
 {
     (void)state;
     uuid_t payment = uuid7_new();
-    psp_checkout_t checkout = checkout_of(&payment);
+    psp_checkout_t checkout = sim_checkout_of(&payment);
     snprintf(checkout.currency, sizeof checkout.currency, "XXX");
-    assert_string_equal(create(0, &checkout).reason, "HTTP 400: currency must be an ISO 4217 code");
-    checkout = checkout_of(&payment);
+    assert_string_equal(sim_create(0, &checkout).reason,
+                        "HTTP 400: currency must be an ISO 4217 code");
+    checkout = sim_checkout_of(&payment);
     checkout.amount = 0;
-    assert_int_equal(create(0, &checkout).outcome, PSP_CHECKOUT_REFUSED);
-    checkout = checkout_of(&payment);
+    assert_int_equal(sim_create(0, &checkout).outcome, PSP_CHECKOUT_REFUSED);
+    checkout = sim_checkout_of(&payment);
     snprintf(checkout.return_url, sizeof checkout.return_url, "javascript:alert(1)");
-    assert_int_equal(create(0, &checkout).outcome, PSP_CHECKOUT_REFUSED);
+    assert_int_equal(sim_create(0, &checkout).outcome, PSP_CHECKOUT_REFUSED);
 }
 
 /* ---- faults ---- */
@@ -273,60 +152,60 @@ static void refusing_psp_does_nothing(void **state)
 {
     (void)state;
     uuid_t payment = uuid7_new();
-    psp_checkout_t checkout = checkout_of(&payment);
-    misbehave("razorpay", "{\"refuse\":true}");
-    assert_int_equal(create(0, &checkout).outcome, PSP_CHECKOUT_REFUSED);
-    assert_int_equal(script("/_sim/payments/*/pay", &payment, NULL), 404);
-    misbehave("Razorpay", "{\"error_rate\":1}");
-    assert_int_equal(create(0, &checkout).outcome, PSP_CHECKOUT_UNKNOWN);
-    assert_int_equal(script("/_sim/payments/*/pay", &payment, NULL), 404);
-    misbehave("RAZORPAY", "{}");
-    assert_int_equal(create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
+    psp_checkout_t checkout = sim_checkout_of(&payment);
+    sim_misbehave("razorpay", "{\"refuse\":true}");
+    assert_int_equal(sim_create(0, &checkout).outcome, PSP_CHECKOUT_REFUSED);
+    assert_int_equal(sim_script("/_sim/payments/*/pay", &payment, NULL, NULL), 404);
+    sim_misbehave("Razorpay", "{\"error_rate\":1}");
+    assert_int_equal(sim_create(0, &checkout).outcome, PSP_CHECKOUT_UNKNOWN);
+    assert_int_equal(sim_script("/_sim/payments/*/pay", &payment, NULL, NULL), 404);
+    sim_misbehave("RAZORPAY", "{}");
+    assert_int_equal(sim_create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
 }
 
 static void hanging_call_is_carried_out_and_holds_nobody_else(void **state)
 {
     (void)state;
     uuid_t payment = uuid7_new(), other = uuid7_new();
-    psp_checkout_t checkout = checkout_of(&payment), quick = checkout_of(&other);
+    psp_checkout_t checkout = sim_checkout_of(&payment), quick = sim_checkout_of(&other);
     http_client_request_t request;
-    misbehave("razorpay", "{\"hang_ms\":3600000}");
-    psp_checkout_request(psp_at(0), account_of(0), &checkout, &request);
+    sim_misbehave("razorpay", "{\"hang_ms\":3600000}");
+    psp_checkout_request(psp_at(0), sim_account(0), &checkout, &request);
     request.timeout_ms = 300;
-    http_client_submit(fixture.client, &request, &checkout);
+    http_client_submit(sim_client.http, &request, &checkout);
     int64_t begun_ms = clock_mono_ms();
-    assert_int_equal(create(1, &quick).outcome, PSP_CHECKOUT_OPEN);
+    assert_int_equal(sim_create(1, &quick).outcome, PSP_CHECKOUT_OPEN);
     assert_true(clock_mono_ms() - begun_ms < 5000);
     void *cookie;
-    http_client_response_t response = await(&cookie);
+    http_client_response_t response = sim_await(&cookie);
     assert_ptr_equal(cookie, &checkout);
     assert_int_equal(response.err, ERR_HTTP_TIMEOUT);
     buf_free(&response.body);
     /* It happened all the same. */
-    assert_int_equal(script("/_sim/payments/*/pay", &payment, NULL), 200);
+    assert_int_equal(sim_script("/_sim/payments/*/pay", &payment, NULL, NULL), 200);
 }
 
 static void amount_that_is_charged_can_differ(void **state)
 {
     (void)state;
     uuid_t payment = uuid7_new();
-    psp_checkout_t checkout = checkout_of(&payment);
-    misbehave("razorpay", "{\"amount_delta\":-500,\"webhook\":\"none\"}");
-    assert_int_equal(create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
-    assert_int_equal(script("/_sim/payments/*/pay", &payment, NULL), 200);
-    assert_int_equal(status(0, &payment).amount, 44500);
+    psp_checkout_t checkout = sim_checkout_of(&payment);
+    sim_misbehave("razorpay", "{\"amount_delta\":-500,\"webhook\":\"none\"}");
+    assert_int_equal(sim_create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
+    assert_int_equal(sim_script("/_sim/payments/*/pay", &payment, NULL, NULL), 200);
+    assert_int_equal(sim_status(0, &payment).amount, 44500);
 }
 
 static void customer_can_be_faster_than_the_answer(void **state)
 {
     (void)state;
     uuid_t payment = uuid7_new();
-    psp_checkout_t checkout = checkout_of(&payment);
-    misbehave("razorpay", "{\"webhook\":\"before\"}");
-    assert_int_equal(create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
-    assert_int_equal(charges(&payment), 1);
-    assert_int_equal(create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
-    assert_int_equal(charges(&payment), 1);
+    psp_checkout_t checkout = sim_checkout_of(&payment);
+    sim_misbehave("razorpay", "{\"webhook\":\"before\"}");
+    assert_int_equal(sim_create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
+    assert_int_equal(sim_book(&payment, "charge", NULL), 1);
+    assert_int_equal(sim_create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
+    assert_int_equal(sim_book(&payment, "charge", NULL), 1);
 }
 
 /* ---- scripts ---- */
@@ -335,42 +214,42 @@ static void fail_after_pay_is_a_conflict_and_pay_after_fail_is_not(void **state)
 {
     (void)state;
     uuid_t payment = uuid7_new();
-    psp_checkout_t checkout = checkout_of(&payment);
+    psp_checkout_t checkout = sim_checkout_of(&payment);
     const char *text;
-    assert_int_equal(create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
-    assert_int_equal(script("/_sim/payments/*/fail", &payment, &text), 200);
+    assert_int_equal(sim_create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
+    assert_int_equal(sim_script("/_sim/payments/*/fail", &payment, NULL, &text), 200);
     assert_non_null(strstr(text, "\"status\":\"FAILED\""));
-    assert_int_equal(status(0, &payment).kind, PSP_FACT_FAILED);
-    assert_int_equal(script("/_sim/payments/*/pay", &payment, NULL), 200);
-    assert_int_equal(script("/_sim/payments/*/pay", &payment, NULL), 200);
-    assert_int_equal(script("/_sim/payments/*/fail", &payment, NULL), 409);
-    assert_int_equal(charges(&payment), 1);
+    assert_int_equal(sim_status(0, &payment).kind, PSP_FACT_FAILED);
+    assert_int_equal(sim_script("/_sim/payments/*/pay", &payment, NULL, NULL), 200);
+    assert_int_equal(sim_script("/_sim/payments/*/pay", &payment, NULL, NULL), 200);
+    assert_int_equal(sim_script("/_sim/payments/*/fail", &payment, NULL, NULL), 409);
+    assert_int_equal(sim_book(&payment, "charge", NULL), 1);
 }
 
 static void what_is_not_understood_is_refused(void **state)
 {
     (void)state;
-    assert_int_equal(call("POST", "/_sim/payments/nonsense/pay", NULL, NULL), 404);
-    assert_int_equal(call("PUT", "/_sim/razorpay/faults", "{\"refuze\":true}", NULL), 400);
-    assert_int_equal(call("PUT", "/_sim/nobody/faults", "{}", NULL), 404);
-    assert_int_equal(call("GET", "/_sim/book?payment_id=x", NULL, NULL), 400);
-    assert_int_equal(call("GET", "/_sim/book?paymentid=x", NULL, NULL), 400);
-    assert_int_equal(call("GET", "/nobody/v1/payments/x", NULL, NULL), 404);
+    assert_int_equal(sim_call("POST", "/_sim/payments/nonsense/pay", NULL, NULL), 404);
+    assert_int_equal(sim_call("PUT", "/_sim/razorpay/faults", "{\"refuze\":true}", NULL), 400);
+    assert_int_equal(sim_call("PUT", "/_sim/nobody/faults", "{}", NULL), 404);
+    assert_int_equal(sim_call("GET", "/_sim/book?payment_id=x", NULL, NULL), 400);
+    assert_int_equal(sim_call("GET", "/_sim/book?paymentid=x", NULL, NULL), 400);
+    assert_int_equal(sim_call("GET", "/nobody/v1/payments/x", NULL, NULL), 404);
 }
 
 static void reset_forgets_payments_and_faults(void **state)
 {
     (void)state;
     uuid_t payment = uuid7_new();
-    psp_checkout_t checkout = checkout_of(&payment);
+    psp_checkout_t checkout = sim_checkout_of(&payment);
     const char *text;
-    assert_int_equal(create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
-    assert_int_equal(script("/_sim/payments/*/pay", &payment, NULL), 200);
-    misbehave("razorpay", "{\"refuse\":true}");
-    assert_int_equal(call("POST", "/_sim/reset", NULL, NULL), 200);
-    assert_int_equal(call("GET", "/_sim/book", NULL, &text), 200);
+    assert_int_equal(sim_create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
+    assert_int_equal(sim_script("/_sim/payments/*/pay", &payment, NULL, NULL), 200);
+    sim_misbehave("razorpay", "{\"refuse\":true}");
+    assert_int_equal(sim_call("POST", "/_sim/reset", NULL, NULL), 200);
+    assert_int_equal(sim_call("GET", "/_sim/book", NULL, &text), 200);
     assert_string_equal(text, "[]");
-    assert_int_equal(create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
+    assert_int_equal(sim_create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
 }
 
 /* ---- the page ---- */
@@ -387,12 +266,12 @@ static void page_shows_the_amount_in_major_units(void **state)
                  {"KWD", "KWD 45.007<", 45007}};
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uuid_t payment = uuid7_new();
-        psp_checkout_t checkout = checkout_of(&payment);
+        psp_checkout_t checkout = sim_checkout_of(&payment);
         const char *text;
         checkout.amount = cases[i].amount;
         snprintf(checkout.currency, sizeof checkout.currency, "%s", cases[i].currency);
-        assert_int_equal(create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
-        assert_int_equal(call("GET", path_of("/checkout/*", &payment), NULL, &text), 200);
+        assert_int_equal(sim_create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
+        assert_int_equal(sim_call("GET", sim_path("/checkout/*", &payment), NULL, &text), 200);
         assert_non_null(strstr(text, cases[i].shown));
         assert_non_null(strstr(text, ">Pay</button>"));
         assert_non_null(strstr(text, ">Fail</button>"));
@@ -403,39 +282,39 @@ static void button_sends_the_customer_back(void **state)
 {
     (void)state;
     uuid_t payment = uuid7_new();
-    psp_checkout_t checkout = checkout_of(&payment);
+    psp_checkout_t checkout = sim_checkout_of(&payment);
     const char *text;
     snprintf(checkout.return_url, sizeof checkout.return_url, "https://shop.example/?a=\"&b=<");
-    assert_int_equal(create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
-    assert_int_equal(script("/checkout/*/fail", &payment, NULL), 303);
-    assert_int_equal(call("GET", path_of("/checkout/*", &payment), NULL, &text), 200);
+    assert_int_equal(sim_create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
+    assert_int_equal(sim_script("/checkout/*/fail", &payment, NULL, NULL), 303);
+    assert_int_equal(sim_call("GET", sim_path("/checkout/*", &payment), NULL, &text), 200);
     assert_non_null(strstr(text, "The payment failed."));
     assert_non_null(strstr(text, "href=\"https://shop.example/?a=&quot;&amp;b=&lt;\""));
-    assert_int_equal(script("/checkout/*/pay", &payment, NULL), 303);
-    assert_int_equal(call("GET", path_of("/checkout/*", &payment), NULL, &text), 200);
+    assert_int_equal(sim_script("/checkout/*/pay", &payment, NULL, NULL), 303);
+    assert_int_equal(sim_call("GET", sim_path("/checkout/*", &payment), NULL, &text), 200);
     assert_non_null(strstr(text, "Paid."));
     assert_null(strstr(text, "<button"));
-    assert_int_equal(charges(&payment), 1);
+    assert_int_equal(sim_book(&payment, "charge", NULL), 1);
 }
 
 static void page_of_nothing_is_not_found(void **state)
 {
     (void)state;
     uuid_t payment = uuid7_new();
-    assert_int_equal(call("GET", path_of("/checkout/*", &payment), NULL, NULL), 404);
-    assert_int_equal(call("GET", "/checkout/%3Cscript%3E", NULL, NULL), 404);
-    assert_int_equal(script("/checkout/*/pay", &payment, NULL), 404);
+    assert_int_equal(sim_call("GET", sim_path("/checkout/*", &payment), NULL, NULL), 404);
+    assert_int_equal(sim_call("GET", "/checkout/%3Cscript%3E", NULL, NULL), 404);
+    assert_int_equal(sim_script("/checkout/*/pay", &payment, NULL, NULL), 404);
 }
 
 static void expired_checkout_offers_no_button(void **state)
 {
     (void)state;
     uuid_t payment = uuid7_new();
-    psp_checkout_t checkout = checkout_of(&payment);
+    psp_checkout_t checkout = sim_checkout_of(&payment);
     const char *text;
     checkout.expires_at_us = INT64_C(1000000);
-    assert_int_equal(create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
-    assert_int_equal(call("GET", path_of("/checkout/*", &payment), NULL, &text), 200);
+    assert_int_equal(sim_create(0, &checkout).outcome, PSP_CHECKOUT_OPEN);
+    assert_int_equal(sim_call("GET", sim_path("/checkout/*", &payment), NULL, &text), 200);
     assert_non_null(strstr(text, "expired"));
     assert_null(strstr(text, "<button"));
 }
