@@ -10,7 +10,7 @@ CREATE TABLE idempotency_keys (
     fingerprint    uuid NOT NULL,    -- of the body
     resource_id    uuid NOT NULL,    -- of the order, payment or refund that the first request made
     created_at     timestamptz NOT NULL DEFAULT now(),
-    holder         uuid,
+    holder         uuid,             -- the id of the request that works on it, or has been answered
     lease_until    timestamptz,
     verdict        text,             -- how it ended, where that is not to be read off the resource
     document       text              -- what was answered, where the resource may have changed since

@@ -124,8 +124,10 @@ $$;
 -- Cancels what is open, with its payments; what is cancelled already stays as it is. One row per request: `verdict` is cancelled
 -- (with the order's public JSON), not_found, key_reused, or the status that forbids it; the event of those that were cancelled now.
 -- A key that came before gets what was answered then.
-CREATE FUNCTION orders_cancel(order_ids uuid[], idempotency_ids uuid[] DEFAULT NULL, fingerprints uuid[] DEFAULT NULL)
-RETURNS TABLE ("position" bigint, order_id uuid, verdict text, replayed boolean, status text, document text, payload text)
+CREATE FUNCTION orders_cancel(order_ids uuid[], idempotency_ids uuid[] DEFAULT NULL, fingerprints uuid[] DEFAULT NULL,
+                              request_ids uuid[] DEFAULT NULL)
+RETURNS TABLE ("position" bigint, order_id uuid, verdict text, replayed boolean, first_request_id uuid, status text, document text,
+               payload text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -149,9 +151,9 @@ BEGIN
                         SELECT ROW (o.order_id, NULL, 'order.cancelled', NULL, o.amount, o.currency, now())::new_event
                           FROM orders o WHERE o.order_id = ANY (ids) ORDER BY o.order_id)) e);
     UPDATE idempotency_keys k
-       SET verdict = r.verdict, document = r.document
-      FROM (SELECT n.key_id, v.verdict, CASE WHEN v.verdict = 'cancelled' THEN d.document END AS document
-              FROM unnest(keys, order_ids, states) AS n(key_id, order_id, state)
+       SET verdict = r.verdict, document = r.document, holder = r.request_id
+      FROM (SELECT n.key_id, n.request_id, v.verdict, CASE WHEN v.verdict = 'cancelled' THEN d.document END AS document
+              FROM unnest(keys, order_ids, states, request_ids) AS n(key_id, order_id, state, request_id)
               LEFT JOIN order_documents(order_ids) d ON d.order_id = n.order_id
              CROSS JOIN LATERAL (SELECT order_cancel_verdict(d.status)) AS v(verdict)
              WHERE n.state = 'new') r
@@ -160,7 +162,7 @@ BEGIN
         SELECT n.position, n.order_id,
                CASE WHEN n.state = 'reused' THEN 'key_reused' WHEN n.state = 'known' THEN k.verdict
                     ELSE order_cancel_verdict(d.status) END,
-               n.state = 'known',
+               n.state = 'known', CASE WHEN n.state = 'known' THEN k.holder END,
                d.status,
                CASE WHEN n.state = 'reused' THEN NULL WHEN n.state = 'known' THEN k.document
                     WHEN d.status = 'CANCELLED' THEN d.document END,

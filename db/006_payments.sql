@@ -20,7 +20,8 @@ CREATE TYPE payment_position AS (
     checkout_url    text,
     tried_psps      text, -- of the newest round's attempts, comma separated
     failures        text, -- of its attempts that ended without a checkout, for people
-    replayed        boolean -- the first answer of an Idempotency-Key
+    replayed        boolean, -- the first answer of an Idempotency-Key
+    first_request_id uuid    -- replayed: the id of the request that was answered so
 );
 
 -- A payment that still lacks a checkout is only worth another call while its order can be paid.
@@ -35,7 +36,7 @@ STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
            n.order_id, p.amount, p.currency, p.method, p.requested_psp, p.return_url, p.expires_at, p.status,
            p.given_up_at IS NOT NULL, newest.attempt_id, newest.number,
            CASE WHEN p.checkout_url IS NULL THEN newest.psp ELSE p.psp END, newest.outcome, p.checkout_url,
-           tried.psps, tried.failures, false
+           tried.psps, tried.failures, false, NULL::uuid
       FROM unnest(payment_ids, order_ids) WITH ORDINALITY AS n(payment_id, order_id, position)
       LEFT JOIN payments p ON p.payment_id = n.payment_id
       LEFT JOIN orders o ON o.order_id = n.order_id
@@ -68,6 +69,7 @@ DECLARE
     ids      uuid[] := payment_ids; -- the payments that answer, request by request
     verdicts text[];                -- NULL: as the payment stands
     replays  boolean[];
+    firsts   uuid[];
 BEGIN
     IF EXISTS (SELECT FROM unnest(keys) AS k(id) WHERE k.id IS NOT NULL) THEN
         SELECT array_agg(t.resource_id ORDER BY t.n),
@@ -80,15 +82,17 @@ BEGIN
           FROM (SELECT DISTINCT ON (n.key_id) n.key_id, n.holder
                   FROM unnest(keys, holders, verdicts) WITH ORDINALITY AS n(key_id, holder, verdict, n)
                   JOIN idempotency_keys o ON o.idempotency_id = n.key_id
-                 WHERE n.verdict IS NULL AND (o.holder IS NULL OR o.holder = n.holder OR o.lease_until <= clock_timestamp())
+                 WHERE n.verdict IS NULL AND o.verdict IS NULL
+                   AND (o.holder IS NULL OR o.holder = n.holder OR o.lease_until <= clock_timestamp())
                  ORDER BY n.key_id, o.holder IS DISTINCT FROM n.holder, n.n) u
          WHERE k.idempotency_id = u.key_id;
         SELECT array_agg(CASE WHEN n.verdict IS NOT NULL THEN n.verdict
                               WHEN k.verdict IS NOT NULL THEN k.verdict
                               WHEN k.holder <> n.holder AND p.checkout_url IS NULL THEN 'key_in_flight' END ORDER BY n.n),
                array_agg(k.resource_id IS NOT NULL AND k.resource_id <> n.payment_id
-                         AND (k.verdict IS NOT NULL OR p.checkout_url IS NOT NULL) ORDER BY n.n)
-          INTO verdicts, replays
+                         AND (k.verdict IS NOT NULL OR p.checkout_url IS NOT NULL) ORDER BY n.n),
+               array_agg(k.holder ORDER BY n.n)
+          INTO verdicts, replays, firsts
           FROM unnest(keys, holders, verdicts, payment_ids) WITH ORDINALITY AS n(key_id, holder, verdict, payment_id, n)
           LEFT JOIN idempotency_keys k ON k.idempotency_id = n.key_id
           LEFT JOIN payments p ON p.payment_id = k.resource_id;
@@ -143,9 +147,10 @@ BEGIN
         SELECT s.payment_id, coalesce(n.verdict, s.verdict), s.order_id, s.amount, s.currency, s.method, s.requested_psp,
                s.return_url, s.expires_at, CASE WHEN n.replayed THEN 'PENDING' ELSE s.status END, s.given_up, s.attempt_id,
                s.attempt_number, s.psp, s.attempt_outcome, s.checkout_url, s.tried_psps, s.failures,
-               coalesce(n.replayed, false)
+               coalesce(n.replayed, false), CASE WHEN n.replayed THEN n.first_request_id END
           FROM payment_positions(ids, order_ids) WITH ORDINALITY s
-          LEFT JOIN unnest(verdicts, replays) WITH ORDINALITY AS n(verdict, replayed, n) ON n.n = s.ordinality
+          LEFT JOIN unnest(verdicts, replays, firsts) WITH ORDINALITY AS n(verdict, replayed, first_request_id, n)
+            ON n.n = s.ordinality
          ORDER BY s.ordinality;
 END
 $$;

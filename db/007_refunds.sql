@@ -32,9 +32,10 @@ REVOKE ALL ON FUNCTION captures_refundable FROM PUBLIC;
 -- amount of 0 is all that is left of one capture. `verdict` is ok (document: the public JSON), payment_not_found, exceeds_capture
 -- (detail says by how much), key_reused, id_conflict. The first answer of a key is remembered, refusals too.
 CREATE FUNCTION refunds_create(refund_ids uuid[], payment_ids uuid[], amounts bigint[], reasons text[],
-                               idempotency_ids uuid[] DEFAULT NULL, fingerprints uuid[] DEFAULT NULL)
-RETURNS TABLE ("position" bigint, refund_id uuid, payment_id uuid, verdict text, detail text, replayed boolean, status text,
-               document text)
+                               idempotency_ids uuid[] DEFAULT NULL, fingerprints uuid[] DEFAULT NULL,
+                               request_ids uuid[] DEFAULT NULL)
+RETURNS TABLE ("position" bigint, refund_id uuid, payment_id uuid, verdict text, detail text, replayed boolean,
+               first_request_id uuid, status text, document text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -50,8 +51,8 @@ BEGIN
     PERFORM 1 FROM payments p WHERE p.payment_id = ANY (payment_ids) ORDER BY p.payment_id FOR NO KEY UPDATE;
     FOR request IN
         SELECT u.*, p.payment_id IS NOT NULL AS exists
-          FROM unnest(refund_ids, payment_ids, amounts, reasons, keys, fingerprints) WITH ORDINALITY
-               AS u(refund_id, payment_id, amount, reason, key_id, fingerprint, n)
+          FROM unnest(refund_ids, payment_ids, amounts, reasons, keys, fingerprints, request_ids) WITH ORDINALITY
+               AS u(refund_id, payment_id, amount, reason, key_id, fingerprint, request_id, n)
           LEFT JOIN payments p ON p.payment_id = u.payment_id
          ORDER BY u.n
     LOOP
@@ -59,6 +60,7 @@ BEGIN
         refund_id := request.refund_id;
         payment_id := request.payment_id;
         replayed := false;
+        first_request_id := NULL;
         detail := NULL;
         status := NULL;
         document := NULL;
@@ -70,6 +72,7 @@ BEGIN
                 CONTINUE;
             ELSIF known.verdict IS NOT NULL THEN
                 replayed := known.resource_id <> request.refund_id;
+                first_request_id := known.holder;
                 refund_id := known.resource_id;
                 verdict := known.verdict;
                 status := 'PENDING';
@@ -112,7 +115,7 @@ BEGIN
             document := refund_document(made);
         END IF;
         IF request.key_id IS NOT NULL AND verdict <> 'id_conflict' THEN
-            UPDATE idempotency_keys k SET verdict = refunds_create.verdict,
+            UPDATE idempotency_keys k SET verdict = refunds_create.verdict, holder = request.request_id,
                                           document = coalesce(refunds_create.document, refunds_create.detail)
              WHERE k.idempotency_id = request.key_id;
         END IF;

@@ -33,7 +33,8 @@ static void respond_failure(http_request_t *request, const hub_reply_t *reply)
     /* What a service says of its own trouble (hosts, statements) is for the log; what it says of
      * the request is for the caller. */
     const bool is_public = err_http_status(status) < 500 || status == ERR_NO_PSP_AVAILABLE;
-    http_respond_problem(request, status, is_public ? detail : NULL);
+    http_respond_problem_of(request, status, is_public ? detail : NULL,
+                            error.replayed ? &error.first_request_id : &request->request_id);
 }
 
 void gateway_mark_replayed(http_request_t *request, bool replayed)

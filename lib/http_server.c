@@ -194,8 +194,14 @@ static void problem_json(buf_t *json, err_t err, const char *detail, const uuid_
 
 void http_respond_problem(http_request_t *request, err_t err, const char *detail)
 {
+    http_respond_problem_of(request, err, detail, &request->request_id);
+}
+
+void http_respond_problem_of(http_request_t *request, err_t err, const char *detail,
+                             const uuid_t *request_id)
+{
     buf_t json = {0};
-    problem_json(&json, err, detail, &request->request_id);
+    problem_json(&json, err, detail, request_id);
     if (err_http_status(err) == 409 && err_retryable(err))
         http_add_header(request, "Retry-After", "1");
     http_respond(request, err_http_status(err), "application/problem+json", json.data, json.size);

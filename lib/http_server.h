@@ -84,6 +84,9 @@ void http_respond_json(http_request_t *request, int status, const buf_t *body);
 /* RFC 9457 problem document; `detail` NULL or empty: the title again. 503, 429, and 409
  * where it passes, get Retry-After: 1. */
 void http_respond_problem(http_request_t *request, err_t err, const char *detail);
+/* The same, that names another request: an answer that was given to that one before. */
+void http_respond_problem_of(http_request_t *request, err_t err, const char *detail,
+                             const uuid_t *request_id);
 /* The whole text of such a response for connections that have no http_request_t (WebSocket upgrades
  * refused). The caller's. */
 char *http_problem_response(err_t err, const char *detail, const uuid_t *request_id);

@@ -36,18 +36,21 @@ void bus_reply_message(bus_t *bus, const bus_reply_to_t *to, uint32_t id, const 
 
 void bus_reply_error(bus_t *bus, const bus_reply_to_t *to, err_t status, const char *detail)
 {
-    bus_reply_refusal(bus, to, status, detail, false);
+    bus_reply_refusal(bus, to, status, detail, NULL);
 }
 
 void bus_reply_refusal(bus_t *bus, const bus_reply_to_t *to, err_t status, const char *detail,
-                       bool replayed)
+                       const uuid_t *first_request_id)
 {
-    bus_error_t error = {.detail = str_of(detail != NULL ? detail : ""), .replayed = replayed};
+    bus_error_t error = {.detail = str_of(detail != NULL ? detail : ""),
+                         .replayed = first_request_id != NULL};
+    if (first_request_id != NULL)
+        error.first_request_id = *first_request_id;
     if (error.detail.size > ERROR_DETAIL_MAX_BYTES)
         error.detail.size = ERROR_DETAIL_MAX_BYTES;
     if (!utf8_valid(error.detail.data, error.detail.size))
         error.detail = STR_LITERAL("");
-    uint8_t buffer[ERROR_DETAIL_MAX_BYTES + 16];
+    uint8_t buffer[ERROR_DETAIL_MAX_BYTES + 64];
     const size_t size = message_encode(MSG_bus_error, &error, buffer, sizeof buffer);
     CHECK(size > 0);
     bus_reply(bus, to, status, MSG_bus_error, buffer, size);

@@ -10,9 +10,10 @@
 void bus_reply_message(bus_t *bus, const bus_reply_to_t *to, uint32_t id, const void *message);
 /* `detail` is public text, cut to the schema's bound; NULL or empty for none. */
 void bus_reply_error(bus_t *bus, const bus_reply_to_t *to, err_t status, const char *detail);
-/* The same; `replayed`: it is the remembered answer of an Idempotency-Key. */
+/* The same; `first_request_id`, unless NULL: it is the remembered answer of an Idempotency-Key, to
+ * the request of that id. */
 void bus_reply_refusal(bus_t *bus, const bus_reply_to_t *to, err_t status, const char *detail,
-                       bool replayed);
+                       const uuid_t *first_request_id);
 /* To every gateway. */
 void bus_event_message(bus_t *bus, uint32_t id, const void *message, const uuid_t *request_id,
                        const char *traceparent);

@@ -253,6 +253,7 @@ typedef struct cancel_batch {
     size_t count;
     const bus_reply_to_t *reply_to[SERVICE_BATCH_MAX];
     order_cancel_t decoded[SERVICE_BATCH_MAX];
+    uuid_t request_ids[SERVICE_BATCH_MAX];
 } cancel_batch_t;
 
 static void answer_cancelled(order_service_t *self, const bus_reply_to_t *to,
@@ -277,14 +278,16 @@ static void answer_cancelled(order_service_t *self, const bus_reply_to_t *to,
     else
         err = err_set(&detail, ERR_ORDER_NOT_CANCELLABLE, "order %s is %.*s", id,
                       STR_ARG(cancelled->verdict));
-    bus_reply_refusal(self->service->bus, to, err, detail.text, cancelled->replayed);
+    bus_reply_refusal(self->service->bus, to, err, detail.text,
+                      cancelled->replayed ? &cancelled->first_request_id : NULL);
 }
 
 static err_t cancel_range(void *arg, size_t first, size_t count, err_detail_t *detail)
 {
     cancel_batch_t *batch = arg;
     PGresult *result = NULL;
-    TRY(order_store_cancel(batch->self->store, batch->decoded + first, count, &result, detail));
+    TRY(order_store_cancel(batch->self->store, batch->decoded + first, batch->request_ids + first,
+                           count, &result, detail));
     CHECK((size_t)PQntuples(result) == count);
     CRASH_POINT(order_committed);
     publish(batch->self, result, CANCEL_PAYLOAD_COLUMN);
@@ -315,8 +318,10 @@ static void on_cancel(void *arg, const bus_request_t *const *requests, size_t co
         if (message_decode(MSG_order_cancel, requests[i]->body, requests[i]->body_size,
                            &batch->decoded[batch->count], &detail) != ERR_OK)
             bus_reply_error(self->service->bus, &requests[i]->reply_to, ERR_WIRE, detail.text);
-        else
+        else {
+            batch->request_ids[batch->count] = requests[i]->reply_to.request_id;
             batch->reply_to[batch->count++] = &requests[i]->reply_to;
+        }
     }
     batch_split(batch->count, cancel_range, cancel_failed, batch);
     free(batch);

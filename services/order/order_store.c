@@ -131,21 +131,25 @@ err_t order_store_page(order_store_t *self, const order_list_t *query, PGresult 
                    result, detail);
 }
 
-err_t order_store_cancel(order_store_t *self, const order_cancel_t *cancels, size_t count,
-                         PGresult **result, err_detail_t *detail)
+err_t order_store_cancel(order_store_t *self, const order_cancel_t *cancels,
+                         const uuid_t *request_ids, size_t count, PGresult **result,
+                         err_detail_t *detail)
 {
     pg_params_t *params = &self->params;
     pg_params_reset(params);
     const int ids = pg_array_begin(params, PG_ARRAY_UUID);
     const int idempotency_ids = pg_array_begin(params, PG_ARRAY_UUID);
     const int fingerprints = pg_array_begin(params, PG_ARRAY_UUID);
+    const int requests = pg_array_begin(params, PG_ARRAY_UUID);
     for (size_t i = 0; i < count; i++) {
+        pg_array_add_uuid(params, requests, &request_ids[i]);
         pg_array_add_uuid(params, ids, &cancels[i].order_id);
         pg_array_add_uuid(params, idempotency_ids, &cancels[i].idempotency_id);
         pg_array_add_uuid(params, fingerprints, &cancels[i].fingerprint);
     }
     return pg_exec(self->pg, "orders_cancel",
-                   "SELECT verdict, replayed, document, payload FROM orders_cancel($1, $2, $3) "
+                   "SELECT verdict, replayed, document, payload, first_request_id "
+                   "FROM orders_cancel($1, $2, $3, $4) "
                    "ORDER BY position",
                    params, result, detail);
 }
@@ -156,6 +160,8 @@ void order_store_cancelled(const PGresult *result, int row, order_cancelled_t *c
                                      .replayed = pg_get_bool(result, row, 1),
                                      .document = pg_get_text(result, row, 2),
                                      .payload = pg_get_text(result, row, 3)};
+    if (!pg_is_null(result, row, 4))
+        cancelled->first_request_id = pg_get_uuid(result, row, 4);
 }
 
 err_t order_store_forget_keys(order_store_t *self, int at_most, err_detail_t *detail)

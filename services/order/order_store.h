@@ -40,15 +40,18 @@ bool order_store_document(const PGresult *result, const uuid_t *order_id,
 err_t order_store_page(order_store_t *self, const order_list_t *query, PGresult **result,
                        err_detail_t *detail) MUST_CHECK;
 
-/* Cancels orders. Row i of the result belongs to cancels[i]; the result is the caller's. */
-err_t order_store_cancel(order_store_t *self, const order_cancel_t *cancels, size_t count,
-                         PGresult **result, err_detail_t *detail) MUST_CHECK;
+/* Cancels orders. Row i of the result belongs to cancels[i], asked for by request_ids[i]; the
+ * result is the caller's. */
+err_t order_store_cancel(order_store_t *self, const order_cancel_t *cancels,
+                         const uuid_t *request_ids, size_t count, PGresult **result,
+                         err_detail_t *detail) MUST_CHECK;
 /* What became of one. Texts are borrowed from the result. */
 typedef struct order_cancelled {
-    str_t verdict;  /* "cancelled", "not_found", "key_reused", or the status that forbids it */
-    bool replayed;  /* the first answer of its Idempotency-Key */
-    str_t document; /* cancelled: the order's public JSON */
-    str_t payload;  /* cancelled just now: the event's; else {NULL, 0} */
+    str_t verdict; /* "cancelled", "not_found", "key_reused", or the status that forbids it */
+    bool replayed; /* the first answer of its Idempotency-Key … */
+    uuid_t first_request_id; /* … to this request */
+    str_t document;          /* cancelled: the order's public JSON */
+    str_t payload;           /* cancelled just now: the event's; else {NULL, 0} */
 } order_cancelled_t;
 void order_store_cancelled(const PGresult *result, int row, order_cancelled_t *cancelled);
 

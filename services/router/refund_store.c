@@ -31,8 +31,9 @@ void refund_store_destroy(refund_store_t **self_p)
     *self_p = NULL;
 }
 
-err_t refund_store_create(refund_store_t *self, const refund_create_t *const *refunds, size_t count,
-                          PGresult **result, err_detail_t *detail)
+err_t refund_store_create(refund_store_t *self, const refund_create_t *const *refunds,
+                          const uuid_t *request_ids, size_t count, PGresult **result,
+                          err_detail_t *detail)
 {
     pg_params_t *params = &self->params;
     pg_params_reset(params);
@@ -42,6 +43,7 @@ err_t refund_store_create(refund_store_t *self, const refund_create_t *const *re
     const int reasons = pg_array_begin(params, PG_ARRAY_TEXT);
     const int idempotency_ids = pg_array_begin(params, PG_ARRAY_UUID);
     const int fingerprints = pg_array_begin(params, PG_ARRAY_UUID);
+    const int requests = pg_array_begin(params, PG_ARRAY_UUID);
     for (size_t i = 0; i < count; i++) {
         const refund_create_t *refund = refunds[i];
         pg_array_add_uuid(params, refund_ids, &refund->refund_id);
@@ -50,15 +52,16 @@ err_t refund_store_create(refund_store_t *self, const refund_create_t *const *re
         pg_array_add_text(params, reasons, refund->reason);
         pg_array_add_uuid(params, idempotency_ids, &refund->idempotency_id);
         pg_array_add_uuid(params, fingerprints, &refund->fingerprint);
+        pg_array_add_uuid(params, requests, &request_ids[i]);
     }
     return pg_exec(self->pg, "refunds_create",
-                   "SELECT refund_id, payment_id, verdict, detail, replayed, status, document "
-                   "FROM refunds_create($1, $2, $3, $4, $5, $6) ORDER BY position",
+                   "SELECT refund_id, payment_id, verdict, detail, replayed, status, document, "
+                   "first_request_id FROM refunds_create($1, $2, $3, $4, $5, $6, $7) "
+                   "ORDER BY position",
                    params, result, detail);
 }
 
-refund_verdict_t refund_store_created(const PGresult *result, int row, refund_document_t *document,
-                                      str_t *words)
+void refund_store_created(const PGresult *result, int row, refund_created_t *created)
 {
     static const char *const names[] = {
         [REFUND_OK] = "ok",
@@ -72,15 +75,17 @@ refund_verdict_t refund_store_created(const PGresult *result, int row, refund_do
            !str_is(pg_get_text(result, row, 2), names[verdict]))
         verdict++;
     CHECK(verdict < sizeof names / sizeof *names);
-    *document = (refund_document_t){.refund_id = pg_get_uuid(result, row, 0),
-                                    .payment_id = pg_get_uuid(result, row, 1),
-                                    .replayed = pg_get_bool(result, row, 4)};
-    *words = pg_get_text(result, row, 3);
+    *created = (refund_created_t){.verdict = (refund_verdict_t)verdict,
+                                  .document = {.refund_id = pg_get_uuid(result, row, 0),
+                                               .payment_id = pg_get_uuid(result, row, 1),
+                                               .replayed = pg_get_bool(result, row, 4)},
+                                  .words = pg_get_text(result, row, 3)};
+    if (!pg_is_null(result, row, 7))
+        created->first_request_id = pg_get_uuid(result, row, 7);
     if (verdict == REFUND_OK) {
-        document->status = pg_get_text(result, row, 5);
-        document->document = pg_get_text(result, row, 6);
+        created->document.status = pg_get_text(result, row, 5);
+        created->document.document = pg_get_text(result, row, 6);
     }
-    return (refund_verdict_t)verdict;
 }
 
 err_t refund_store_documents(refund_store_t *self, const uuid_t *refund_ids, size_t count,

@@ -24,13 +24,19 @@ typedef enum refund_verdict {
     REFUND_ID_CONFLICT,
 } refund_verdict_t;
 
-/* Reserves refunds, in order. Row i of the result belongs to refunds[i]. */
-err_t refund_store_create(refund_store_t *self, const refund_create_t *const *refunds, size_t count,
-                          PGresult **result, err_detail_t *detail) MUST_CHECK;
-/* Row `row` of that result; *document is filled when the verdict is REFUND_OK, *words (what a
- * person should know) otherwise; `replayed` always. Texts are borrowed from it. */
-refund_verdict_t refund_store_created(const PGresult *result, int row, refund_document_t *document,
-                                      str_t *words);
+/* Reserves refunds, in order. Row i of the result belongs to refunds[i], asked for by
+ * request_ids[i]. */
+err_t refund_store_create(refund_store_t *self, const refund_create_t *const *refunds,
+                          const uuid_t *request_ids, size_t count, PGresult **result,
+                          err_detail_t *detail) MUST_CHECK;
+/* Row `row` of that result. Texts are borrowed from it. */
+typedef struct refund_created {
+    refund_verdict_t verdict;
+    refund_document_t document; /* whole when the verdict is REFUND_OK; `replayed` always */
+    str_t words;                /* else what a person should know; may be {NULL, 0} */
+    uuid_t first_request_id;    /* replayed: the request that was answered so */
+} refund_created_t;
+void refund_store_created(const PGresult *result, int row, refund_created_t *created);
 
 /* The public documents of the refunds that exist: one row each, in any order. */
 err_t refund_store_documents(refund_store_t *self, const uuid_t *refund_ids, size_t count,

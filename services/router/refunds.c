@@ -108,26 +108,27 @@ typedef struct create_batch {
     const bus_reply_to_t *reply_to[SERVICE_BATCH_MAX];
     const refund_create_t *refunds[SERVICE_BATCH_MAX];
     refund_create_t decoded[SERVICE_BATCH_MAX];
+    uuid_t request_ids[SERVICE_BATCH_MAX];
 } create_batch_t;
 
 static void answer_created(refunds_t *self, const bus_reply_to_t *to,
                            const refund_create_t *request, const PGresult *result, int row)
 {
-    refund_document_t document;
-    str_t words;
+    refund_created_t created;
     char text[UUID_TEXT_SIZE];
     err_detail_t detail = {{0}};
     err_t err = ERR_OK;
-    switch (refund_store_created(result, row, &document, &words)) {
+    refund_store_created(result, row, &created);
+    switch (created.verdict) {
     case REFUND_OK:
-        bus_reply_message(self->service->bus, to, MSG_refund_document, &document);
+        bus_reply_message(self->service->bus, to, MSG_refund_document, &created.document);
         return;
     case REFUND_PAYMENT_NOT_FOUND:
         err = err_set(&detail, ERR_PAYMENT_NOT_FOUND, "there is no payment %s",
                       uuid_format(&request->payment_id, text));
         break;
     case REFUND_EXCEEDS_CAPTURE:
-        err = err_set(&detail, ERR_REFUND_EXCEEDS_CAPTURE, "amount: %.*s", STR_ARG(words));
+        err = err_set(&detail, ERR_REFUND_EXCEEDS_CAPTURE, "amount: %.*s", STR_ARG(created.words));
         break;
     case REFUND_KEY_REUSED:
         err = err_set(&detail, ERR_IDEMPOTENCY_KEY_REUSED, "the key came with another body before");
@@ -136,14 +137,16 @@ static void answer_created(refunds_t *self, const bus_reply_to_t *to,
         err = err_set(&detail, ERR_ID_CONFLICT, "the refund id belongs to another payment");
         break;
     }
-    bus_reply_refusal(self->service->bus, to, err, detail.text, document.replayed);
+    bus_reply_refusal(self->service->bus, to, err, detail.text,
+                      created.document.replayed ? &created.first_request_id : NULL);
 }
 
 static err_t create_range(void *arg, size_t first, size_t count, err_detail_t *detail)
 {
     create_batch_t *batch = arg;
     PGresult *result = NULL;
-    TRY(refund_store_create(batch->self->store, batch->refunds + first, count, &result, detail));
+    TRY(refund_store_create(batch->self->store, batch->refunds + first, batch->request_ids + first,
+                            count, &result, detail));
     CHECK((size_t)PQntuples(result) == count);
     CRASH_POINT(router_refund_reserved);
     for (size_t i = 0; i < count; i++)
@@ -176,6 +179,7 @@ void refunds_on_create(refunds_t *self, const bus_request_t *const *requests, si
             continue;
         }
         batch->refunds[batch->count] = refund;
+        batch->request_ids[batch->count] = requests[i]->reply_to.request_id;
         batch->reply_to[batch->count++] = &requests[i]->reply_to;
     }
     batch_split(batch->count, create_range, create_failed, batch);

@@ -190,7 +190,8 @@ static void answer_refused(router_t *self, flow_t *flow)
     CHECK((size_t)verdict < sizeof reasons / sizeof *reasons && reasons[verdict] != NULL);
     snprintf(detail, sizeof detail, "%s: %s", reasons[verdict],
              uuid_format(&flow->position.order_id, order_id));
-    bus_reply_refusal(self->service->bus, &flow->reply_to, err, detail, flow->position.replayed);
+    bus_reply_refusal(self->service->bus, &flow->reply_to, err, detail,
+                      flow->position.replayed ? &flow->position.first_request_id : NULL);
     flow_free(flow);
 }
 

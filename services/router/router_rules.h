@@ -31,8 +31,9 @@ typedef enum router_verdict {
  * of db/). */
 typedef struct router_position {
     uuid_t payment_id, order_id;
-    router_verdict_t verdict; /* not ROUTER_OK: nothing below is set but `replayed` */
-    bool replayed;            /* the first answer of an Idempotency-Key */
+    router_verdict_t verdict; /* not ROUTER_OK: nothing below is set but the next two */
+    bool replayed;            /* the first answer of an Idempotency-Key … */
+    uuid_t first_request_id;  /* … to this request */
     int64_t amount;           /* minor units */
     char currency[4];
     char method[17];

@@ -15,7 +15,7 @@ struct router_store {
 #define POSITION_COLUMNS                                                                         \
     "payment_id, order_id, verdict, amount, currency, method, requested_psp, return_url, "       \
     "expires_at, status, given_up, attempt_id, psp, attempt_outcome, checkout_url, tried_psps, " \
-    "failures, replayed"
+    "failures, replayed, first_request_id"
 enum {
     COLUMN_PAYMENT_ID,
     COLUMN_ORDER_ID,
@@ -35,6 +35,7 @@ enum {
     COLUMN_TRIED_PSPS,
     COLUMN_FAILURES,
     COLUMN_REPLAYED,
+    COLUMN_FIRST_REQUEST_ID,
 };
 
 /* A request lives no longer: whoever held its key this long and has not answered is gone. */
@@ -191,6 +192,8 @@ void router_store_position(const PGresult *result, int row, router_position_t *p
     position->order_id = pg_get_uuid(result, row, COLUMN_ORDER_ID);
     position->verdict = verdict_of(pg_get_text(result, row, COLUMN_VERDICT));
     position->replayed = pg_get_bool(result, row, COLUMN_REPLAYED);
+    if (!pg_is_null(result, row, COLUMN_FIRST_REQUEST_ID))
+        position->first_request_id = pg_get_uuid(result, row, COLUMN_FIRST_REQUEST_ID);
     if (position->verdict != ROUTER_OK)
         return;
 #define COPY(column, member) \
