@@ -2,11 +2,11 @@
 # local.sh - Tiffin on one Debian 12 machine: builds it, runs it, tests it. See usage() below, or `deploy/local.sh help`.
 #
 # Each concern is a file in deploy/lib: common (output, ports), packages, build, supervise (runit), postgres, redis, services
-# (instances and their environment), stack (up, down, status, …), verify (invariants), test.
+# (instances and their environment), stack (up, down, status, …), verify (invariants), test, chaos (the crash harness).
 set -euo pipefail
 
 ROOT=$(cd -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/.." && pwd)
-for part in common packages build supervise postgres redis services stack verify test; do
+for part in common packages build supervise postgres redis services stack verify test chaos; do
     # shellcheck source=/dev/null
     . "$ROOT/deploy/lib/$part.sh"
 done
@@ -27,6 +27,8 @@ deploy/local.sh COMMAND
   stop-store STORE       stop postgres or redis alone, to see what the rest does without it
   start-store STORE      start it again
   fuzz [SECONDS]         every fuzz target that long (default 60)
+  chaos [--seed N] [--runs N] [--bug NAME]
+                         the crash harness: nothing lost, nothing doubled, whatever dies (chaos --help)
   help                   this
 
 Environment
@@ -56,6 +58,7 @@ main() {
     stop-store) store_stop "${1:-}" ;;
     start-store) store_start "${1:-}" ;;
     fuzz) test_fuzz_only "${1:-60}" ;;
+    chaos) chaos_run "$@" ;;
     help | --help | -h) usage ;;
     *)
         usage >&2

@@ -1,6 +1,6 @@
 # build.sh - builds a CMake preset. Ninja knows by itself what is out of date, so building what is current takes a moment.
 
-# build PRESET DIRECTORY [TARGET…]: the compiler's output is shown only when it fails.
+# build PRESET DIRECTORY [TARGET…]: the compiler's output is shown only when it fails. BUILD_BUG: a mistake that is built in.
 build() {
     local preset=$1 directory=$ROOT/$2 start log
     shift 2
@@ -28,7 +28,7 @@ build_quietly() (
         rm -rf "$directory"
     fi
     if [ ! -f "$directory/build.ninja" ]; then
-        cmake --preset "$preset" || exit 1
+        cmake --preset "$preset" -B "$directory" ${BUILD_BUG:+-DTIFFIN_BUG="$BUILD_BUG"} || exit 1
     fi
     ninja -C "$directory" -j"$(nproc)" "$@"
 )

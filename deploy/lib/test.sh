@@ -7,6 +7,7 @@ PASSED=0
 FAILED=0
 STAGE=               # process group of the stage that runs
 FUZZ_SMOKE_S=4       # per target
+CHAOS_RUNS=8
 TEST_HOME=           # temporary: cluster, corpora, reports
 JOBS=$(nproc)
 
@@ -216,6 +217,18 @@ test_e2e() {
     stage_result "end to end" "$passed" "$failed" "$start"
 }
 
+# A short form of the crash harness, always the same seeds; each run counts as a test.
+test_chaos() {
+    local start passed failed
+    now_ms start
+    TIFFIN_BIN=$ROOT/build-dev/bin stage test-chaos.log "$PYTHON" "$ROOT/tests/chaos/run.py" --seed 1 --runs "$CHAOS_RUNS" \
+        --keep "$TEST_HOME" || true
+    passed=$(grep -cE '^ *[0-9]+( +[0-9]+){7}( +0){5} +[0-9.]+$' "$LOG/test-chaos.log" || true)
+    failed=$((CHAOS_RUNS - passed))
+    [ "$failed" -eq 0 ] || tail -n 60 "$LOG/test-chaos.log" >&2
+    stage_result "chaos" "$passed" "$failed" "$start"
+}
+
 # local.sh itself: the stack is started, broken, scaled, verified and stopped with the sanitizers' binaries.
 test_local() {
     local start passed failed
@@ -247,6 +260,7 @@ test_all() {
         test_ctest threads build-tsan -R "${THREADED%\$}\\."
     test_fuzz "$FUZZ_SMOKE_S" "$TEST_HOME/corpora"
     test_e2e
+    test_chaos
     test_local
     step "all in $(took "$start"); logs in $LOG"
     say "$PASSED passed, $FAILED failed"
