@@ -145,7 +145,7 @@ BEGIN
 
     RETURN QUERY
         SELECT s.payment_id, coalesce(n.verdict, s.verdict), s.order_id, s.amount, s.currency, s.method, s.requested_psp,
-               s.return_url, s.expires_at, CASE WHEN n.replayed THEN 'PENDING' ELSE s.status END, s.given_up, s.attempt_id,
+               s.return_url, s.expires_at, s.status, s.given_up, s.attempt_id,
                s.attempt_number, s.psp, s.attempt_outcome, s.checkout_url, s.tried_psps, s.failures,
                coalesce(n.replayed, false), CASE WHEN n.replayed THEN n.first_request_id END
           FROM payment_positions(ids, order_ids) WITH ORDINALITY s

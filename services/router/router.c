@@ -50,7 +50,7 @@ const config_entry_t router_settings[] = {
 
 /* One request on its way to a checkout. */
 typedef struct flow {
-    list_node_t node; /* in calling or to_record */
+    list_node_t node; /* in calling, to_record or to_release */
     bus_reply_to_t reply_to;
     uuid_t idempotency_id; /* nil: the request has no key */
     router_position_t position;
@@ -59,6 +59,8 @@ typedef struct flow {
     int64_t took_ms;
     int64_t began_mono_ms;
     int rounds;
+    err_t failure; /* in to_release: what is answered then */
+    err_detail_t failure_detail;
 } flow_t;
 
 struct router {
@@ -68,8 +70,9 @@ struct router {
     router_store_t *store;
     router_calls_t *calls;
     refunds_t *refunds;
-    list_node_t calling;   /* flows whose call is in flight or waits for its turn */
-    list_node_t to_record; /* flows that wait for the next attempts_record */
+    list_node_t calling;    /* flows whose call is in flight or waits for its turn */
+    list_node_t to_record;  /* flows that wait for the next attempts_record */
+    list_node_t to_release; /* flows that failed and hold an Idempotency-Key */
 };
 
 static void on_calls_ended(void *arg);
@@ -84,6 +87,7 @@ router_t *router_new(service_t *service, const router_config_t *config)
     router_psps_init(&self->psps, &self->config.accounts);
     list_init(&self->calling);
     list_init(&self->to_record);
+    list_init(&self->to_release);
     self->store = router_store_new(config->database_url);
     const router_calls_config_t calls = {.accounts = &self->config.accounts,
                                          .calls_max = (unsigned)config->router_calls_max,
@@ -125,30 +129,55 @@ void router_destroy(router_t **self_p)
 bool router_idle(void *router)
 {
     router_t *self = router;
-    return refunds_idle(self->refunds) && list_empty(&self->calling) &&
-           list_empty(&self->to_record);
+    return refunds_idle(self->refunds) && list_empty(&self->calling);
 }
 
 /* ---- answers: each ends its flow ---- */
 
-/* No checkout was opened: whoever repeats the request goes on, at once. */
-static void release_key(router_t *self, const flow_t *flow)
+static void answer_failed(router_t *self, flow_t *flow)
 {
-    err_detail_t detail = {{0}};
-    if (uuid_is_nil(&flow->idempotency_id))
-        return;
-    const err_t err = router_store_release(self->store, &flow->idempotency_id,
-                                           &flow->reply_to.request_id, &detail);
-    if (err != ERR_OK) /* its lease ends by itself */
-        log_limited(LOG_LEVEL_WARN, NULL, "key not released", "code=%s detail=\"%s\"",
-                    err_name(err), detail.text);
+    const uuid_t *first_request_id =
+        flow->position.replayed ? &flow->position.first_request_id : NULL;
+    bus_reply_refusal(self->service->bus, &flow->reply_to, flow->failure, flow->failure_detail.text,
+                      first_request_id);
+    flow_free(flow);
 }
 
+/* No checkout was opened. A key that the flow holds is let go of before it is answered
+ * (release_waiting): whoever repeats the request goes on at once. */
 static void answer_error(router_t *self, flow_t *flow, err_t err, const char *detail)
 {
-    release_key(self, flow);
-    bus_reply_error(self->service->bus, &flow->reply_to, err, detail);
-    flow_free(flow);
+    const router_verdict_t verdict = flow->position.verdict;
+    flow->failure = err_set(&flow->failure_detail, err, "%s", detail);
+    list_remove(&flow->node);
+    if (uuid_is_nil(&flow->idempotency_id) || flow->position.replayed ||
+        verdict == ROUTER_KEY_REUSED || verdict == ROUTER_KEY_IN_FLIGHT)
+        answer_failed(self, flow);
+    else
+        list_push_back(&self->to_release, &flow->node);
+}
+
+/* Answers the flows of to_release, their keys first, in as few statements as it takes. */
+static void release_waiting(router_t *self)
+{
+    flow_t *flows[SERVICE_BATCH_MAX];
+    uuid_t keys[SERVICE_BATCH_MAX], holders[SERVICE_BATCH_MAX];
+    while (!list_empty(&self->to_release)) {
+        size_t count = 0;
+        for (; !list_empty(&self->to_release) && count < SERVICE_BATCH_MAX; count++) {
+            flows[count] = LIST_ENTRY(list_first(&self->to_release), flow_t, node);
+            list_remove(&flows[count]->node);
+            keys[count] = flows[count]->idempotency_id;
+            holders[count] = flows[count]->reply_to.request_id;
+        }
+        err_detail_t detail = {{0}};
+        const err_t err = router_store_release(self->store, keys, holders, count, &detail);
+        if (err != ERR_OK) /* the leases end by themselves */
+            log_limited(LOG_LEVEL_WARN, NULL, "keys not released", "code=%s detail=\"%s\"",
+                        err_name(err), detail.text);
+        for (size_t i = 0; i < count; i++)
+            answer_failed(self, flows[i]);
+    }
 }
 
 static void answer_open(router_t *self, flow_t *flow)
@@ -160,7 +189,8 @@ static void answer_open(router_t *self, flow_t *flow)
         .psp = str_of(position->psp),
         .checkout_url = str_of(position->checkout_url),
         .expires_at_us = position->expires_at_us,
-        .status = str_of(position->status),
+        .status = STR_LITERAL("PENDING"), /* whatever has happened since: a repetition is
+                                             answered word by word */
         .replayed = position->replayed,
     };
     char request_id[UUID_TEXT_SIZE];
@@ -180,19 +210,16 @@ static void answer_refused(router_t *self, flow_t *flow)
         [ROUTER_ORDER_NOT_FOUND] = "there is no such order",
         [ROUTER_ORDER_NOT_PAYABLE] = "the order is paid, cancelled or expired",
         [ROUTER_ID_CONFLICT] = "the payment id belongs to another order than this one",
-        [ROUTER_KEY_REUSED] = "the key came with another body before, for an order like",
+        [ROUTER_KEY_REUSED] = "the key came with another body than this one, for order",
         [ROUTER_KEY_IN_FLIGHT] = "a request with this key is opening a checkout for order",
     };
     const router_verdict_t verdict = flow->position.verdict;
-    const err_t err = router_verdict_err(verdict);
     char order_id[UUID_TEXT_SIZE];
     char detail[128];
     CHECK((size_t)verdict < sizeof reasons / sizeof *reasons && reasons[verdict] != NULL);
     snprintf(detail, sizeof detail, "%s: %s", reasons[verdict],
              uuid_format(&flow->position.order_id, order_id));
-    bus_reply_refusal(self->service->bus, &flow->reply_to, err, detail,
-                      flow->position.replayed ? &flow->position.first_request_id : NULL);
-    flow_free(flow);
+    answer_error(self, flow, router_verdict_err(verdict), detail);
 }
 
 /* ---- flows ---- */
@@ -328,8 +355,8 @@ static void record_failed(void *arg, size_t index, err_t err, const err_detail_t
 }
 
 /* Until nothing waits: recording may lead to more of it, when a payment is resumed that another
- * router has moved on meanwhile. */
-static void record_waiting(router_t *self)
+ * router has moved on meanwhile, and to failures, whose keys are let go of. */
+static void finish_waiting(router_t *self)
 {
     record_batch_t batch = {.self = self};
     while (!list_empty(&self->to_record)) {
@@ -341,6 +368,7 @@ static void record_waiting(router_t *self)
         }
         batch_split(batch.count, record_range, record_failed, &batch);
     }
+    release_waiting(self);
 }
 
 /* ---- calls that ended ---- */
@@ -386,7 +414,7 @@ static void on_calls_ended(void *arg)
         tell_attempt(self, flow);
         queue_record(self, flow);
     }
-    record_waiting(self);
+    finish_waiting(self);
 }
 
 /* ---- router.initiate ---- */
@@ -459,7 +487,7 @@ static void on_initiate(void *arg, const bus_request_t *const *requests, size_t 
             bus_reply_error(self->service->bus, &requests[i]->reply_to, err, detail.text);
     }
     batch_split(batch->count, begin_range, begin_failed, batch);
-    record_waiting(self);
+    finish_waiting(self);
     free(batch);
 }
 
