@@ -148,16 +148,21 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     RETURNING r.refund_id, r.payment_id, r.order_id, r.psp, f.psp_ref, r.amount, r.currency, r.reason, r.calls
 $$;
 
--- A call has ended. `unknown`: it was sent, and what came of it is not known; it stays so until a fact tells. The next call comes
--- after retry_after_ms, unless it is known by then how the refund ended.
-CREATE FUNCTION refunds_called(refund_ids uuid[], unknowns boolean[], errors text[], retry_after_ms bigint[]) RETURNS void
+-- A call has ended. `unknown`: it was sent, and what came of it is not known; unless the PSP has told of the refund before, it stays
+-- so until a fact tells. The next call comes after retry_after_ms, unless it is known by then how the refund ended. claimed_calls: the
+-- `calls` that the caller was given; a refund that was claimed again since keeps the newer claim's lease.
+CREATE FUNCTION refunds_called(refund_ids uuid[], unknowns boolean[], errors text[], retry_after_ms bigint[],
+                               claimed_calls int[] DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM 1 FROM refunds r WHERE r.refund_id = ANY (refund_ids) ORDER BY r.refund_id FOR NO KEY UPDATE;
     UPDATE refunds r
-       SET outcome_unknown = r.outcome_unknown OR u.unknown, last_error = u.error,
-           next_call_at = clock_timestamp() + make_interval(secs => u.after_ms / 1000.0)
-      FROM unnest(refund_ids, unknowns, errors, retry_after_ms) AS u(refund_id, unknown, error, after_ms)
+       SET outcome_unknown = r.outcome_unknown
+               OR u.unknown AND NOT EXISTS (SELECT FROM facts f WHERE f.refund_id = r.refund_id),
+           last_error = u.error,
+           next_call_at = CASE WHEN u.calls IS NULL OR u.calls = r.calls
+                               THEN clock_timestamp() + make_interval(secs => u.after_ms / 1000.0) ELSE r.next_call_at END
+      FROM unnest(refund_ids, unknowns, errors, retry_after_ms, claimed_calls) AS u(refund_id, unknown, error, after_ms, calls)
      WHERE r.refund_id = u.refund_id AND r.next_call_at IS NOT NULL;
 END
 $$;

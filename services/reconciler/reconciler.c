@@ -33,7 +33,8 @@
 enum {
     TICK_MS = 250,
     SEAL_EVERY_MS = 1000,
-    SEAL_MAX = 1000, /* transactions at once */
+    SEAL_MAX = 1000, /* transactions in one statement … */
+    SEALS_MAX = 4,   /* … and so many statements at once: the loop must come round */
     FIRST_RUN_AFTER_MS = 1000,
     RUN_RETRY_AFTER_MS = 5000, /* when the database was not there */
     CLAIM_PAGE = 200,
@@ -428,11 +429,12 @@ static void on_seal_timer(void *arg)
 {
     reconciler_t *self = arg;
     err_detail_t detail = {{0}};
-    int64_t sealed = 0;
+    int64_t sealed = SEAL_MAX;
+    err_t err = ERR_OK;
     if (self->stopping)
         return;
-    /* More than so many wait for the next second: the loop must come round. */
-    const err_t err = reconciler_store_seal(self->store, SEAL_MAX, &sealed, &detail);
+    for (int i = 0; i < SEALS_MAX && err == ERR_OK && sealed == SEAL_MAX; i++)
+        err = reconciler_store_seal(self->store, SEAL_MAX, &sealed, &detail);
     if (err != ERR_OK)
         log_limited(LOG_LEVEL_WARN, NULL, "ledger not sealed", "code=%s detail=\"%s\"",
                     err_name(err), detail.text);

@@ -156,15 +156,17 @@ err_t refund_store_called(refund_store_t *self, const refund_called_t *called, s
     const int unknowns = pg_array_begin(params, PG_ARRAY_BOOL);
     const int errors = pg_array_begin(params, PG_ARRAY_TEXT);
     const int retries = pg_array_begin(params, PG_ARRAY_INT8);
+    const int calls = pg_array_begin(params, PG_ARRAY_INT4);
     for (size_t i = 0; i < count; i++) {
         pg_array_add_uuid(params, refund_ids, &called[i].refund_id);
         pg_array_add_bool(params, unknowns, called[i].unknown);
         pg_array_add_text(params, errors, str_of(called[i].error));
         pg_array_add_int8(params, retries, called[i].retry_after_ms);
+        pg_array_add_int4(params, calls, called[i].call);
     }
     PGresult *result = NULL;
-    err_t err = pg_exec(self->pg, "refunds_called", "SELECT refunds_called($1, $2, $3, $4)", params,
-                        &result, detail);
+    err_t err = pg_exec(self->pg, "refunds_called", "SELECT refunds_called($1, $2, $3, $4, $5)",
+                        params, &result, detail);
     PQclear(result);
     return err;
 }

@@ -51,7 +51,7 @@ bool refund_store_document(const PGresult *result, const uuid_t *refund_id,
 typedef struct refund_due {
     psp_refund_t refund;
     char psp[PSP_NAME_SIZE];
-    int calls; /* this one included */
+    int calls; /* claimed so often, this time included */
 } refund_due_t;
 
 /* True when refunds were reserved since the last call, or may have been (LISTEN refunds_due). Never
@@ -63,9 +63,11 @@ err_t refund_store_claim(refund_store_t *self, int at_most, int64_t lease_ms, PG
 /* Row `row` of that result, copied. */
 void refund_store_due(const PGresult *result, int row, refund_due_t *due);
 
-/* What a call about a refund came to. */
+/* What a call about a refund came to. Of one that was claimed again meanwhile only `unknown` and
+ * `error` are noted: when it is asked about next is the newer claim's to say. */
 typedef struct refund_called {
     uuid_t refund_id;
+    int call;          /* `calls` when it was claimed */
     bool unknown;      /* it was sent, and what came of it is not known */
     const char *error; /* NULL: none */
     int64_t retry_after_ms;

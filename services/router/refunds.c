@@ -23,6 +23,7 @@
 #include "lib/crash_point.h"
 #include "lib/http_client.h"
 #include "lib/limits.h"
+#include "lib/list.h"
 #include "lib/log.h"
 #include "lib/payment/webhook_stream.h"
 #include "lib/redis.h"
@@ -42,6 +43,7 @@ enum {
 
 /* A call to a PSP in flight. */
 typedef struct call {
+    list_node_t node; /* in calling */
     refund_due_t due;
     const psp_t *psp;
     uuid_t request_id;
@@ -57,7 +59,8 @@ struct refunds {
     bool stopping;
     bool more_due; /* the last claim took as many as there was room for */
     int64_t next_claim_mono_ms;
-    int calling;
+    list_node_t calling;
+    int calling_count;
 };
 
 static void on_tick(void *arg);
@@ -73,11 +76,19 @@ refunds_t *refunds_new(service_t *service, const refunds_config_t *config)
     self->redis = redis_new(config->redis_url, REDIS_COMMAND_TIMEOUT_MS, &detail);
     if (self->redis == NULL)
         config_refuse("REDIS_URL", detail.text);
+    list_init(&self->calling);
     self->store = refund_store_new(config->database_url);
     self->http = http_client_new(CALLS_MAX);
     actor_add_fd(service->actor, http_client_fd(self->http), on_answers, self);
     self->tick_timer = actor_add_timer(service->actor, TICK_MS, on_tick, self);
     return self;
+}
+
+static void call_free(refunds_t *self, call_t *call)
+{
+    list_remove(&call->node);
+    self->calling_count--;
+    free(call);
 }
 
 void refunds_destroy(refunds_t **self_p)
@@ -88,6 +99,8 @@ void refunds_destroy(refunds_t **self_p)
     actor_remove_timer(self->service->actor, self->tick_timer);
     actor_remove_fd(self->service->actor, http_client_fd(self->http));
     http_client_destroy(&self->http);
+    while (!list_empty(&self->calling))
+        call_free(self, LIST_ENTRY(list_first(&self->calling), call_t, node));
     refund_store_destroy(&self->store);
     redis_destroy(&self->redis);
     free(self);
@@ -97,7 +110,7 @@ void refunds_destroy(refunds_t **self_p)
 bool refunds_idle(refunds_t *self)
 {
     self->stopping = true;
-    return self->calling == 0;
+    return list_empty(&self->calling);
 }
 
 /* ---- requests ---- */
@@ -247,6 +260,7 @@ static void start_call(refunds_t *self, const refund_due_t *due)
         log_limited(LOG_LEVEL_ERROR, NULL, "refund waits", "psp=%s reason=\"not configured here\"",
                     due->psp);
         const refund_called_t called = {.refund_id = due->refund.refund_id,
+                                        .call = due->calls,
                                         .error = "the PSP is not configured at this router",
                                         .retry_after_ms = NOT_CONFIGURED_RETRY_MS};
         note_called(self, &called, 1);
@@ -260,15 +274,17 @@ static void start_call(refunds_t *self, const refund_due_t *due)
     http_client_request_t request;
     psp_refund_request(psp, account, &due->refund, &request);
     request.timeout_ms = (uint32_t)self->config.call_timeout_ms;
+    list_init(&call->node);
+    list_push_back(&self->calling, &call->node);
+    self->calling_count++;
     http_client_submit(self->http, &request, call);
-    self->calling++;
 }
 
 static void claim_due(refunds_t *self)
 {
     PGresult *result = NULL;
     err_detail_t detail = {{0}};
-    const int room = CALLS_MAX - self->calling;
+    const int room = CALLS_MAX - self->calling_count;
     if (room == 0)
         return;
     self->next_claim_mono_ms = clock_mono_ms() + CLAIM_EVERY_MS;
@@ -380,15 +396,19 @@ static void tell(refunds_t *self, const ended_t *ended)
 /* Takes Redis' word for each answer, in the order of the pipeline. */
 static void confirm_appended(refunds_t *self, ended_t *ended, size_t count)
 {
+    bool any_appended = false;
     for (size_t i = 0; i < count; i++) {
         err_detail_t detail = {{0}};
         if (!ended[i].understood)
             continue;
         ended[i].appended = webhook_stream_confirm(self->redis, &detail) == ERR_OK;
+        any_appended = any_appended || ended[i].appended;
         if (!ended[i].appended)
             log_limited(LOG_LEVEL_WARN, NULL, "refund's answer not queued", "detail=\"%s\"",
                         detail.text);
     }
+    if (any_appended)
+        CRASH_POINT(router_refund_appended);
 }
 
 static void close_ended(refunds_t *self, ended_t *ended, size_t count)
@@ -398,6 +418,7 @@ static void close_ended(refunds_t *self, ended_t *ended, size_t count)
         const refund_due_t *due = &ended[i].call->due;
         called[i] = (refund_called_t){
             .refund_id = due->refund.refund_id,
+            .call = due->calls,
             .unknown = !ended[i].understood && !ended[i].not_sent,
             .error = ended[i].reason[0] != '\0' ? ended[i].reason : NULL,
             .retry_after_ms = refund_retry_after_ms(ended[i].appended, due->calls),
@@ -406,8 +427,7 @@ static void close_ended(refunds_t *self, ended_t *ended, size_t count)
     }
     note_called(self, called, count);
     for (size_t i = 0; i < count; i++)
-        free(ended[i].call);
-    self->calling -= (int)count;
+        call_free(self, ended[i].call);
 }
 
 static void on_answers(void *arg)
@@ -415,7 +435,6 @@ static void on_answers(void *arg)
     refunds_t *self = arg;
     ended_t ended[CALLS_MAX];
     size_t count = 0;
-    bool any_understood = false;
     void *cookie;
     http_client_response_t response;
     while (count < CALLS_MAX && http_client_next(self->http, &cookie, &response)) {
@@ -423,13 +442,10 @@ static void on_answers(void *arg)
         if (response.err == ERR_OK)
             CRASH_POINT(router_refund_answered);
         read_answer(self, &response, &ended[count]);
-        any_understood = any_understood || ended[count].understood;
         buf_free(&response.body);
         count++;
     }
     confirm_appended(self, ended, count);
-    if (any_understood)
-        CRASH_POINT(router_refund_appended);
     close_ended(self, ended, count);
     if (self->more_due && !self->stopping)
         claim_due(self);

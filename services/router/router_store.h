@@ -29,9 +29,9 @@ typedef struct router_begin {
 err_t router_store_begin(router_store_t *self, const router_begin_t *begins, size_t count,
                          PGresult **result, err_detail_t *detail) MUST_CHECK;
 
-/* The holder stops working on what the key stands for: another may at once. */
-err_t router_store_release(router_store_t *self, const uuid_t *idempotency_id, const uuid_t *holder,
-                           err_detail_t *detail) MUST_CHECK;
+/* holders[i] has stopped working on what keys[i] stands for: another may at once. */
+err_t router_store_release(router_store_t *self, const uuid_t *keys, const uuid_t *holders,
+                           size_t count, err_detail_t *detail) MUST_CHECK;
 
 /* How an attempt ended, and what comes next for its payment. */
 typedef struct router_record {
