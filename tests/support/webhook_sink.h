@@ -66,6 +66,14 @@ static inline void webhook_sink_close(webhook_sink_t *sink)
     pthread_mutex_destroy(&sink->lock);
 }
 
+/* As if nothing had come. Nobody may be sending. */
+static inline void webhook_sink_forget(webhook_sink_t *sink)
+{
+    pthread_mutex_lock(&sink->lock);
+    sink->count = 0;
+    pthread_mutex_unlock(&sink->lock);
+}
+
 static inline unsigned webhook_sink_count(webhook_sink_t *sink)
 {
     pthread_mutex_lock(&sink->lock);
