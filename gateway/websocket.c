@@ -51,6 +51,7 @@ typedef struct connection {
     void *server_data; /* the HTTP server's mark on the connection, given back at the end */
     int fd;
     int64_t since; /* where it wants to go on from; -1: from now */
+    int64_t has;   /* the newest event that it has from elsewhere: older ones may still come live */
     bool resuming; /* its own thread is sending what it missed; writers keep off */
     bool queued;   /* in the writers' queue */
     bool stalled;  /* could not take more; looked at again after FULL_RETRY_MS */
@@ -456,7 +457,8 @@ static bool send_lines(connection_t *connection, const buf_t *lines)
 }
 
 /* Everything after `since` is committed before this reads it, or comes live after the socket was
- * registered: what is in both is skipped by its event_id. */
+ * registered. What is in both is skipped by its event_id, whether it came live before the end of
+ * the reading or comes afterwards: the notifier may be behind what is committed. */
 static void resume(websockets_t *self, connection_t *connection)
 {
     websocket_events_t events = {.last_event_id = connection->since, .more = true};
@@ -471,7 +473,8 @@ static void resume(websockets_t *self, connection_t *connection)
     buf_free(&events.lines);
     pthread_mutex_lock(&self->lock);
     connection->resuming = false;
-    socket_skip_events(&connection->socket, events.last_event_id);
+    connection->has = events.last_event_id;
+    socket_skip_events(&connection->socket, connection->has);
     if (err != ERR_OK)
         close_with(self, connection, CLOSE_TRY_AGAIN_LATER, "cannot resume now: connect again");
     else if (!taken)
@@ -492,6 +495,7 @@ static void on_ready(struct mg_connection *mg, void *arg)
     pthread_mutex_lock(&self->lock);
     connection->last_heard_ms = connection->last_ping_ms = clock_mono_ms();
     connection->resuming = connection->since >= 0;
+    connection->has = connection->since;
     socket_registry_add(self->registry, &connection->socket);
     if (self->draining)
         close_with(self, connection, CLOSE_GOING_AWAY, "going away");
@@ -608,7 +612,7 @@ bool websockets_deliver(websockets_t *self, const notifier_event_t *event)
     for (; socket != NULL;
          socket = socket_registry_find(self->registry, event->user_id, &event->order_id, socket)) {
         connection_t *connection = socket->owner;
-        if (connection->closing)
+        if (connection->closing || event->event_id <= connection->has)
             continue;
         if (frame == NULL) {
             frame = frame_new(FRAME_TEXT, event->payload.data, event->payload.size);

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -277,6 +278,56 @@ static void an_event_that_was_delivered_is_dropped(void **state)
     assert_text(fd, "eight");
     close(fd);
     stop(&fixture);
+}
+
+/* What is committed: events up to 5. Live delivery may be anywhere behind it. */
+typedef struct feed {
+    sem_t asked, answer;
+    int64_t since;
+} feed_t;
+
+static err_t read_feed(void *arg, const char *user_id, const uuid_t *order_id, int64_t since,
+                       websocket_events_t *events)
+{
+    feed_t *feed = arg;
+    (void)user_id;
+    (void)order_id;
+    feed->since = since;
+    sem_post(&feed->asked);
+    while (sem_wait(&feed->answer) != 0)
+        continue;
+    buf_clear(&events->lines);
+    buf_add(&events->lines, "four\nfive\n", 10);
+    events->last_event_id = 5;
+    events->more = false;
+    return ERR_OK;
+}
+
+static void what_a_socket_resumed_is_not_delivered_again_however_late_it_comes_live(void **state)
+{
+    (void)state;
+    feed_t feed = {.since = -1};
+    assert_int_equal(sem_init(&feed.asked, 0, 0), 0);
+    assert_int_equal(sem_init(&feed.answer, 0, 0), 0);
+    fixture_t fixture =
+        start(&(websockets_config_t){.max = 8, .read_events = read_feed, .read_events_arg = &feed});
+    assert_true(deliver(&fixture, 1, "alice", NULL, STR_LITERAL("one")));
+    const int fd = open_socket(&fixture, "/ws?user_id=alice&since=2");
+    while (sem_wait(&feed.asked) != 0)
+        continue;
+    assert_int_equal(feed.since, 2);
+    deliver(&fixture, 2, "alice", NULL, STR_LITERAL("two, live, before the page"));
+    deliver(&fixture, 4, "alice", NULL, STR_LITERAL("four, live, before the page"));
+    sem_post(&feed.answer);
+    assert_text(fd, "four");
+    assert_text(fd, "five");
+    deliver(&fixture, 5, "alice", NULL, STR_LITERAL("five, live, after the page"));
+    deliver(&fixture, 6, "alice", NULL, STR_LITERAL("six"));
+    assert_text(fd, "six");
+    close(fd);
+    stop(&fixture);
+    sem_destroy(&feed.asked);
+    sem_destroy(&feed.answer);
 }
 
 static void one_socket_more_than_allowed_gets_503_until_one_leaves(void **state)
@@ -609,6 +660,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_socket_gets_its_own_users_events_only),
     cmocka_unit_test(a_socket_that_asked_for_an_order_gets_that_order_only),
     cmocka_unit_test(an_event_that_was_delivered_is_dropped),
+    cmocka_unit_test(what_a_socket_resumed_is_not_delivered_again_however_late_it_comes_live),
     cmocka_unit_test(one_socket_more_than_allowed_gets_503_until_one_leaves),
     cmocka_unit_test(a_handshake_that_cannot_be_understood_is_refused),
     cmocka_unit_test(where_keys_are_configured_a_user_id_is_not_enough),
