@@ -677,7 +677,7 @@ static void what_is_queued_can_be_forgotten(void **state)
     sim_checkout_t paid = paid_checkout();
     sink_open(&sink, 0);
     for (unsigned i = 0; i < 100; i++)
-        send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1, .delay_ms = 3600 * 1000});
+        send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1, .delay_ms = 3600000});
     sim_webhook_forget(sink.webhook);
     send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1, .wait_ms = 10000});
     assert_int_equal(webhook_sink_count(&sink.gateway), 1);
