@@ -1,173 +1,12 @@
 /* test_router_process.c - tiffin-router as a process between a gateway, PostgreSQL and three PSPs
  * that misbehave. */
-#include <libpq-fe.h>
-#include <stdio.h>
-
-#include "tests/support/child.h"
-#include "tests/support/fake_gateway.h"
-#include "tests/support/fake_psp.h"
-#include "tests/support/servers.h"
-#include "tests/support/test_main.h"
-
-enum {
-    SOON_MS = 20000,
-    BUDGET_MS = 10000,
-    PSP_TIMEOUT_MS = 1000,
-    SETTINGS_MAX = 16,
-    SETTING_SIZE = 320,
-    VALUE_SIZE = 512
-};
-
-typedef struct fixture {
-    char url[256], router_url[256]; /* as the owner, as the router's own role */
-    PGconn *admin;
-    fake_psp_server_t psps;
-    fake_gateway_t gateway;
-    pid_t router;
-    int psp_timeout_ms;
-    uuid_t order_id;
-    char seen_during_call[VALUE_SIZE];
-} fixture_t;
-
-static fixture_t the_fixture;
-
-/* The first value of a statement as text, "" for none. */
-static const char *look(PGconn *connection, const char *sql)
-{
-    static char value[VALUE_SIZE];
-    PGresult *result = PQexec(connection, sql);
-    const ExecStatusType status = PQresultStatus(result);
-    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
-        fail_msg("%s: %s", PQerrorMessage(connection), sql);
-    snprintf(value, sizeof value, "%s", PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "");
-    PQclear(result);
-    return value;
-}
-
-static void start_router(fixture_t *fixture)
-{
-    static char settings[SETTINGS_MAX][SETTING_SIZE];
-    char *environment[SETTINGS_MAX + 1] = {0};
-    static const char *const prefixes[] = {"RAZORPAY", "CASHFREE", "JUSPAY"};
-    size_t count = 0;
-    snprintf(settings[count++], SETTING_SIZE, "TIFFIN_ENV=dev");
-    snprintf(settings[count++], SETTING_SIZE, "DATABASE_URL=%s", fixture->router_url);
-    snprintf(settings[count++], SETTING_SIZE, "HUB_ADDR=%s", fixture->gateway.endpoint);
-    snprintf(settings[count++], SETTING_SIZE, "PSP_TIMEOUT_MS=%d", fixture->psp_timeout_ms);
-    snprintf(settings[count++], SETTING_SIZE, "LOG_LEVEL=%s",
-             getenv("TEST_LOG_LEVEL") ? getenv("TEST_LOG_LEVEL") : "error");
-    for (size_t i = 0; i < PSP_COUNT; i++)
-        snprintf(settings[count++], SETTING_SIZE, "%s_BASE_URL=http://127.0.0.1:%d/%zu",
-                 prefixes[i], fixture->psps.port, i);
-    for (size_t i = 0; i < count; i++)
-        environment[i] = settings[i];
-    zframe_destroy(&fixture->gateway.service);
-    fixture->router = child_start(TIFFIN_BIN_DIR "/tiffin-router", environment);
-    const int64_t deadline_ms = clock_mono_ms() + SOON_MS;
-    while (fixture->gateway.service == NULL) {
-        if (clock_mono_ms() > deadline_ms)
-            fail_msg("the router did not say READY");
-        fake_gateway_poll(&fixture->gateway);
-    }
-}
-
-static int begin(void **state, int psp_timeout_ms)
-{
-    fixture_t *fixture = &the_fixture;
-    memset(fixture, 0, sizeof *fixture);
-    fixture->psp_timeout_ms = psp_timeout_ms;
-    snprintf(fixture->url, sizeof fixture->url, "%s", test_database());
-    const char *host = strchr(fixture->url, '@');
-    assert_non_null(host);
-    snprintf(fixture->router_url, sizeof fixture->router_url, "postgresql://tiffin_router%s", host);
-    fixture->admin = PQconnectdb(fixture->url);
-    assert_int_equal(PQstatus(fixture->admin), CONNECTION_OK);
-    fake_psp_start(&fixture->psps);
-    fake_gateway_start(&fixture->gateway);
-    start_router(fixture);
-    fixture->order_id = uuid7_new();
-    char sql[256], text[UUID_TEXT_SIZE];
-    snprintf(sql, sizeof sql,
-             "INSERT INTO orders (order_id, user_id, amount, currency, expires_at) "
-             "VALUES ('%s', 'u1', 45000, 'INR', now() + interval '1 h')",
-             uuid_format(&fixture->order_id, text));
-    look(fixture->admin, sql);
-    *state = fixture;
-    return 0;
-}
-
-static int setup(void **state)
-{
-    return begin(state, PSP_TIMEOUT_MS);
-}
-
-static int setup_patient(void **state)
-{
-    return begin(state, SOON_MS);
-}
-
-static int teardown(void **state)
-{
-    fixture_t *fixture = *state;
-    if (fixture->router > 0)
-        child_kill(fixture->router);
-    fake_gateway_stop(&fixture->gateway);
-    fake_psp_stop(&fixture->psps);
-    PQfinish(fixture->admin);
-    servers_stop();
-    return 0;
-}
-
-/* ---- a small language for the tests ---- */
-
-static payment_initiate_t payment_of(const fixture_t *fixture)
-{
-    return (payment_initiate_t){
-        .payment_id = uuid7_new(), .order_id = fixture->order_id, .method = STR_LITERAL("UPI")};
-}
-
-static const fake_gateway_message_t *await_reply(fixture_t *fixture, uint64_t correlation)
-{
-    const int64_t deadline_ms = clock_mono_ms() + SOON_MS;
-    for (;;) {
-        const fake_gateway_message_t *reply = fake_gateway_reply(&fixture->gateway, correlation);
-        if (reply != NULL)
-            return reply;
-        if (clock_mono_ms() > deadline_ms)
-            fail_msg("no reply");
-        fake_gateway_poll(&fixture->gateway);
-    }
-}
+#include "tests/support/router_fixture.h"
 
 static const fake_gateway_message_t *initiate(fixture_t *fixture, const payment_initiate_t *request,
                                               uint32_t budget_ms)
 {
     return await_reply(
         fixture, fake_gateway_request(&fixture->gateway, MSG_payment_initiate, request, budget_ms));
-}
-
-static payment_initiated_t opened(const fake_gateway_message_t *reply)
-{
-    payment_initiated_t initiated;
-    err_detail_t detail = {{0}};
-    if (reply->header.status != ERR_OK)
-        fail_msg("%s", err_name(err_from_number(reply->header.status)));
-    assert_int_equal(
-        message_decode(MSG_payment_initiated, reply->body, reply->size, &initiated, &detail),
-        ERR_OK);
-    return initiated;
-}
-
-/* The detail of an error reply, which must be `err`. */
-static const char *refused(const fake_gateway_message_t *reply, err_t err)
-{
-    static char text[257];
-    bus_error_t error;
-    err_detail_t detail = {{0}};
-    assert_string_equal(err_name(err_from_number(reply->header.status)), err_name(err));
-    assert_int_equal(message_decode(MSG_bus_error, reply->body, reply->size, &error, &detail),
-                     ERR_OK);
-    return str_copy(error.detail, text, sizeof text);
 }
 
 /* The outcomes that were told as events, in order. */
@@ -189,29 +28,6 @@ static const char *told(const fixture_t *fixture)
                  STR_ARG(attempt.psp), STR_ARG(attempt.outcome));
     }
     return text;
-}
-
-#define ATTEMPTS                                                                                   \
-    "SELECT coalesce(string_agg(psp || ' ' || coalesce(outcome, '-'), ', ' ORDER BY number), '') " \
-    "FROM attempts"
-
-typedef struct calls_wanted {
-    fixture_t *fixture;
-    size_t psp;
-    int calls;
-} calls_wanted_t;
-
-static bool was_called(void *arg)
-{
-    const calls_wanted_t *wanted = arg;
-    fake_gateway_poll(&wanted->fixture->gateway);
-    return fake_psp_calls(&wanted->fixture->psps, wanted->psp) >= wanted->calls;
-}
-
-static void await_call(fixture_t *fixture, size_t psp, int calls)
-{
-    calls_wanted_t wanted = {fixture, psp, calls};
-    wait_until(was_called, &wanted, SOON_MS, "a call of the PSP");
 }
 
 /* ---- failover ---- */
@@ -334,7 +150,7 @@ static void what_a_killed_router_left_is_asked_again_under_the_same_key(void **s
     fake_psp_set_mode(&fixture->psps, 0, FAKE_PSP_HANG);
     fake_gateway_request(&fixture->gateway, MSG_payment_initiate, &request, BUDGET_MS);
     await_call(fixture, 0, 1);
-    child_kill(fixture->router);
+    kill_router(fixture);
     fake_psp_last_key(&fixture->psps, 0, first_key);
     fake_psp_set_mode(&fixture->psps, 0, FAKE_PSP_OPEN);
     start_router(fixture);
@@ -409,17 +225,6 @@ static void what_cannot_be_recorded_is_not_answered_as_open(void **state)
     assert_string_equal(look(fixture->admin, ATTEMPTS), "Razorpay OPEN");
 }
 
-static bool has_ended(void *arg)
-{
-    fixture_t *fixture = arg;
-    int exit_code;
-    fake_gateway_poll(&fixture->gateway);
-    if (!child_ended(fixture->router, &exit_code))
-        return false;
-    assert_int_equal(exit_code, 0);
-    return true;
-}
-
 static void a_router_told_to_stop_answers_what_it_holds(void **state)
 {
     fixture_t *fixture = *state;
@@ -428,11 +233,10 @@ static void a_router_told_to_stop_answers_what_it_holds(void **state)
     const uint64_t correlation =
         fake_gateway_request(&fixture->gateway, MSG_payment_initiate, &request, BUDGET_MS);
     await_call(fixture, 0, 1);
-    kill(fixture->router, SIGTERM);
+    kill(fixture->routers[0], SIGTERM);
     const payment_initiated_t initiated = opened(await_reply(fixture, correlation));
     assert_true(str_is(initiated.psp, "Cashfree"));
-    wait_until(has_ended, fixture, SOON_MS, "the router's end");
-    fixture->router = 0;
+    assert_int_equal(await_end(fixture), 0);
     assert_true(fixture->gateway.draining);
 }
 

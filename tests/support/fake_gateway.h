@@ -124,9 +124,10 @@ static inline void fake_gateway_poll(fake_gateway_t *self)
     zmsg_destroy(&message);
 }
 
-/* Sends a request; its correlation. */
-static inline uint64_t fake_gateway_request(fake_gateway_t *self, uint32_t id, const void *request,
-                                            uint32_t budget_ms)
+/* Sends a request under a request id (a message that is sent once more keeps it); its correlation.
+ */
+static inline uint64_t fake_gateway_request_as(fake_gateway_t *self, const uuid_t *request_id,
+                                               uint32_t id, const void *request, uint32_t budget_ms)
 {
     uint8_t body[8192];
     const size_t size = message_encode(id, request, body, sizeof body);
@@ -134,11 +135,19 @@ static inline uint64_t fake_gateway_request(fake_gateway_t *self, uint32_t id, c
     const bus_header_t header = {.kind = BUS_REQUEST,
                                  .message = id,
                                  .correlation = ++self->last_correlation,
-                                 .request_id = uuid7_new(),
+                                 .request_id = *request_id,
                                  .budget_ms = budget_ms,
                                  .attempt = 1};
     fake_gateway_send(self, &header, body, size);
     return header.correlation;
+}
+
+/* The same, under an id of its own. */
+static inline uint64_t fake_gateway_request(fake_gateway_t *self, uint32_t id, const void *request,
+                                            uint32_t budget_ms)
+{
+    const uuid_t request_id = uuid7_new();
+    return fake_gateway_request_as(self, &request_id, id, request, budget_ms);
 }
 
 /* The reply to a request, or NULL while there is none. */

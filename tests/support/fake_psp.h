@@ -18,13 +18,33 @@
 #include "lib/err.h"
 #include "lib/payment/psp_accounts.h"
 
-enum { FAKE_PSP_CONNECTIONS_MAX = 1024, FAKE_PSP_REQUEST_MAX_BYTES = 8192 };
+enum {
+    FAKE_PSP_CONNECTIONS_MAX = 1024,
+    FAKE_PSP_REQUEST_MAX_BYTES = 8192,
+    FAKE_PSP_REFUNDS_MAX = 256
+};
 
 typedef enum fake_psp_mode {
     FAKE_PSP_OPEN,   /* opens checkouts; tells `status` */
     FAKE_PSP_REFUSE, /* 503 */
     FAKE_PSP_HANG,   /* until the mode is changed, then closes the connection */
 } fake_psp_mode_t;
+
+/* How refunds are answered; a refund is known by its key, whatever its answers were. */
+typedef enum fake_psp_refund_mode {
+    FAKE_PSP_REFUND_OK,      /* made; SUCCESS */
+    FAKE_PSP_REFUND_PENDING, /* taken, not made; PENDING */
+    FAKE_PSP_REFUND_REFUSED, /* not made; 422, for good */
+    FAKE_PSP_REFUND_LOST,    /* made; 500 */
+    FAKE_PSP_REFUND_GARBLED, /* made; 200, and a body that is no answer */
+    FAKE_PSP_REFUND_SILENT, /* made; nothing, until the mode is changed, then the connection ends */
+} fake_psp_refund_mode_t;
+
+typedef struct fake_psp_refund {
+    char key[64]; /* Idempotency-Key */
+    int calls, calls_now, calls_at_once_max;
+    bool made;
+} fake_psp_refund_t;
 
 typedef struct fake_psp_server fake_psp_server_t;
 
@@ -35,6 +55,9 @@ typedef struct fake_psp {
     void *during_call_arg;
     int calls;
     char last_key[64]; /* Idempotency-Key of the last call */
+    fake_psp_refund_mode_t refund_mode;
+    size_t refund_count;
+    fake_psp_refund_t refunds[FAKE_PSP_REFUNDS_MAX];
 } fake_psp_t;
 
 typedef struct fake_psp_connection {
@@ -111,6 +134,81 @@ static inline void fake_psp_tell_status(int fd, const fake_psp_t *psp, const cha
     fake_psp_send(fd, "200 OK", body);
 }
 
+/* The text after `name` in a JSON body of flat members, up to its quote; "" when it is not there.
+ */
+static inline void fake_psp_member(const char *request, const char *name, char value[64])
+{
+    char quoted[64];
+    snprintf(quoted, sizeof quoted, "\"%s\":\"", name);
+    const char *at = strstr(request, quoted);
+    value[0] = '\0';
+    if (at != NULL)
+        snprintf(value, 64, "%.*s", (int)strcspn(at + strlen(quoted), "\""), at + strlen(quoted));
+}
+
+static inline void fake_psp_tell_refund(int fd, const char *request, const char *key,
+                                        const char *status)
+{
+    char body[1024], payment_id[64], order_id[64], currency[64];
+    const char *amount = strstr(request, "\"amount\":");
+    fake_psp_member(request, "payment_id", payment_id);
+    fake_psp_member(request, "order_id", order_id);
+    fake_psp_member(request, "currency", currency);
+    snprintf(body, sizeof body,
+             "{\"refund_id\":\"%.36s\",\"payment_id\":\"%.36s\",\"order_id\":\"%.36s\","
+             "\"gateway_txn_id\":\"rfd_%.36s\",\"status\":\"%s\",\"amount\":%ld,"
+             "\"currency\":\"%.3s\",\"occurred_at\":\"2026-02-21T00:00:00Z\"}",
+             key, payment_id, order_id, key, status,
+             amount != NULL ? strtol(amount + strlen("\"amount\":"), NULL, 10) : 0, currency);
+    fake_psp_send(fd, "201 Created", body);
+}
+
+/* The refund of this key, which is new or not. Under the lock. */
+static inline fake_psp_refund_t *fake_psp_refund_of(fake_psp_t *psp, const char *key)
+{
+    for (size_t i = 0; i < psp->refund_count; i++)
+        if (strcmp(psp->refunds[i].key, key) == 0)
+            return &psp->refunds[i];
+    CHECK(psp->refund_count < FAKE_PSP_REFUNDS_MAX);
+    fake_psp_refund_t *refund = &psp->refunds[psp->refund_count++];
+    snprintf(refund->key, sizeof refund->key, "%s", key);
+    return refund;
+}
+
+static inline void fake_psp_answer_refund(fake_psp_server_t *server, fake_psp_t *psp, int fd,
+                                          const char *request)
+{
+    fake_psp_refund_t *refund = fake_psp_refund_of(psp, psp->last_key);
+    const fake_psp_refund_mode_t mode = psp->refund_mode;
+    refund->calls++;
+    refund->calls_now++;
+    if (refund->calls_now > refund->calls_at_once_max)
+        refund->calls_at_once_max = refund->calls_now;
+    if (mode != FAKE_PSP_REFUND_PENDING && mode != FAKE_PSP_REFUND_REFUSED)
+        refund->made = true;
+    switch (mode) {
+    case FAKE_PSP_REFUND_OK:
+    case FAKE_PSP_REFUND_PENDING:
+        fake_psp_tell_refund(fd, request, refund->key,
+                             mode == FAKE_PSP_REFUND_OK ? "SUCCESS" : "PENDING");
+        break;
+    case FAKE_PSP_REFUND_REFUSED:
+        fake_psp_send(fd, "422 Unprocessable Entity", "{\"error\":\"card is closed\"}");
+        break;
+    case FAKE_PSP_REFUND_LOST:
+        fake_psp_send(fd, "500 Internal Server Error", "{}");
+        break;
+    case FAKE_PSP_REFUND_GARBLED:
+        fake_psp_send(fd, "200 OK", "{\"status\":\"SUCC");
+        break;
+    case FAKE_PSP_REFUND_SILENT:
+        while (psp->refund_mode == FAKE_PSP_REFUND_SILENT && !server->stopping)
+            pthread_cond_wait(&server->changed, &server->lock);
+        break;
+    }
+    refund->calls_now--;
+}
+
 /* One call. The server's lock is held except while the test's own code runs. */
 static inline void fake_psp_answer(fake_psp_server_t *server, int fd, const char *request)
 {
@@ -129,7 +227,9 @@ static inline void fake_psp_answer(fake_psp_server_t *server, int fd, const char
         psp->during_call(psp->during_call_arg);
         pthread_mutex_lock(&server->lock);
     }
-    if (psp->mode == FAKE_PSP_HANG) {
+    if (strcmp(rest, "refunds") == 0) {
+        fake_psp_answer_refund(server, psp, fd, request);
+    } else if (psp->mode == FAKE_PSP_HANG) {
         while (psp->mode == FAKE_PSP_HANG && !server->stopping)
             pthread_cond_wait(&server->changed, &server->lock);
     } else if (psp->mode == FAKE_PSP_REFUSE) {
@@ -239,6 +339,37 @@ static inline void fake_psp_set_mode(fake_psp_server_t *server, size_t index, fa
     server->psps[index].mode = mode;
     pthread_cond_broadcast(&server->changed);
     pthread_mutex_unlock(&server->lock);
+}
+
+static inline void fake_psp_set_refund_mode(fake_psp_server_t *server, size_t index,
+                                            fake_psp_refund_mode_t mode)
+{
+    pthread_mutex_lock(&server->lock);
+    server->psps[index].refund_mode = mode;
+    pthread_cond_broadcast(&server->changed);
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* What a PSP has come to with refunds, all keys together. */
+typedef struct fake_psp_refunds {
+    int keys, made, calls, calls_at_once_max;
+} fake_psp_refunds_t;
+
+static inline fake_psp_refunds_t fake_psp_refunds(fake_psp_server_t *server, size_t index)
+{
+    fake_psp_refunds_t sum = {0};
+    pthread_mutex_lock(&server->lock);
+    const fake_psp_t *psp = &server->psps[index];
+    for (size_t i = 0; i < psp->refund_count; i++) {
+        const fake_psp_refund_t *refund = &psp->refunds[i];
+        sum.keys++;
+        sum.made += refund->made ? 1 : 0;
+        sum.calls += refund->calls;
+        if (refund->calls_at_once_max > sum.calls_at_once_max)
+            sum.calls_at_once_max = refund->calls_at_once_max;
+    }
+    pthread_mutex_unlock(&server->lock);
+    return sum;
 }
 
 static inline void fake_psp_set_status(fake_psp_server_t *server, size_t index, const char *status)
