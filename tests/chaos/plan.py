@@ -53,6 +53,10 @@ class Plan:
             point, program = self.points[(self.seed * 3 + step) % len(self.points)]
             yield Fault(drawn.uniform(0.1, LOAD_S * 0.7), "crash", self._instance(drawn, program), point=point,
                         count=drawn.choice((1, 1, 2, 3)))
+        if not self.reconciles:  # nobody tells again what is lost between stream and database
+            for point in ("processor_read", "processor_committed"):
+                yield Fault(drawn.uniform(0.1, LOAD_S * 0.8), "crash", self._instance(drawn, "webhook-processor"), point=point,
+                            count=drawn.randint(1, 6))
         for _ in range(drawn.randint(1, 4)):
             yield Fault(drawn.uniform(0.2, LOAD_S), "kill", self._instance(drawn, drawn.choice(list(SCALE))))
         if drawn.random() < 0.5:

@@ -8,6 +8,7 @@ import collections
 import multiprocessing
 import os
 import pathlib
+import queue
 import shutil
 import signal
 import sys
@@ -45,19 +46,38 @@ def one_run(seed, cluster):
     return row, words, run.points_hit, kept
 
 
+def put_into_template(cluster, sql):
+    """A template takes no connections, so that it can be copied."""
+    from stores import Connection
+    maintenance = Connection(cluster.url)
+    maintenance.query("ALTER DATABASE tiffin_template ALLOW_CONNECTIONS true")
+    template = Connection(cluster.url.rpartition("/")[0] + "/tiffin_template")
+    template.query(sql)
+    template.close()
+    maintenance.query("ALTER DATABASE tiffin_template ALLOW_CONNECTIONS false")
+    maintenance.close()
+
+
+def next_row(rows, workers):
+    while True:
+        try:
+            return rows.get(timeout=2)
+        except queue.Empty:
+            if not any(process.is_alive() for process in workers):
+                raise SystemExit("all workers have ended: see above") from None
+
+
 def worker(number, directory, bug, seeds, rows):
     """A process with a PostgreSQL of its own: runs seeds until there are none."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.environ["TIFFIN_E2E_DIR"] = directory
-    from stores import Cluster, Connection
+    from stores import Cluster
     cluster = Cluster(pathlib.Path(directory) / f"pg-{number}")
     try:
         os.environ["TIFFIN_TEST_DATABASE_URL"] = cluster.url
         if bug == "assign-status":
-            template = Connection(cluster.url.rpartition("/")[0] + "/tiffin_template")
-            template.query((HERE / "assign_status.sql").read_text())
-            template.close()
+            put_into_template(cluster, (HERE / "assign_status.sql").read_text())
         while (seed := seeds.get()) is not None:
             rows.put(one_run(seed, cluster))
     finally:
@@ -110,7 +130,7 @@ def main():
     print("  ".join(name.rjust(width) for name, width in COLUMNS), flush=True)
     try:
         while len(rows) < options.runs:
-            row, words, hit, kept = rows_queue.get(timeout=240)
+            row, words, hit, kept = next_row(rows_queue, workers)
             rows.append(row)
             points_hit.update(hit)
             print_row(row)
