@@ -57,7 +57,11 @@ wait_for() { # SECONDS COMMAND…
 
 pid_of() { cat "$sv/$1/supervise/pid" 2>/dev/null; }
 lives() { local pid && pid=$(pid_of "$1") && [ -n "$pid" ] && kill -0 "$pid"; }
-has_new_pid() { lives "$1" && [ "$(pid_of "$1")" != "$2" ]; }
+# One look: between two the old process, dead and not yet reaped, may give way to none.
+has_new_pid() {
+    local pid
+    pid=$(pid_of "$1") && [ -n "$pid" ] && [ "$pid" != "$2" ] && kill -0 "$pid"
+}
 ready() { [ "$(curl -s -o /dev/null -m 3 -w '%{http_code}' "http://127.0.0.1:$1/readyz")" = "$2" ]; }
 instances() { find "$sv" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort; }
 processes() { find /proc -mindepth 2 -maxdepth 2 -name cwd -lname "$TIFFIN_HOME*" 2>/dev/null || true; }

@@ -22,7 +22,7 @@ deploy/local.sh COMMAND
   status                 who runs, since when, memory, addresses
   logs [SERVICE]         follow the logs (order, order-2, postgres, …)
   scale SERVICE=N …      that many instances: gateway order router webhook-processor reconciler notifier
-  verify                 wait until the system is quiet, then check db/invariants.sql and the stream
+  verify [--head HASH]   wait until the system is quiet, then check db/invariants.sql, the stream and the ledger's hash chain
   psql [ARGUMENT …]      the running database as an auditor: views audit_facts, audit_ledger, audit_outbox
   stop-store STORE       stop postgres or redis alone, to see what the rest does without it
   start-store STORE      start it again
@@ -43,7 +43,7 @@ main() {
     local command=${1:-help}
     [ $# -eq 0 ] || shift
     case $command in
-    up | demo | test | down | status | verify) [ $# -eq 0 ] || die "$command takes no arguments" ;;
+    up | demo | test | down | status) [ $# -eq 0 ] || die "$command takes no arguments" ;;
     esac
     case $command in
     up) stack_up ;;
@@ -53,7 +53,7 @@ main() {
     status) stack_status ;;
     logs) stack_logs "$@" ;;
     scale) stack_scale "$@" ;;
-    verify) verify_all ;;
+    verify) verify_all "$@" ;;
     psql) postgres_psql "$@" ;;
     stop-store) store_stop "${1:-}" ;;
     start-store) store_start "${1:-}" ;;

@@ -39,7 +39,7 @@ quoted() { printf "'%s'" "${1//\'/\'\'}"; }
 
 # What psql runs, in one session: it holds the lock from the first statement to its end.
 script() {
-    local file name role
+    local file name role sum
     cat <<'END'
 SET client_min_messages = warning;
 SET lock_timeout = '60s';
@@ -48,16 +48,25 @@ SELECT pg_advisory_lock(7346);
 \o
 END
     printf '\\i %s\n' "$(quoted "$directory/roles.sql")"
-    echo 'CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());'
+    cat <<'END'
+CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now(), sha256 text);
+ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS sha256 text;
+END
     for file in "$directory"/[0-9]*.sql; do
         name=$(basename "$file" .sql)
+        sum=$(sha256sum <"$file")
+        sum=${sum%% *}
         cat <<END
-SELECT EXISTS (SELECT FROM schema_migrations WHERE name = $(quoted "$name")) AS applied \\gset
+SELECT EXISTS (SELECT FROM schema_migrations WHERE name = $(quoted "$name")) AS applied,
+       EXISTS (SELECT FROM schema_migrations WHERE name = $(quoted "$name") AND sha256 IS DISTINCT FROM '$sum') AS differs \\gset
+\\if :differs
+DO \$\$ BEGIN RAISE EXCEPTION '$name was changed after it was applied here: this database is of another version of Tiffin'; END \$\$;
+\\endif
 \\if :applied
 \\else
 BEGIN;
 \\i $(quoted "$file")
-INSERT INTO schema_migrations (name) VALUES ($(quoted "$name"));
+INSERT INTO schema_migrations (name, sha256) VALUES ($(quoted "$name"), '$sum');
 COMMIT;
 \\echo applied $name
 \\endif

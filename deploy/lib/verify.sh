@@ -1,4 +1,5 @@
-# verify.sh - is everything as it must be? Waits until nothing is on its way, then runs db/invariants.sql and looks at the stream.
+# verify.sh - is everything as it must be? Waits until nothing is on its way, then runs db/invariants.sql, looks at the stream, and
+# checks the ledger's hash chain.
 
 QUIET_S=30
 STREAM=stream:webhooks
@@ -8,15 +9,17 @@ verify_sql() { "$PG_BIN/psql" -X -v ON_ERROR_STOP=1 "$@" "$(postgres_url postgre
 
 # What is still on its way, in words; nothing when quiet.
 verify_busy() {
-    local entries parked attempts
+    local entries parked attempts refunds
     entries=$(verify_stream_open)
     [ "$entries" = 0 ] || say "$entries webhooks in the stream"
-    read -r parked attempts < <(verify_sql -At -F ' ' -c "
+    read -r parked attempts refunds < <(verify_sql -At -F ' ' -c "
         SELECT (SELECT count(*) FROM inbox WHERE outcome = 'parked' AND retry_at <= now()),
-               (SELECT count(*) FROM attempts WHERE outcome IS NULL AND started_at > now() - interval '20 seconds')" 2>/dev/null ||
-        echo "? ?")
+               (SELECT count(*) FROM attempts WHERE outcome IS NULL AND started_at > now() - interval '20 seconds'),
+               (SELECT count(*) FROM refunds WHERE next_call_at <= now())" 2>/dev/null ||
+        echo "? ? ?")
     [ "$parked" = 0 ] || say "$parked parked webhooks that are due"
     [ "$attempts" = 0 ] || say "$attempts calls to PSPs"
+    [ "$refunds" = 0 ] || say "$refunds refunds that are due"
 }
 
 # Entries that the group has not acknowledged: delivered ones and those behind its last delivery. No group yet: all entries.
@@ -52,8 +55,35 @@ verify_report() {
     fi
 }
 
+# Seals what has been booked, then reads the whole chain again. What is wrong, a line each.
+verify_chain() {
+    local sealed head=$1
+    while :; do
+        sealed=$(verify_sql -At -c 'SELECT ledger_seal(10000)') || return
+        [ "$sealed" -gt 0 ] || break
+    done
+    verify_sql -At -v head="$head" -f - <<<"SELECT fault FROM ledger_chain_faults(nullif(:'head', ''))"
+}
+
+verify_usage() {
+    cat <<'END'
+deploy/local.sh verify [--head HASH]
+
+Waits until nothing is on its way (30 s at most), then checks db/invariants.sql, the stream and the ledger's hash chain, and prints the
+chain's head. Keep a head elsewhere: with --head HASH it is proven later that nothing that was booked before it has been changed.
+Exit status 1 when anything is broken.
+END
+}
+
 verify_all() {
-    local statement name rows count=0
+    local statement name rows head='' count=0
+    case ${1:-} in
+    -h | --help) verify_usage && return ;;
+    --head) head=${2:-} && shift 2 ;;
+    --head=*) head=${1#--head=} && shift ;;
+    esac
+    [ $# -eq 0 ] || die "verify takes --head HASH and nothing else"
+    [[ -z $head || $head =~ ^[0-9a-fA-F]{64}$ ]] || die "--head: a head of the ledger has 64 hexadecimal digits"
     VERIFY_BROKEN=0
     must_run
     wait_until "$QUIET_S" verify_quiet || true
@@ -70,6 +100,9 @@ verify_all() {
     [ "$count" -gt 0 ] || verify_report "db/invariants.sql has invariants" "found none"
     rows=$(verify_stream_open)
     verify_report "no entry of $STREAM is unacknowledged" "$([ "$rows" = 0 ] || echo "$rows entries")"
-    say "$((count + 2 - VERIFY_BROKEN)) ok, $VERIFY_BROKEN broken"
+    rows=$(verify_chain "$head" 2>&1) || true
+    verify_report "the ledger's hash chain holds${head:+, and nothing before $head has changed}" "$rows"
+    say "ledger head: $(verify_sql -At -c "SELECT coalesce(ledger_head(), 'nothing is booked yet')")"
+    say "$((count + 3 - VERIFY_BROKEN)) ok, $VERIFY_BROKEN broken"
     [ "$VERIFY_BROKEN" -eq 0 ]
 }
