@@ -199,8 +199,13 @@ err_t auth_check(const auth_t *self, const http_request_t *request, auth_scope_t
     return auth_check_header(self, http_header(request, "Authorization"), needed);
 }
 
+const char *auth_caller_header(const auth_t *self, const char *authorization)
+{
+    const api_key_t *key = self->open ? NULL : key_of(self, authorization);
+    return key ? key->name : "";
+}
+
 const char *auth_caller(const auth_t *self, const http_request_t *request)
 {
-    const api_key_t *key = self->open ? NULL : key_of(self, http_header(request, "Authorization"));
-    return key ? key->name : "";
+    return auth_caller_header(self, http_header(request, "Authorization"));
 }

@@ -24,10 +24,11 @@ bool auth_has_keys(const auth_t *self);
 /* ERR_OK, ERR_UNAUTHENTICATED (no or unknown key), ERR_FORBIDDEN (scope missing; admin includes
  * all, write does not include read). */
 err_t auth_check(const auth_t *self, const http_request_t *request, auth_scope_t needed) MUST_CHECK;
-/* The name of the key that a request shows; "" where there are no keys. Borrowed. */
+/* The name of the key that a request shows; "" where there are no keys, or it is none. Borrowed. */
 const char *auth_caller(const auth_t *self, const http_request_t *request);
-/* Its pure part: an Authorization header's value. */
+/* Their pure parts: an Authorization header's value, or NULL. */
 err_t auth_check_header(const auth_t *self, const char *authorization,
                         auth_scope_t needed) MUST_CHECK;
+const char *auth_caller_header(const auth_t *self, const char *authorization);
 
 #endif

@@ -7,13 +7,14 @@
 #include <string.h>
 #include <strings.h>
 
-static uuid_t digest_of(const char *const *texts, size_t count)
+static uuid_t digest_of(const str_t *texts, size_t count)
 {
     uint8_t digest[EVP_MAX_MD_SIZE];
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     CHECK(context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1);
-    for (size_t i = 0; i < count; i++) /* with its NUL: no two lists run together alike */
-        CHECK(EVP_DigestUpdate(context, texts[i], strlen(texts[i]) + 1) == 1);
+    for (size_t i = 0; i < count; i++) /* a NUL after each: no two lists run together alike */
+        CHECK(EVP_DigestUpdate(context, texts[i].data, texts[i].size) == 1 &&
+              EVP_DigestUpdate(context, "", 1) == 1);
     CHECK(EVP_DigestFinal_ex(context, digest, NULL) == 1);
     EVP_MD_CTX_free(context);
     uuid_t id;
@@ -21,25 +22,37 @@ static uuid_t digest_of(const char *const *texts, size_t count)
     return id;
 }
 
-static bool is_key(const char *key)
+/* Without the blanks around it, which are not part of a header's value (RFC 9110 section 5.5). */
+static str_t trim(const char *value)
 {
-    const size_t size = strlen(key);
-    for (size_t i = 0; i < size; i++)
-        if (key[i] <= ' ' || key[i] > '~')
+    static const char blanks[] = " \t";
+    value += strspn(value, blanks);
+    size_t size = strlen(value);
+    while (size > 0 && strchr(blanks, value[size - 1]) != NULL)
+        size--;
+    return (str_t){value, (uint32_t)size};
+}
+
+static bool is_key(str_t key)
+{
+    for (size_t i = 0; i < key.size; i++)
+        if (key.data[i] < ' ' || key.data[i] > '~')
             return false;
-    return size > 0 && size <= IDEMPOTENCY_KEY_MAX_BYTES;
+    return key.size > 0 && key.size <= IDEMPOTENCY_KEY_MAX_BYTES;
 }
 
 err_t idempotency_identify(const char *caller, const char *method, const char *path,
-                           const char *key, str_t body, uuid_t *idempotency_id, uuid_t *fingerprint,
-                           err_detail_t *detail)
+                           const char *value, str_t body, uuid_t *idempotency_id,
+                           uuid_t *fingerprint, err_detail_t *detail)
 {
     uint8_t digest[EVP_MAX_MD_SIZE];
+    const str_t key = trim(value);
     if (!is_key(key))
         return err_set(detail, ERR_INVALID_IDEMPOTENCY_KEY,
-                       "Idempotency-Key is not 1 to %d printable characters without blanks",
+                       "Idempotency-Key is not 1 to %d printable ASCII characters",
                        IDEMPOTENCY_KEY_MAX_BYTES);
-    *idempotency_id = digest_of((const char *[]){caller, method, path, key}, 4);
+    *idempotency_id =
+        digest_of((const str_t[]){str_of(caller), str_of(method), str_of(path), key}, 4);
     CHECK(EVP_Digest(body.data, body.size, digest, NULL, EVP_sha256(), NULL) == 1);
     memcpy(fingerprint->bytes, digest, sizeof fingerprint->bytes);
     return ERR_OK;

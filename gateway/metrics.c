@@ -45,6 +45,7 @@ struct metrics {
     series_set_t *request_durations; /* message */
     series_set_t *http;              /* method, route, status */
     series_set_t *http_durations;    /* route */
+    uint64_t replays;
 };
 
 metrics_t *metrics_new(void)
@@ -158,6 +159,13 @@ void metrics_http(metrics_t *self, const char *method, const char *route, int st
     CHECK(pthread_mutex_lock(&self->lock) == 0);
     (*find_or_other(self->http, values, HTTP_MAX))++;
     observe(self->http_durations, route, took_us);
+    CHECK(pthread_mutex_unlock(&self->lock) == 0);
+}
+
+void metrics_replay(metrics_t *self)
+{
+    CHECK(pthread_mutex_lock(&self->lock) == 0);
+    self->replays++;
     CHECK(pthread_mutex_unlock(&self->lock) == 0);
 }
 
@@ -336,6 +344,8 @@ void metrics_print(metrics_t *self, const metrics_gauges_t *gauges, buf_t *text)
     print_counters(text, self->http, "tiffin_http_requests_total", "HTTP requests answered.");
     print_histograms(text, self->http_durations, "tiffin_http_request_duration_seconds",
                      "Time until an HTTP request was answered.");
+    print_single(text, "tiffin_idempotent_replays_total", "counter",
+                 "Remembered answers of an Idempotency-Key.", self->replays);
     CHECK(pthread_mutex_unlock(&self->lock) == 0);
     print_webhooks(text);
     print_websockets(text, &gauges->websockets);

@@ -24,6 +24,9 @@ void metrics_event(metrics_t *self, const char *service, const char *instance, c
 void metrics_http(metrics_t *self, const char *method, const char *route, int status,
                   int64_t took_us);
 
+/* A remembered answer of an Idempotency-Key. */
+void metrics_replay(metrics_t *self);
+
 /* What is not counted here but looked at when asked. */
 typedef struct metrics_gauges {
     const hub_worker_info_t *workers;
@@ -34,9 +37,9 @@ typedef struct metrics_gauges {
 
 /* Prometheus text exposition format 0.0.4: tiffin_requests_total{service,instance,message,outcome},
  * tiffin_http_requests_total{method,route,status}, tiffin_http_request_duration_seconds (histogram
- * by route), tiffin_webhooks_total{gateway,outcome}, tiffin_websockets…, tiffin_workers{service},
- * tiffin_worker_in_flight{service,instance}, tiffin_hub_requests, tiffin_build_info{version},
- * process_resident_memory_bytes. */
+ * by route), tiffin_idempotent_replays_total, tiffin_webhooks_total{gateway,outcome},
+ * tiffin_websockets…, tiffin_workers{service}, tiffin_worker_in_flight{service,instance},
+ * tiffin_hub_requests, tiffin_build_info{version}, process_resident_memory_bytes. */
 void metrics_print(metrics_t *self, const metrics_gauges_t *gauges, buf_t *text);
 
 #endif

@@ -82,23 +82,30 @@ static bool came_before(const struct mg_request_info *info, int index)
     return false;
 }
 
-/* A JSON object of the request's headers, names in small letters, each once, as many as there is
- * room for. */
+/* Adds one, its name in small letters, unless there is no room for it and the closing brace. */
+static void write_header(const struct mg_header *header, buf_t *headers)
+{
+    char name[HEADER_NAME_SIZE];
+    const size_t before = headers->size, size = strlen(header->name);
+    if (size >= sizeof name)
+        return;
+    for (size_t i = 0; i <= size; i++)
+        name[i] = (char)tolower((unsigned char)header->name[i]);
+    json_text(headers, name, header->value);
+    if (headers->size >= HEADERS_MAX_BYTES) {
+        headers->size = before;
+        headers->data[before] = '\0';
+    }
+}
+
+/* A JSON object of the request's headers, each name once, as many as there is room for. */
 static void write_headers(const http_request_t *request, buf_t *headers)
 {
     const struct mg_request_info *info = mg_get_request_info(request->connection);
     json_open_object(headers, NULL);
-    for (int i = 0; i < info->num_headers; i++) {
-        char name[HEADER_NAME_SIZE];
-        const struct mg_header *header = &info->http_headers[i];
-        const size_t size = strlen(header->name) + strlen(header->value);
-        if (is_secret(header->name) || came_before(info, i) ||
-            strlen(header->name) >= sizeof name || headers->size + 2 * size > HEADERS_MAX_BYTES)
-            continue;
-        for (size_t c = 0; c <= strlen(header->name); c++)
-            name[c] = (char)tolower((unsigned char)header->name[c]);
-        json_text(headers, name, header->value);
-    }
+    for (int i = 0; i < info->num_headers; i++)
+        if (!is_secret(info->http_headers[i].name) && !came_before(info, i))
+            write_header(&info->http_headers[i], headers);
     json_close_object(headers);
 }
 

@@ -11,12 +11,13 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/json_read.h"
 #include "lib/limits.h"
 #include "lib/redis.h"
 #include "tests/support/servers.h"
 #include "tests/support/test_main.h"
 
-enum { CLIENTS = 50, ANSWER_TIMEOUT_MS = 15000 };
+enum { CLIENTS = 50, ANSWER_TIMEOUT_MS = 15000, HEADERS_KEPT_MAX_BYTES = 8192 };
 
 #define PAYMENT_1 "019a4c1e-0000-7000-8000-000000000001"
 #define PAYMENT_2 "019a4c1e-0000-7000-8000-000000000002"
@@ -86,9 +87,10 @@ static void stop(fixture_t *fixture)
 
 /* ---- a PSP ---- */
 
-/* Posts a body; the answer (head and body) into `answer`, the status returned. */
-static int post(const fixture_t *fixture, const char *gateway, const char *body, char *answer,
-                size_t capacity)
+/* Posts a body with further header lines; the answer (head and body) into `answer`, the status
+ * returned. */
+static int post_with(const fixture_t *fixture, const char *gateway, const char *headers,
+                     const char *body, char *answer, size_t capacity)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((uint16_t)http_server_port(fixture->http)),
@@ -98,9 +100,11 @@ static int post(const fixture_t *fixture, const char *gateway, const char *body,
     char head[256];
     const int size = snprintf(head, sizeof head,
                               "POST /webhooks/%s HTTP/1.1\r\nConnection: close\r\n"
-                              "X-Request-Id: " REQUEST_ID "\r\nContent-Length: %zu\r\n\r\n",
+                              "X-Request-Id: " REQUEST_ID "\r\nContent-Length: %zu\r\n",
                               gateway, strlen(body));
     send(fd, head, (size_t)size, MSG_NOSIGNAL);
+    send(fd, headers, strlen(headers), MSG_NOSIGNAL);
+    send(fd, "\r\n", 2, MSG_NOSIGNAL);
     send(fd, body, strlen(body), MSG_NOSIGNAL);
     size_t used = 0;
     for (;;) {
@@ -114,6 +118,12 @@ static int post(const fixture_t *fixture, const char *gateway, const char *body,
     answer[used] = '\0';
     close(fd);
     return used > 12 ? (int)strtol(answer + strlen("HTTP/1.1 "), NULL, 10) : 0;
+}
+
+static int post(const fixture_t *fixture, const char *gateway, const char *body, char *answer,
+                size_t capacity)
+{
+    return post_with(fixture, gateway, "", body, answer, capacity);
 }
 
 static const char *webhook(char *body, size_t capacity, const char *event_id,
@@ -167,7 +177,69 @@ static const char *field_of(const redisReply *entry, const char *name)
     return NULL;
 }
 
+/* The headers that the stream's only entry keeps; the caller's. */
+static json_t *kept_headers(const fixture_t *fixture)
+{
+    redisReply *entries = ask_redis(fixture, "XRANGE %s - +", "stream:webhooks");
+    assert_int_equal(entries->elements, 1);
+    const char *text = field_of(entries->element[0], "headers");
+    assert_true(strlen(text) <= HEADERS_KEPT_MAX_BYTES);
+    err_detail_t detail = {{0}};
+    json_t *headers = json_read_object(str_of(text), &detail);
+    if (headers == NULL)
+        fail_msg("%s: %s", detail.text, text);
+    freeReplyObject(entries);
+    return headers;
+}
+
 /* ---- tests ---- */
+
+static void the_headers_are_kept_in_small_letters_and_without_secrets(void **state)
+{
+    (void)state;
+    fixture_t fixture;
+    start(&fixture);
+    char answer[2048], body[1024];
+    webhook(body, sizeof body, "evt_1", PAYMENT_1, "SUCCESS", "Razorpay:dev-secret");
+    assert_int_equal(post_with(&fixture, "Razorpay",
+                               "X-Razorpay-Event-Id: evt \"7\"\r\nUser-Agent: PSP\\1\r\n"
+                               "x-razorpay-event-id: second\r\nAuthorization: Basic c2VjcmV0\r\n"
+                               "COOKIE: session=secret\r\nProxy-Authorization: Basic c2VjcmV0\r\n",
+                               body, answer, sizeof answer),
+                     200);
+    json_t *headers = kept_headers(&fixture);
+    assert_true(str_is(json_read_str(headers, "x-razorpay-event-id"), "evt \"7\""));
+    assert_true(str_is(json_read_str(headers, "user-agent"), "PSP\\1"));
+    assert_true(str_is(json_read_str(headers, "x-request-id"), REQUEST_ID));
+    assert_int_equal(json_object_size(headers), 5); /* and Connection, Content-Length */
+    json_decref(headers);
+    stop(&fixture);
+}
+
+/* What the database could not take as text, or would be too much of, must not stop the webhook. */
+static void any_bytes_in_headers_are_kept_as_json_within_their_bound(void **state)
+{
+    (void)state;
+    fixture_t fixture;
+    start(&fixture);
+    char answer[2048], body[1024], lines[12000] = "", value[3001];
+    webhook(body, sizeof body, "evt_1", PAYMENT_1, "SUCCESS", "Razorpay:dev-secret");
+    for (int i = 0; i < 3; i++) {
+        memset(value, "\xff\"a"[i], sizeof value - 1); /* 3, 2, 1 bytes each in JSON */
+        value[sizeof value - 1] = '\0';
+        const size_t used = strlen(lines);
+        snprintf(lines + used, sizeof lines - used, "X-Part-%d: %s\r\n", i, value);
+    }
+    strcat(lines, "X-Last: kept\r\n");
+    assert_int_equal(post_with(&fixture, "Razorpay", lines, body, answer, sizeof answer), 200);
+    json_t *headers = kept_headers(&fixture);
+    assert_null(json_object_get(headers, "x-part-0"));     /* has no room at all … */
+    assert_non_null(json_object_get(headers, "x-part-1")); /* … this one has … */
+    assert_null(json_object_get(headers, "x-part-2"));     /* … and none after it */
+    assert_true(str_is(json_read_str(headers, "x-last"), "kept"));
+    json_decref(headers);
+    stop(&fixture);
+}
 
 static void an_accepted_webhook_is_in_the_stream_as_it_was_sent(void **state)
 {
@@ -360,6 +432,8 @@ static void health_follows_redis(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(the_headers_are_kept_in_small_letters_and_without_secrets),
+    cmocka_unit_test(any_bytes_in_headers_are_kept_as_json_within_their_bound),
     cmocka_unit_test(an_accepted_webhook_is_in_the_stream_as_it_was_sent),
     cmocka_unit_test(an_event_handled_for_the_same_payment_is_a_duplicate),
     cmocka_unit_test(an_event_that_is_queued_but_not_handled_is_queued_again),

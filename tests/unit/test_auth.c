@@ -103,6 +103,14 @@ static void the_scheme_is_taken_in_either_case(void **state)
     assert_int_equal(auth_check_header(*state, "bearer  reader-key", AUTH_READ), ERR_OK);
 }
 
+static void a_caller_is_named_by_its_key(void **state)
+{
+    assert_string_equal(auth_caller_header(*state, "Bearer writer-key"), "shop");
+    assert_string_equal(auth_caller_header(*state, "Bearer admin-key"), "office");
+    assert_string_equal(auth_caller_header(*state, "Bearer nobody's-key"), "");
+    assert_string_equal(auth_caller_header(*state, NULL), "");
+}
+
 static void what_needs_no_scope_needs_no_key(void **state)
 {
     assert_int_equal(auth_check_header(*state, NULL, AUTH_NONE), ERR_OK);
@@ -116,6 +124,7 @@ static void without_a_file_everybody_may_do_everything(void **state)
     assert_int_equal(auth_load(NULL, &auth, &detail), ERR_OK);
     assert_false(auth_has_keys(auth));
     assert_int_equal(auth_check_header(auth, NULL, AUTH_ADMIN), ERR_OK);
+    assert_string_equal(auth_caller_header(auth, "Bearer writer-key"), "");
     auth_destroy(&auth);
 }
 
@@ -177,6 +186,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(no_key_or_an_unknown_one_is_unauthenticated, load_keys,
                                     unload_keys),
     cmocka_unit_test_setup_teardown(the_scheme_is_taken_in_either_case, load_keys, unload_keys),
+    cmocka_unit_test_setup_teardown(a_caller_is_named_by_its_key, load_keys, unload_keys),
     cmocka_unit_test_setup_teardown(what_needs_no_scope_needs_no_key, load_keys, unload_keys),
     cmocka_unit_test(without_a_file_everybody_may_do_everything),
     cmocka_unit_test(a_bad_line_is_named_and_nothing_is_loaded),

@@ -199,6 +199,22 @@ static void http_answers_are_counted_by_route_and_those_of_none_together(void **
     metrics_destroy(&metrics);
 }
 
+static void remembered_answers_are_counted(void **state)
+{
+    (void)state;
+    metrics_t *metrics = metrics_new();
+    buf_t text = {0};
+    print(metrics, NULL, &text);
+    assert_line(&text, "tiffin_idempotent_replays_total 0");
+    metrics_replay(metrics);
+    metrics_replay(metrics);
+    buf_clear(&text);
+    print(metrics, NULL, &text);
+    assert_line(&text, "tiffin_idempotent_replays_total 2");
+    buf_free(&text);
+    metrics_destroy(&metrics);
+}
+
 static void label_values_are_escaped(void **state)
 {
     (void)state;
@@ -323,6 +339,7 @@ static void threads_lose_no_count(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(replies_and_events_are_counted_by_who_sent_them),
     cmocka_unit_test(http_answers_are_counted_by_route_and_those_of_none_together),
+    cmocka_unit_test(remembered_answers_are_counted),
     cmocka_unit_test(label_values_are_escaped),
     cmocka_unit_test(workers_are_shown_and_a_service_without_any_is_zero),
     cmocka_unit_test(any_number_of_names_is_bounded_and_nothing_goes_uncounted),

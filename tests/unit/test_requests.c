@@ -109,6 +109,43 @@ static const row_t bad_initiates[] = {
     {INITIATE(",\"return_url\":7"), ERR_INVALID_FIELD, "return_url"},
 };
 
+static const row_t bad_refunds[] = {
+    {" ", ERR_MALFORMED_JSON, "body"},
+    {"[]", ERR_MALFORMED_JSON, "object"},
+    {"null", ERR_MALFORMED_JSON, "body"},
+    {"{} {}", ERR_MALFORMED_JSON, "body"},
+    {"{\"amount\":1,\"amount\":2}", ERR_MALFORMED_JSON, "body"},
+    {"{\"amount\":1,\"currency\":\"INR\"}", ERR_UNKNOWN_FIELD, "currency"},
+    {"{\"refund_id\":\"" ORDER_ID "\"}", ERR_UNKNOWN_FIELD, "refund_id"},
+    {"{\"amount\":0}", ERR_INVALID_AMOUNT, "amount"}, /* would mean all that is left */
+    {"{\"amount\":-1}", ERR_INVALID_AMOUNT, "amount"},
+    {"{\"amount\":1.0}", ERR_INVALID_AMOUNT, "amount"},
+    {"{\"amount\":\"1\"}", ERR_INVALID_AMOUNT, "amount"},
+    {"{\"amount\":null}", ERR_INVALID_AMOUNT, "amount"},
+    {"{\"amount\":9007199254740992}", ERR_INVALID_AMOUNT, "amount"},
+    {"{\"amount\":9223372036854775808}", ERR_INVALID_AMOUNT, "amount"},
+    {"{\"reason\":\"\"}", ERR_INVALID_FIELD, "reason"},
+    {"{\"reason\":7}", ERR_INVALID_FIELD, "reason"},
+    {"{\"reason\":null}", ERR_INVALID_FIELD, "reason"},
+    {"{\"reason\":\"a\\nb\"}", ERR_INVALID_FIELD, "reason"},
+};
+
+static const row_t bad_redrives[] = {
+    {"{", ERR_MALFORMED_JSON, "body"},
+    {"[]", ERR_MALFORMED_JSON, "object"},
+    {"{\"id\":1}", ERR_UNKNOWN_FIELD, "id"},
+    {"{\"gateway\":\"Paywell\"}", ERR_INVALID_FIELD, "gateway"},
+    {"{\"gateway\":null}", ERR_INVALID_FIELD, "gateway"},
+    {"{\"reason\":\"\"}", ERR_INVALID_FIELD, "reason"},
+    {"{\"reason\":\"abcdefghijklmnopqrstuvwxyzabcdefg\"}", ERR_INVALID_FIELD, "reason"},
+    {"{\"limit\":0}", ERR_INVALID_FIELD, "limit"},
+    {"{\"limit\":-1}", ERR_INVALID_FIELD, "limit"},
+    {"{\"limit\":10001}", ERR_INVALID_FIELD, "limit"},
+    {"{\"limit\":1.5}", ERR_INVALID_FIELD, "limit"},
+    {"{\"limit\":\"10\"}", ERR_INVALID_FIELD, "limit"},
+    {"{\"limit\":null}", ERR_INVALID_FIELD, "limit"},
+};
+
 static void assert_refused(const row_t *row, err_t err, const err_detail_t *detail,
                            const request_parsed_t *parsed)
 {
@@ -138,6 +175,30 @@ static void a_bad_initiate_is_refused_with_its_code_and_the_field(void **state)
         err_t err =
             request_payment_initiate(str_of(bad_initiates[i].body), &initiate, &parsed, &detail);
         assert_refused(&bad_initiates[i], err, &detail, parsed);
+    }
+}
+
+static void a_bad_refund_is_refused_with_its_code_and_the_field(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof bad_refunds / sizeof bad_refunds[0]; i++) {
+        refund_create_t refund;
+        request_parsed_t *parsed = NULL;
+        err_detail_t detail = {{0}};
+        err_t err = request_refund_create(str_of(bad_refunds[i].body), &refund, &parsed, &detail);
+        assert_refused(&bad_refunds[i], err, &detail, parsed);
+    }
+}
+
+static void a_bad_redrive_is_refused_with_its_code_and_the_field(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof bad_redrives / sizeof bad_redrives[0]; i++) {
+        dead_letter_redrive_t redrive;
+        request_parsed_t *parsed = NULL;
+        err_detail_t detail = {{0}};
+        err_t err = request_redrive(str_of(bad_redrives[i].body), &redrive, &parsed, &detail);
+        assert_refused(&bad_redrives[i], err, &detail, parsed);
     }
 }
 
@@ -325,6 +386,102 @@ static void a_return_url_has_at_most_2048_bytes(void **state)
     }
 }
 
+/* ---- bodies that may be left out ---- */
+
+static void a_refund_without_an_amount_is_of_all_that_is_left(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {"", "{}"};
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        refund_create_t refund;
+        request_parsed_t *parsed;
+        err_detail_t detail = {{0}};
+        assert_int_equal(request_refund_create(str_of(bodies[i]), &refund, &parsed, &detail),
+                         ERR_OK);
+        assert_int_equal(refund.amount, 0);
+        assert_null(refund.reason.data);
+        assert_true(uuid_is_nil(&refund.refund_id) && uuid_is_nil(&refund.payment_id));
+        request_parsed_free(&parsed);
+    }
+}
+
+static void the_fields_of_a_refund_arrive_as_they_were_sent(void **state)
+{
+    (void)state;
+    refund_create_t refund;
+    request_parsed_t *parsed;
+    err_detail_t detail = {{0}};
+    assert_int_equal(
+        request_refund_create(str_of("{\"reason\":\"kalt geliefert, tut uns leid "
+                                     "\xf0\x9f\x8d\x9b\",\"amount\":9007199254740991}"),
+                              &refund, &parsed, &detail),
+        ERR_OK);
+    assert_int_equal(refund.amount, 9007199254740991);
+    assert_true(str_is(refund.reason, "kalt geliefert, tut uns leid \xf0\x9f\x8d\x9b"));
+    request_parsed_free(&parsed);
+}
+
+static void a_refunds_reason_has_at_most_64_characters(void **state)
+{
+    (void)state;
+    for (size_t length = 64; length <= 65; length++) {
+        char body[512] = "{\"reason\":\"";
+        for (size_t i = 0; i < length; i++)
+            strcat(body, "\xf0\x9f\x8d\x9b");
+        strcat(body, "\"}");
+        refund_create_t refund;
+        request_parsed_t *parsed;
+        err_detail_t detail = {{0}};
+        assert_int_equal(request_refund_create(str_of(body), &refund, &parsed, &detail),
+                         length <= 64 ? ERR_OK : ERR_INVALID_FIELD);
+        request_parsed_free(&parsed);
+    }
+}
+
+static void a_redrive_is_of_all_dead_letters_or_of_those_that_fit(void **state)
+{
+    (void)state;
+    dead_letter_redrive_t redrive;
+    request_parsed_t *parsed;
+    err_detail_t detail = {{0}};
+    assert_int_equal(request_redrive(STR_LITERAL(""), &redrive, &parsed, &detail), ERR_OK);
+    assert_true(redrive.dead_letter_id == 0 && redrive.limit == 0);
+    assert_true(redrive.psp.data == NULL && redrive.reason.data == NULL);
+    request_parsed_free(&parsed);
+
+    assert_int_equal(
+        request_redrive(
+            STR_LITERAL("{\"gateway\":\"rAZORpay\",\"reason\":\"PAYMENT\",\"limit\":10000}"),
+            &redrive, &parsed, &detail),
+        ERR_OK);
+    assert_true(str_is(redrive.psp, "Razorpay"));
+    assert_true(str_is(redrive.reason, "PAYMENT"));
+    assert_int_equal(redrive.limit, 10000);
+    request_parsed_free(&parsed);
+}
+
+static void a_call_without_fields_takes_an_empty_body_or_object(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        err_t err;
+    } rows[] = {{"", ERR_OK},
+                {"{}", ERR_OK},
+                {" { } ", ERR_OK},
+                {" ", ERR_MALFORMED_JSON},
+                {"[]", ERR_MALFORMED_JSON},
+                {"null", ERR_MALFORMED_JSON},
+                {"{}{}", ERR_MALFORMED_JSON},
+                {"{\"amount\":1}", ERR_UNKNOWN_FIELD}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        err_detail_t detail = {{0}};
+        err_t err = request_no_fields(str_of(rows[i].body), &detail);
+        if (err != rows[i].err || (err == ERR_OK) != (detail.text[0] == '\0'))
+            fail_msg("%s: %s, %s", rows[i].body, err_name(err), detail.text);
+    }
+}
+
 /* ---- GET /orders ---- */
 
 static err_t list(const char *query, order_list_query_t *texts, order_list_t *message,
@@ -425,6 +582,8 @@ static void an_id_in_a_path_is_a_uuid_or_invalid(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_bad_order_is_refused_with_its_code_and_the_field),
     cmocka_unit_test(a_bad_initiate_is_refused_with_its_code_and_the_field),
+    cmocka_unit_test(a_bad_refund_is_refused_with_its_code_and_the_field),
+    cmocka_unit_test(a_bad_redrive_is_refused_with_its_code_and_the_field),
     cmocka_unit_test(an_order_of_three_fields_is_taken_and_the_rest_is_absent),
     cmocka_unit_test(all_fields_of_an_order_arrive_as_they_were_sent),
     cmocka_unit_test(fractions_in_metadata_keep_their_digits),
@@ -433,6 +592,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_unknown_field_is_named_up_to_a_bound_and_in_whole_characters),
     cmocka_unit_test(an_initiate_is_taken_with_the_gateway_in_its_registered_spelling),
     cmocka_unit_test(a_return_url_has_at_most_2048_bytes),
+    cmocka_unit_test(a_refund_without_an_amount_is_of_all_that_is_left),
+    cmocka_unit_test(the_fields_of_a_refund_arrive_as_they_were_sent),
+    cmocka_unit_test(a_refunds_reason_has_at_most_64_characters),
+    cmocka_unit_test(a_redrive_is_of_all_dead_letters_or_of_those_that_fit),
+    cmocka_unit_test(a_call_without_fields_takes_an_empty_body_or_object),
     cmocka_unit_test(a_query_is_decoded_into_the_message),
     cmocka_unit_test(without_a_query_it_is_the_first_page_of_twenty),
     cmocka_unit_test(a_bad_query_is_refused_and_names_the_parameter),
