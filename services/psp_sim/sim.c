@@ -106,11 +106,10 @@ static sim_sending_t sending_of(const sim_fault_t *fault, bool on_loop)
         .wait_ms = fault->webhook == SIM_WEBHOOK_BEFORE && !on_loop ? WEBHOOK_BEFORE_WAIT_MS : 0};
 }
 
-void sim_tell(sim_t *self, const sim_event_t *event, bool on_loop)
+static void tell(sim_t *self, const sim_event_t *event, const sim_fault_t *fault, bool on_loop)
 {
     const psp_account_t *account = psp_account_of(&self->config->psps, event->psp);
-    sim_fault_t fault = sim_faults_get(&self->faults, event->psp);
-    sim_sending_t sending = sending_of(&fault, on_loop);
+    sim_sending_t sending = sending_of(fault, on_loop);
     if (!account || sending.copies == 0)
         return;
     buf_t body = {0};
@@ -120,7 +119,13 @@ void sim_tell(sim_t *self, const sim_event_t *event, bool on_loop)
     buf_free(&body);
 }
 
-static void tell_outcome(sim_t *self, const sim_checkout_t *outcome)
+void sim_tell(sim_t *self, const sim_event_t *event, bool on_loop)
+{
+    sim_fault_t fault = sim_faults_get(&self->faults, event->psp);
+    tell(self, event, &fault, on_loop);
+}
+
+static void tell_outcome(sim_t *self, const sim_checkout_t *outcome, const sim_fault_t *fault)
 {
     char payment[UUID_TEXT_SIZE];
     sim_event_t first = sim_event_of_checkout(outcome, SIM_FIRST_CHARGE, 0);
@@ -128,21 +133,27 @@ static void tell_outcome(sim_t *self, const sim_checkout_t *outcome)
               "psp=%s payment_id=%s status=%s psp_ref=%s amount=%lld charges=%d",
               psp_name(outcome->psp), uuid_format(&outcome->payment_id, payment), first.status,
               first.ref, (long long)outcome->outcome_amount, outcome->second_serial ? 2 : 1);
-    sim_tell(self, &first, false);
+    tell(self, &first, fault, false);
     if (outcome->second_serial) {
         sim_event_t second = sim_event_of_checkout(outcome, SIM_SECOND_CHARGE, 0);
-        sim_tell(self, &second, false);
+        tell(self, &second, fault, false);
     }
 }
 
+/* Charges and tells by the faults of one moment: who is charged twice is told of both by the PSP
+ * that did it, whatever it is told to be meanwhile. */
 err_t sim_pay(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout)
 {
+    sim_fault_t faults[PSP_COUNT];
     sim_terms_t terms[PSP_COUNT];
     bool moved;
-    sim_faults_terms(&self->faults, terms);
+    sim_faults_copy(&self->faults, faults);
+    for (size_t i = 0; i < PSP_COUNT; i++)
+        terms[i] = sim_fault_terms(&faults[i]);
     TRY(sim_bank_pay(self->bank, payment_id, terms, clock_wall_us(), checkout, &moved));
-    if (moved)
-        tell_outcome(self, checkout);
+    for (size_t i = 0; i < PSP_COUNT && moved; i++)
+        if (psp_at(i) == checkout->psp)
+            tell_outcome(self, checkout, &faults[i]);
     return ERR_OK;
 }
 
@@ -150,8 +161,10 @@ err_t sim_fail(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout)
 {
     bool changed;
     TRY(sim_bank_fail(self->bank, payment_id, clock_wall_us(), checkout, &changed));
-    if (changed)
-        tell_outcome(self, checkout);
+    if (changed) {
+        sim_fault_t fault = sim_faults_get(&self->faults, checkout->psp);
+        tell_outcome(self, checkout, &fault);
+    }
     return ERR_OK;
 }
 

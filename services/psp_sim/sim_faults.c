@@ -69,12 +69,16 @@ void sim_faults_clear(sim_faults_t *self)
     pthread_mutex_unlock(&self->lock);
 }
 
-void sim_faults_terms(sim_faults_t *self, sim_terms_t terms[PSP_COUNT])
+void sim_faults_copy(sim_faults_t *self, sim_fault_t faults[PSP_COUNT])
 {
     pthread_mutex_lock(&self->lock);
-    for (size_t i = 0; i < PSP_COUNT; i++)
-        terms[i] = (sim_terms_t){self->of[i].amount_delta, self->of[i].duplicate_capture};
+    memcpy(faults, self->of, sizeof self->of);
     pthread_mutex_unlock(&self->lock);
+}
+
+sim_terms_t sim_fault_terms(const sim_fault_t *fault)
+{
+    return (sim_terms_t){fault->amount_delta, fault->duplicate_capture};
 }
 
 int64_t sim_fault_webhook_delay_ms(const sim_fault_t *fault)

@@ -60,8 +60,11 @@ sim_fault_t sim_faults_get(sim_faults_t *self, const psp_t *psp);
 void sim_faults_set(sim_faults_t *self, const psp_t *psp, const sim_fault_t *fault);
 /* No PSP misbehaves any more. */
 void sim_faults_clear(sim_faults_t *self);
-void sim_faults_terms(sim_faults_t *self, sim_terms_t terms[PSP_COUNT]);
+/* Of all PSPs at one moment, as the registry is ordered. */
+void sim_faults_copy(sim_faults_t *self, sim_fault_t faults[PSP_COUNT]);
 
+/* How the PSP charges. */
+sim_terms_t sim_fault_terms(const sim_fault_t *fault);
 /* What goes before a webhook of this PSP; of reordered ones the most. */
 int64_t sim_fault_webhook_delay_ms(const sim_fault_t *fault);
 /* How long the answer to a call is held back, to a refund call or any other. */

@@ -517,15 +517,15 @@ static void fault_of_one_psp_is_not_that_of_another(void **state)
     (void)state;
     sim_faults_t faults;
     sim_fault_t fault = {.refuse = true, .amount_delta = 9, .duplicate_capture = true};
-    sim_terms_t terms[PSP_COUNT];
+    sim_fault_t all[PSP_COUNT];
     sim_faults_init(&faults);
     sim_faults_set(&faults, psp_at(1), &fault);
     assert_false(sim_faults_get(&faults, psp_at(0)).refuse);
     assert_true(sim_faults_get(&faults, psp_at(1)).refuse);
-    sim_faults_terms(&faults, terms);
+    sim_faults_copy(&faults, all);
     for (unsigned i = 0; i < PSP_COUNT; i++) {
-        assert_int_equal(terms[i].amount_delta, i == 1 ? 9 : 0);
-        assert_int_equal(terms[i].twice, i == 1);
+        assert_int_equal(sim_fault_terms(&all[i]).amount_delta, i == 1 ? 9 : 0);
+        assert_int_equal(sim_fault_terms(&all[i]).twice, i == 1);
     }
     sim_faults_clear(&faults);
     assert_false(sim_faults_get(&faults, psp_at(1)).refuse);
