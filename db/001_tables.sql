@@ -295,6 +295,7 @@ CREATE TABLE inbox (
     payment_id     uuid,                     -- applied, duplicate: whose
     tries          int NOT NULL DEFAULT 0,
     retry_at       timestamptz,              -- parked: not before
+    deliveries     int NOT NULL DEFAULT 0,   -- parked: how often it was claimed since it was last decided
     redrives       int NOT NULL DEFAULT 0,   -- how often a person had it tried again
     dead_copied_at timestamptz,              -- dead: when its copy went to the dead letter stream
     UNIQUE (psp, event_id, payment_ref)

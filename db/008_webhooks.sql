@@ -143,6 +143,7 @@ DECLARE
     nil        CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
     known      uuid[];   -- payment_ids, NULL where there is no such payment
     rows       bigint[]; -- the inbox row of each report
+    able       bigint[]; -- inbox rows of reports that can be read, or were taken from them
     open_rows  bigint[]; -- inbox rows that this call decides
     openings   bigint[]; -- reports that count: the first of each open row
     new_facts  bigint[]; -- facts that were not known
@@ -165,7 +166,7 @@ BEGIN
     INSERT INTO inbox (psp, event_id, payment_ref, source, body, headers, http_status, refund_id, request_id, received_at)
     SELECT DISTINCT ON (r.psp, r.event_id, r.payment_id)
            r.psp, r.event_id, coalesce(r.payment_id, nil)::text, r.source, r.body, r.headers, r.http_status, r.refund_id,
-           r.request_id, to_timestamp(r.received_at_us / 1000000.0)
+           r.request_id, least(to_timestamp(r.received_at_us / 1000000.0), now()) -- nothing is parked for longer
       FROM unnest(inbox_ids, psps, event_ids, payment_ids, sources, bodies, headers, http_statuses, refund_ids, request_ids,
                   received_at_us)
            WITH ORDINALITY AS r(inbox_id, psp, event_id, payment_id, source, body, headers, http_status, refund_id, request_id,
@@ -180,14 +181,23 @@ BEGIN
                            AND i.payment_ref = coalesce(r.payment_id, nil)::text
          ORDER BY r.n);
 
-    -- What is still open among them: new, parked, or dead for want of its payment and told once more.
+    -- What is still open among them: new, parked, or dead for a reason that a further delivery may do away with. One that cannot
+    -- be read opens nothing but a new row and its own, and a row that is told of several times is decided by one that can.
+    able := ARRAY(SELECT r.inbox_id FROM unnest(rows, inbox_ids, kinds) AS r(inbox_id, own_id, kind)
+                   WHERE r.own_id IS NOT NULL OR r.kind NOT IN ('malformed', 'poison'));
     open_rows := ARRAY(
         SELECT i.inbox_id FROM inbox i
          WHERE i.inbox_id = ANY (rows)
-           AND (i.outcome IS NULL OR i.outcome = 'parked' OR (i.outcome = 'dead' AND i.reason = 'PAYMENT_NOT_FOUND'))
+           AND (i.outcome IS NULL
+                OR (i.inbox_id = ANY (able)
+                    AND (i.outcome = 'parked'
+                         OR (i.outcome = 'dead' AND (i.reason IN ('PAYMENT_NOT_FOUND', 'DELIVERED_TOO_OFTEN')
+                                                     OR starts_with(i.reason, 'MALFORMED: '))))))
          ORDER BY i.inbox_id FOR NO KEY UPDATE);
-    openings := ARRAY(SELECT min(r.n) FROM unnest(rows) WITH ORDINALITY AS r(inbox_id, n)
-                       WHERE r.inbox_id = ANY (open_rows) GROUP BY r.inbox_id);
+    openings := ARRAY(SELECT DISTINCT ON (r.inbox_id) r.n
+                        FROM unnest(rows, kinds) WITH ORDINALITY AS r(inbox_id, kind, n)
+                       WHERE r.inbox_id = ANY (open_rows)
+                       ORDER BY r.inbox_id, r.kind IN ('malformed', 'poison'), r.n);
 
     -- 3. Facts, each once whoever brings it, numbered as they arrived. Of several reports with one key only the first counts, as
     -- if they had come one by one.
@@ -324,7 +334,7 @@ BEGIN
          WHERE r.n = ANY (openings)
     )
     UPDATE inbox i
-       SET tries = i.tries + 1,
+       SET tries = i.tries + 1, deliveries = 0,
            outcome = CASE
                WHEN d.trouble = 'PAYMENT_NOT_FOUND' AND now() < i.received_at + make_interval(secs => park_for_s) THEN 'parked'
                WHEN d.trouble IS NOT NULL THEN 'dead'
@@ -384,17 +394,26 @@ BEGIN
 END
 $$;
 
--- Parked rows whose time has come, claimed for lease_s: a processor that dies before it tried them leaves them to the next.
-CREATE FUNCTION webhooks_claim_parked(at_most int, lease_s int)
+-- Parked rows whose time has come, claimed for lease_s: a processor that dies before it decided them leaves them to the next. A row
+-- that was claimed `together` times in vain may be what it died of: of such, one at a time is claimed, and comes last.
+CREATE FUNCTION webhooks_claim_parked(at_most int, lease_s int, together int)
 RETURNS TABLE (psp text, event_id text, source text, payment_ref text, body bytea, http_status int, received_at_us bigint,
-               request_id text, inbox_id bigint, refund_id uuid, headers text)
+               request_id text, inbox_id bigint, refund_id uuid, headers text, deliveries int)
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    UPDATE inbox i SET retry_at = now() + make_interval(secs => lease_s)
-     WHERE i.inbox_id IN (SELECT j.inbox_id FROM inbox j
-                           WHERE j.outcome = 'parked' AND j.retry_at <= now()
-                           ORDER BY j.retry_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED)
-    RETURNING i.psp, i.event_id, i.source, i.payment_ref, i.body, i.http_status,
-              (extract(epoch FROM i.received_at) * 1000000)::bigint, i.request_id, i.inbox_id, i.refund_id, i.headers
+    WITH due AS MATERIALIZED (
+        SELECT j.inbox_id, j.deliveries FROM inbox j
+         WHERE j.outcome = 'parked' AND j.retry_at <= now()
+         ORDER BY j.retry_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
+    ), claimed AS (
+        UPDATE inbox i SET retry_at = now() + make_interval(secs => lease_s), deliveries = i.deliveries + 1
+         WHERE i.inbox_id = ANY (ARRAY(SELECT d.inbox_id FROM due d WHERE d.deliveries < together
+                                       UNION ALL
+                                       (SELECT d.inbox_id FROM due d WHERE d.deliveries >= together LIMIT 1)))
+        RETURNING i.*
+    )
+    SELECT c.psp, c.event_id, c.source, c.payment_ref, c.body, c.http_status,
+           (extract(epoch FROM c.received_at) * 1000000)::bigint, c.request_id, c.inbox_id, c.refund_id, c.headers, c.deliveries
+      FROM claimed c ORDER BY c.deliveries, c.inbox_id
 $$;
 
 REVOKE ALL ON FUNCTION webhooks_apply, webhooks_claim_parked FROM PUBLIC;

@@ -57,7 +57,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
         UPDATE discrepancies d SET action = format('driven again by %s', coalesce(nullif(by_whom, ''), 'an operator'))
           FROM chosen c WHERE d.inbox_id = c.inbox_id AND d.settled_at IS NULL
     ), driven AS (
-        UPDATE inbox i SET outcome = 'parked', retry_at = now(), redrives = i.redrives + 1, dead_copied_at = NULL
+        UPDATE inbox i SET outcome = 'parked', retry_at = now(), redrives = i.redrives + 1, deliveries = 0,
+               dead_copied_at = NULL
           FROM chosen c WHERE i.inbox_id = c.inbox_id
         RETURNING 1
     )

@@ -11,9 +11,10 @@
  *                   letters
  *   each minute     names of consumers that are gone
  *
- * An entry that was delivered too often may be what ends whoever reads it: it becomes a dead letter
- * unread. While the database is away nothing is claimed from others, so that an outage does not
- * count as deliveries.
+ * An entry that was delivered again and again may be what ends whoever reads it: it is taken alone,
+ * and in the end becomes a dead letter unread. So do parked items that a person drives again. While
+ * the database is away nothing is claimed from others, so that an outage does not count as
+ * deliveries.
  *
  * The database away: the batch in hand waits here and is tried again; nothing is acknowledged.
  * Redis away: nothing to read.
@@ -42,6 +43,7 @@ enum {
     CLAIM_IDLE_MS = 5000, /* longer than any statement may take */
     PARKED_LEASE_S = 10,
     RETRY_MS = 200,
+    ALONE_TRIES_MAX = 3, /* of an item that the database does not get through */
     DEAD_COPY_MAX = 100
 };
 
@@ -52,6 +54,7 @@ typedef struct consumer {
     stream_t *stream;
     webhook_store_t *store;
     bool own_drained; /* entries of an earlier life */
+    bool parked_left; /* more of them may be due than were taken at once */
     int64_t next_chores_ms, next_forget_ms;
     size_t base;       /* of items: where the range in hand begins */
     err_t batch_error; /* of the range that failed last */
@@ -149,25 +152,35 @@ static void apply_failed(void *arg, size_t index, err_t err, const err_detail_t 
     }
 }
 
-/* Applies items 0 … count - 1, again and again until the database has taken each or the process
+/* Applies items first … end - 1, again and again until the database has taken each or the process
  * stops. Applying again what was applied is harmless. What the database does not get through within
  * a statement's time is tried again in halves: the same batch would take as long for ever, and
- * nothing behind it would be read. */
-static void apply(consumer_t *self, size_t count)
+ * nothing behind it would be read. What it does not get through alone either is set aside: it stays
+ * pending and is claimed again later, as often as an entry may be delivered. */
+static void apply(consumer_t *self, size_t first, size_t end)
 {
-    size_t at_once = count;
-    for (size_t i = 0; i < count; i++)
+    size_t at_once = end - first;
+    int alone_tries = 0;
+    for (size_t i = first; i < end; i++)
         webhook_item_read(&self->items[i]);
-    self->base = 0;
-    while (self->base < count && !self->stopping) {
-        const size_t left = count - self->base, size = left < at_once ? left : at_once;
+    self->base = first;
+    while (self->base < end && !self->stopping) {
+        const size_t left = end - self->base, size = left < at_once ? left : at_once;
         self->batch_error = ERR_OK;
         batch_split(size, apply_range, apply_failed, self);
-        if (self->batch_error == ERR_OK) {
+        const bool too_slow = self->batch_error == ERR_OUTCOME_UNKNOWN;
+        const bool set_aside = too_slow && size == 1 && ++alone_tries >= ALONE_TRIES_MAX;
+        if (set_aside)
+            log_warn(NULL, "webhook set aside", "psp=%.*s event_id=%.*s deliveries=%lld",
+                     STR_ARG(self->items[self->base].psp),
+                     STR_ARG(self->items[self->base].event_id),
+                     (long long)self->items[self->base].deliveries);
+        if (self->batch_error == ERR_OK || set_aside) {
             self->base += size;
+            alone_tries = 0;
             continue;
         }
-        if (self->batch_error == ERR_OUTCOME_UNKNOWN)
+        if (too_slow)
             at_once = (size + 1) / 2;
         listen_for_stop(self, RETRY_MS);
     }
@@ -186,6 +199,7 @@ static str_t take_entries(consumer_t *self, const stream_entries_t *entries, siz
         const bool whole = webhook_item_from_entry(entries->array->element[i], item);
         if (item->entry_id.data != NULL)
             last = item->entry_id;
+        item->deliveries = stream_entries_deliveries(entries, item->entry_id);
         err_detail_t detail = {{0}};
         if (whole)
             (*count)++;
@@ -205,18 +219,6 @@ static void read_failed(consumer_t *self, err_t err, const err_detail_t *detail)
     listen_for_stop(self, RETRY_MS);
 }
 
-/* Takes entries that were delivered before, with how often. False: Redis did not say. */
-static bool take_delivered(consumer_t *self, const stream_entries_t *entries, str_t *last,
-                           size_t *count)
-{
-    err_detail_t detail = {{0}};
-    *last = take_entries(self, entries, count);
-    err_t err = stream_count_deliveries(self->stream, self->items, *count, &detail);
-    if (err != ERR_OK)
-        read_failed(self, err, &detail);
-    return err == ERR_OK;
-}
-
 static void drain_own(consumer_t *self)
 {
     char after[64] = "0";
@@ -230,15 +232,11 @@ static void drain_own(consumer_t *self)
             return;
         }
         size_t count;
-        str_t last;
-        if (!take_delivered(self, &entries, &last, &count)) {
-            stream_entries_free(&entries);
-            return;
-        }
+        const str_t last = take_entries(self, &entries, &count);
         if (last.data != NULL)
             str_copy(last, after, sizeof after); /* always onwards: an entry that cannot be settled
                                                     does not hold up others */
-        apply(self, count);
+        apply(self, 0, count);
         stream_entries_free(&entries);
         if (last.data == NULL) {
             self->own_drained = true;
@@ -252,11 +250,13 @@ static void read_new(consumer_t *self)
 {
     stream_entries_t entries;
     err_detail_t detail = {{0}};
-    err_t err = stream_read_new(self->stream, SERVICE_BATCH_MAX, BLOCK_MS, &entries, &detail);
+    /* Not waiting for new ones where others wait already. */
+    err_t err = stream_read_new(self->stream, SERVICE_BATCH_MAX, self->parked_left ? 1 : BLOCK_MS,
+                                &entries, &detail);
     if (err == ERR_OK) {
         size_t count;
         take_entries(self, &entries, &count);
-        apply(self, count);
+        apply(self, 0, count);
     } else {
         self->own_drained =
             false; /* what was delivered on the lost connection may be pending for us */
@@ -267,20 +267,21 @@ static void read_new(consumer_t *self)
 
 static void claim_idle(consumer_t *self)
 {
-    stream_entries_t entries;
-    err_detail_t detail = {{0}};
-    size_t count;
-    str_t last;
-    if (!webhook_store_ready(self->store))
-        return;
-    if (stream_claim_idle(self->stream, SERVICE_BATCH_MAX, CLAIM_IDLE_MS, &entries, &detail) ==
-            ERR_OK &&
-        take_delivered(self, &entries, &last, &count)) {
+    size_t count = 1;
+    while (count > 0 && !self->stopping && webhook_store_ready(self->store)) {
+        stream_entries_t entries;
+        err_detail_t detail = {{0}};
+        err_t err =
+            stream_claim_idle(self->stream, SERVICE_BATCH_MAX, CLAIM_IDLE_MS, &entries, &detail);
+        if (err != ERR_OK)
+            read_failed(self, err, &detail);
+        take_entries(self, &entries, &count);
         if (count > 0)
             log_info(NULL, "entries claimed", "count=%zu", count);
-        apply(self, count);
+        apply(self, 0, count);
+        stream_entries_free(&entries);
+        listen_for_stop(self, 0);
     }
-    stream_entries_free(&entries);
 }
 
 static void forget_consumers(consumer_t *self)
@@ -300,9 +301,14 @@ static void retry_parked(consumer_t *self)
     size_t count = 0;
     PGresult *claimed = NULL;
     err_detail_t detail = {{0}};
-    if (webhook_store_claim_parked(self->store, self->items, SERVICE_BATCH_MAX, PARKED_LEASE_S,
-                                   &count, &claimed, &detail) == ERR_OK)
-        apply(self, count);
+    err_t err = webhook_store_claim_parked(self->store, self->items, SERVICE_BATCH_MAX,
+                                           PARKED_LEASE_S, &count, &claimed, &detail);
+    self->parked_left = err == ERR_OK && count > 0;
+    const bool suspect =
+        count > 0 && self->items[count - 1].deliveries > WEBHOOK_DELIVERIES_TOGETHER;
+    const size_t together = suspect ? count - 1 : count;
+    apply(self, 0, together);
+    apply(self, together, count);
     PQclear(claimed);
 }
 
@@ -342,7 +348,7 @@ static void run(zsock_t *pipe, void *arg)
             drain_own(self);
         if (!self->stopping)
             read_new(self);
-        if (!self->stopping && clock_mono_ms() >= self->next_chores_ms) {
+        if (!self->stopping && (self->parked_left || clock_mono_ms() >= self->next_chores_ms)) {
             claim_idle(self);
             retry_parked(self);
             copy_dead(self);

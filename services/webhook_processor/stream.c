@@ -58,7 +58,9 @@ void stream_entries_free(stream_entries_t *entries)
 {
     if (entries->reply != NULL)
         freeReplyObject(entries->reply);
-    *entries = (stream_entries_t){NULL, NULL};
+    if (entries->pending != NULL)
+        freeReplyObject(entries->pending);
+    *entries = (stream_entries_t){NULL, NULL, NULL};
 }
 
 static err_t make_group(stream_t *self, err_detail_t *detail)
@@ -97,7 +99,7 @@ static void take_stream(stream_entries_t *entries)
 err_t stream_read_new(stream_t *self, int at_most, int block_ms, stream_entries_t *entries,
                       err_detail_t *detail)
 {
-    *entries = (stream_entries_t){NULL, NULL};
+    *entries = (stream_entries_t){NULL, NULL, NULL};
     err_t err = redis_command(self->redis, &entries->reply, detail,
                               "XREADGROUP GROUP %s %s COUNT %d BLOCK %d STREAMS %s >", GROUP,
                               self->consumer, at_most, block_ms, STREAM);
@@ -106,60 +108,98 @@ err_t stream_read_new(stream_t *self, int at_most, int block_ms, stream_entries_
     return after_read(self, err, detail);
 }
 
+/* ---- what was delivered before: looked at first, then read ---- */
+
+/* A row of XPENDING: [id, consumer, idle, deliveries]. */
+static bool is_pending_row(const redisReply *row)
+{
+    return row->type == REDIS_REPLY_ARRAY && row->elements == 4 &&
+           row->element[0]->type == REDIS_REPLY_STRING &&
+           row->element[3]->type == REDIS_REPLY_INTEGER;
+}
+
+/* How many of the pending, from the first on, are read at once. */
+static size_t count_together(const redisReply *pending)
+{
+    if (pending->type != REDIS_REPLY_ARRAY)
+        return 0;
+    size_t count = 0;
+    while (count < pending->elements && is_pending_row(pending->element[count]) &&
+           pending->element[count]->element[3]->integer < WEBHOOK_DELIVERIES_TOGETHER)
+        count++;
+    return count == 0 && pending->elements > 0 && is_pending_row(pending->element[0]) ? 1 : count;
+}
+
+int64_t stream_entries_deliveries(const stream_entries_t *entries, str_t entry_id)
+{
+    const redisReply *pending = entries->pending;
+    if (pending == NULL || pending->type != REDIS_REPLY_ARRAY)
+        return 1;
+    for (size_t i = 0; i < pending->elements; i++) {
+        const redisReply *row = pending->element[i];
+        if (is_pending_row(row) && str_is(entry_id, row->element[0]->str))
+            return row->element[3]->integer + 1;
+    }
+    return 1;
+}
+
 err_t stream_read_own(stream_t *self, int at_most, const char *after, stream_entries_t *entries,
                       err_detail_t *detail)
 {
-    *entries = (stream_entries_t){NULL, NULL};
-    err_t err = redis_command(self->redis, &entries->reply, detail,
-                              "XREADGROUP GROUP %s %s COUNT %d STREAMS %s %s", GROUP,
-                              self->consumer, at_most, STREAM, after);
+    *entries = (stream_entries_t){NULL, NULL, NULL};
+    err_t err = redis_command(self->redis, &entries->pending, detail, "XPENDING %s %s (%s + %d %s",
+                              STREAM, GROUP, after, at_most, self->consumer);
+    if (err != ERR_OK)
+        return after_read(self, err, detail);
+    const size_t count = count_together(entries->pending);
+    if (count == 0)
+        return ERR_OK;
+    err = redis_command(self->redis, &entries->reply, detail,
+                        "XREADGROUP GROUP %s %s COUNT %d STREAMS %s %s", GROUP, self->consumer,
+                        (int)count, STREAM, after);
     if (err == ERR_OK)
         take_stream(entries);
     return after_read(self, err, detail);
 }
 
+/* XCLAIM of these rows. */
+static err_t claim(stream_t *self, size_t count, int min_idle_ms, stream_entries_t *entries,
+                   err_detail_t *detail)
+{
+    enum { FIXED = 5 };
+    char min_idle[16];
+    snprintf(min_idle, sizeof min_idle, "%d", min_idle_ms);
+    const char *argv[FIXED + SERVICE_BATCH_MAX] = {"XCLAIM", STREAM, GROUP, self->consumer,
+                                                   min_idle};
+    size_t sizes[FIXED + SERVICE_BATCH_MAX];
+    CHECK(count <= SERVICE_BATCH_MAX);
+    for (size_t i = 0; i < count; i++)
+        argv[FIXED + i] = entries->pending->element[i]->element[0]->str;
+    for (size_t i = 0; i < FIXED + count; i++)
+        sizes[i] = strlen(argv[i]);
+    return redis_command_argv(self->redis, (int)(FIXED + count), argv, sizes, &entries->reply,
+                              detail);
+}
+
 err_t stream_claim_idle(stream_t *self, int at_most, int min_idle_ms, stream_entries_t *entries,
                         err_detail_t *detail)
 {
-    *entries = (stream_entries_t){NULL, NULL};
-    err_t err =
-        redis_command(self->redis, &entries->reply, detail, "XAUTOCLAIM %s %s %s %d 0 COUNT %d",
-                      STREAM, GROUP, self->consumer, min_idle_ms, at_most);
-    /* [next cursor, [entry …], [deleted id …]] */
-    const redisReply *reply = entries->reply;
-    if (err == ERR_OK && reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2 &&
-        reply->element[1]->type == REDIS_REPLY_ARRAY)
-        entries->array = reply->element[1];
+    *entries = (stream_entries_t){NULL, NULL, NULL};
+    err_t err = redis_command(self->redis, &entries->pending, detail,
+                              "XPENDING %s %s IDLE %d - + %d", STREAM, GROUP, min_idle_ms, at_most);
+    if (err != ERR_OK)
+        return after_read(self, err, detail);
+    const size_t count = count_together(entries->pending);
+    if (count == 0)
+        return ERR_OK;
+    err = claim(self, count, min_idle_ms, entries, detail);
+    /* [entry …]: another instance may have been first, for some of them. */
+    if (err == ERR_OK && entries->reply->type == REDIS_REPLY_ARRAY)
+        entries->array = entries->reply;
     return after_read(self, err, detail);
 }
 
-/* One row of XPENDING: [id, consumer, idle, deliveries]. */
-static void note_deliveries(const redisReply *row, webhook_item_t *items, size_t count)
-{
-    if (row->type != REDIS_REPLY_ARRAY || row->elements != 4 ||
-        row->element[0]->type != REDIS_REPLY_STRING || row->element[3]->type != REDIS_REPLY_INTEGER)
-        return;
-    for (size_t i = 0; i < count; i++)
-        if (str_is(items[i].entry_id, row->element[0]->str))
-            items[i].deliveries = row->element[3]->integer;
-}
-
-err_t stream_count_deliveries(stream_t *self, webhook_item_t *items, size_t count,
-                              err_detail_t *detail)
-{
-    redisReply *reply = NULL;
-    if (count == 0)
-        return ERR_OK;
-    char first[64], last[64];
-    TRY(redis_command(self->redis, &reply, detail, "XPENDING %s %s %s %s %d %s", STREAM, GROUP,
-                      str_copy(items[0].entry_id, first, sizeof first),
-                      str_copy(items[count - 1].entry_id, last, sizeof last), SERVICE_BATCH_MAX,
-                      self->consumer));
-    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
-        note_deliveries(reply->element[i], items, count);
-    freeReplyObject(reply);
-    return ERR_OK;
-}
+/* ---- consumers that are gone ---- */
 
 /* One script, so that none is forgotten that takes an entry meanwhile: with its name its pending
  * entries would go. */

@@ -16,17 +16,21 @@ typedef struct stream stream_t;
 stream_t *stream_new(const char *redis_url, const char *consumer, err_detail_t *detail);
 void stream_destroy(stream_t **self_p);
 
-/* What a read gives: an array of entries (borrowed until *reply is freed), maybe none. The reply is
- * the caller's. */
+/* What a read gives: an array of entries (borrowed until they are freed), maybe none. */
 typedef struct stream_entries {
     const redisReply *array; /* NULL: none */
     redisReply *reply;
+    redisReply *pending; /* as they stood in the group before; NULL: entries that nobody had read */
 } stream_entries_t;
 void stream_entries_free(stream_entries_t *entries);
+/* How often this entry of theirs was delivered, now included; 1 for one that nobody had read. */
+int64_t stream_entries_deliveries(const stream_entries_t *entries, str_t entry_id);
 
 /* Waits up to block_ms for entries that nobody has read. */
 err_t stream_read_new(stream_t *self, int at_most, int block_ms, stream_entries_t *entries,
                       err_detail_t *detail) MUST_CHECK;
+/* The next two read what was delivered before: together, or one that was delivered more than
+ * WEBHOOK_DELIVERIES_TOGETHER times, this one included, alone. */
 /* Entries that were delivered to this consumer and not acknowledged, after entry `after` ("0": from
  * the first). */
 err_t stream_read_own(stream_t *self, int at_most, const char *after, stream_entries_t *entries,
@@ -36,9 +40,6 @@ err_t stream_read_own(stream_t *self, int at_most, const char *after, stream_ent
 err_t stream_claim_idle(stream_t *self, int at_most, int min_idle_ms, stream_entries_t *entries,
                         err_detail_t *detail) MUST_CHECK;
 
-/* Fills `deliveries` of items that come from the stream, all pending for this consumer. */
-err_t stream_count_deliveries(stream_t *self, webhook_item_t *items, size_t count,
-                              err_detail_t *detail) MUST_CHECK;
 /* Takes the names of consumers out of the group that have held nothing and not been heard of for
  * idle_ms; never this one's. How many. */
 err_t stream_forget_consumers(stream_t *self, int64_t idle_ms, int64_t *forgotten,

@@ -95,10 +95,14 @@ bool webhook_item_from_entry(const redisReply *entry, webhook_item_t *item)
     return true;
 }
 
+/* It may quote what came from outside, and be cut in the middle of a character. */
 void webhook_item_fault(webhook_item_t *item, const char *fault)
 {
     item->malformed = true;
-    snprintf(item->fault, sizeof item->fault, "%s", fault);
+    size_t size = 0;
+    for (; fault[size] != '\0' && size + 1 < sizeof item->fault; size++)
+        item->fault[size] = fault[size] >= ' ' && fault[size] <= '~' ? fault[size] : '?';
+    item->fault[size] = '\0';
 }
 
 static bool is_plain(str_t text, uint32_t max_bytes)
@@ -125,6 +129,8 @@ static void make_storable(webhook_item_t *item)
     }
     if (item->body.data == NULL)
         item->body = STR_LITERAL("");
+    if (item->received_at_us < 0)
+        item->received_at_us = 0;
     err_detail_t ignored;
     json_t *headers = item->headers.data != NULL ? json_read_object(item->headers, &ignored) : NULL;
     if (headers == NULL)

@@ -25,7 +25,7 @@ typedef struct webhook_item {
     str_t psp, event_id, source, body, headers, request_id, traceparent;
     int64_t received_at_us;
     int64_t inbox_id;    /* the row that it was taken from; 0: it comes from the stream */
-    int64_t deliveries;  /* how often the stream has delivered it; 0: not asked */
+    int64_t deliveries;  /* how often it was given to somebody since it was last decided */
     int32_t http_status; /* of an answer to us */
     uuid_t payment_id;   /* as the intake understood it */
     uuid_t refund_id;    /* the refund that an answer to us is about */
@@ -46,12 +46,14 @@ typedef struct webhook_item {
 /* From one element of an XREADGROUP or XAUTOCLAIM reply: [id, [field, value, …]]. False when it has
  * no fields (an entry that was deleted): only its id is filled. */
 bool webhook_item_from_entry(const redisReply *entry, webhook_item_t *item);
+/* An item may be what ends whoever reads it. Delivered more than WEBHOOK_DELIVERIES_TOGETHER times,
+ * it is taken alone, so that its deliveries count for nobody else; more than WEBHOOK_DELIVERIES_MAX
+ * times, it is not read any more. */
+enum { WEBHOOK_DELIVERIES_TOGETHER = 3, WEBHOOK_DELIVERIES_MAX = 20 };
 /* Reads the body with the PSP's connector; whatever is wrong makes the item malformed, never an
- * error. One that was delivered more than WEBHOOK_DELIVERIES_MAX times is not read at all: it may
- * be what ends whoever reads it. */
-enum { WEBHOOK_DELIVERIES_MAX = 20 };
+ * error. */
 void webhook_item_read(webhook_item_t *item);
-/* Makes an item malformed for a reason found later. */
+/* Makes an item malformed for a reason found later; what is not plain text in it is left out. */
 void webhook_item_fault(webhook_item_t *item, const char *fault);
 
 /* A kind of fact, "none", "malformed" or "poison": as webhooks_apply takes it. */

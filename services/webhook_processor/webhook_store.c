@@ -77,6 +77,7 @@ static void fill_params(webhook_store_t *self, const webhook_item_t *items, size
     for (size_t i = 0; i < count; i++) {
         const webhook_item_t *item = &items[i];
         const psp_report_t *report = item->malformed ? &nothing : &item->report;
+        const uuid_t *payment_id = item->malformed ? &item->payment_id : &report->payment_id;
         /* What is asked for again carries the refund's id beside the answer. */
         const uuid_t *refund_id =
             uuid_is_nil(&report->refund_id) ? &item->refund_id : &report->refund_id;
@@ -87,7 +88,7 @@ static void fill_params(webhook_store_t *self, const webhook_item_t *items, size
         pg_array_add_text(p, psps, item->psp);
         pg_array_add_text(p, event_ids, item->event_id);
         pg_array_add_text(p, sources, item->source);
-        pg_array_add_uuid(p, payment_ids, uuid_or_null(&report->payment_id));
+        pg_array_add_uuid(p, payment_ids, uuid_or_null(payment_id));
         pg_array_add_uuid(p, order_ids, uuid_or_null(&report->order_id));
         pg_array_add_uuid(p, refund_ids, uuid_or_null(refund_id));
         pg_array_add_text(p, kinds, str_of(webhook_item_kind(item)));
@@ -159,10 +160,11 @@ err_t webhook_store_claim_parked(webhook_store_t *self, webhook_item_t *items, s
     pg_params_reset(&self->params);
     pg_param_int4(&self->params, (int32_t)capacity);
     pg_param_int4(&self->params, lease_s);
+    pg_param_int4(&self->params, WEBHOOK_DELIVERIES_TOGETHER);
     TRY(pg_exec(
         self->pg, "webhooks_claim_parked",
         "SELECT psp, event_id, source, payment_ref, body, http_status, received_at_us, request_id, "
-        "inbox_id, refund_id, headers FROM webhooks_claim_parked($1, $2)",
+        "inbox_id, refund_id, headers, deliveries FROM webhooks_claim_parked($1, $2, $3)",
         &self->params, result, detail));
     for (int row = 0; row < PQntuples(*result); row++) {
         webhook_item_t *item = &items[row];
@@ -180,6 +182,7 @@ err_t webhook_store_claim_parked(webhook_store_t *self, webhook_item_t *items, s
         if (!pg_is_null(*result, row, 9))
             item->refund_id = pg_get_uuid(*result, row, 9);
         item->headers = pg_get_text(*result, row, 10);
+        item->deliveries = pg_get_int8(*result, row, 11);
         (*count)++;
     }
     return ERR_OK;

@@ -27,7 +27,8 @@ err_t webhook_store_apply(webhook_store_t *self, webhook_item_t *items, size_t c
 bool webhook_store_event(const PGresult *result, int *cursor, str_t *type, str_t *payload);
 
 /* Parked items whose time has come, claimed for lease_s; their texts are borrowed from *result,
- * which is the caller's. Returns how many of `capacity` were filled in *count. */
+ * which is the caller's. At most one, the last, is to be taken alone (webhook_item.h). *count of
+ * `capacity` were filled. */
 err_t webhook_store_claim_parked(webhook_store_t *self, webhook_item_t *items, size_t capacity,
                                  int lease_s, size_t *count, PGresult **result,
                                  err_detail_t *detail) MUST_CHECK;
