@@ -198,23 +198,24 @@ test_fuzz() {
 
 junit_attribute() { sed -n "s/.*<testsuite [^>]*\b$1=\"\([0-9]*\)\".*/\1/p" "$2" | head -n 1; }
 
-test_e2e() {
-    local start report=$TEST_HOME/e2e.xml passed failed skipped status=0
+# test_pytest NAME DIRECTORY [ARGUMENT…]
+test_pytest() {
+    local start name=$1 directory=$ROOT/$2 report=$TEST_HOME/$1.xml log=test-$1.log passed failed skipped status=0
+    shift 2
     now_ms start
-    export TIFFIN_BIN=$ROOT/build-dev/bin
-    stage test-e2e.log "$PYTHON" -m pytest -c "$ROOT/tests/e2e/pytest.ini" --rootdir "$ROOT/tests/e2e" -n "$JOBS" \
-        --junitxml="$report" "$ROOT/tests/e2e" || status=$?
+    stage "$log" "$PYTHON" -m pytest -c "$directory/pytest.ini" --rootdir "$directory" --junitxml="$report" "$@" "$directory" ||
+        status=$?
     if [ -s "$report" ]; then
         failed=$(($(junit_attribute failures "$report") + $(junit_attribute errors "$report")))
         skipped=$(junit_attribute skipped "$report")
         passed=$(($(junit_attribute tests "$report") - failed - skipped))
-        [ "$skipped" -eq 0 ] || say "    $skipped end-to-end tests were skipped: see $LOG/test-e2e.log"
+        [ "$skipped" -eq 0 ] || say "    $skipped tests were skipped: see $LOG/$log"
     else
         passed=0 failed=1
     fi
     [ "$status" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
-    [ "$failed" -eq 0 ] || tail -n 150 "$LOG/test-e2e.log" >&2
-    stage_result "end to end" "$passed" "$failed" "$start"
+    [ "$failed" -eq 0 ] || tail -n 150 "$LOG/$log" >&2
+    stage_result "$name" "$passed" "$failed" "$start"
 }
 
 # A short form of the crash harness, always the same seeds; each run counts as a test.
@@ -259,7 +260,8 @@ test_all() {
     TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 ignore_noninstrumented_modules=1 atexit_sleep_ms=0" \
         test_ctest threads build-tsan -R "${THREADED%\$}\\."
     test_fuzz "$FUZZ_SMOKE_S" "$TEST_HOME/corpora"
-    test_e2e
+    test_pytest property tests/property -n "$JOBS"
+    TIFFIN_BIN=$ROOT/build-dev/bin test_pytest end-to-end tests/e2e -n "$JOBS"
     test_chaos
     test_local
     step "all in $(took "$start"); logs in $LOG"
