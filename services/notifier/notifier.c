@@ -75,23 +75,21 @@ static bool send_one(notifier_t *self, subscription_t *row, const notifier_event
 
 /* To each gateway what it lacks. One that cannot take more now keeps its cursor and gets the rest
  * at the next look. */
-static bool send_all(notifier_t *self, const PGresult *events)
+static void send_all(notifier_t *self, const PGresult *events)
 {
-    bool all_taken = true;
     for (size_t i = 0; i < self->subscriptions.count; i++) {
         subscription_t *row = &self->subscriptions.rows[i];
-        for (int n = 0; row->placed && n < PQntuples(events); n++) {
+        for (int n = 0; row->placed && !row->full && n < PQntuples(events); n++) {
             notifier_event_t event;
             notifier_store_event(events, n, &event);
             if (event.event_id <= row->cursor)
                 continue;
-            if (event.event_id != row->cursor + 1 || !send_one(self, row, &event)) {
-                all_taken = false; /* behind the others, or full */
-                break;
-            }
+            if (event.event_id != row->cursor + 1) /* numbers have no gaps: see table feed */
+                log_limited(LOG_LEVEL_ERROR, NULL, "gap in the feed", "after=%lld next=%lld",
+                            (long long)row->cursor, (long long)event.event_id);
+            row->full = event.event_id != row->cursor + 1 || !send_one(self, row, &event);
         }
     }
-    return all_taken;
 }
 
 static void deliver(notifier_t *self)
@@ -99,8 +97,10 @@ static void deliver(notifier_t *self)
     if (self->service->bus == NULL || actor_draining(self->service->actor))
         return;
     place_all(self);
+    subscriptions_begin(&self->subscriptions);
     int64_t cursor;
-    while (subscriptions_least_cursor(&self->subscriptions, &cursor)) {
+    bool more = true;
+    while (more && subscriptions_least_cursor(&self->subscriptions, &cursor)) {
         PGresult *events = NULL;
         err_detail_t detail = {{0}};
         err_t err = notifier_store_events(self->store, cursor, EVENTS_MAX, &events, &detail);
@@ -110,13 +110,11 @@ static void deliver(notifier_t *self)
         }
         if (PQntuples(events) > 0)
             CRASH_POINT(notifier_read);
-        const bool all_taken = send_all(self, events);
+        send_all(self, events);
         if (PQntuples(events) > 0)
             CRASH_POINT(notifier_sent);
-        const bool more = PQntuples(events) == EVENTS_MAX;
+        more = PQntuples(events) == EVENTS_MAX;
         PQclear(events);
-        if (!all_taken || !more)
-            return;
     }
 }
 

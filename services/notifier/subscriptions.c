@@ -36,12 +36,18 @@ subscription_t *subscriptions_unplaced(subscriptions_t *self)
     return NULL;
 }
 
+void subscriptions_begin(subscriptions_t *self)
+{
+    for (size_t i = 0; i < self->count; i++)
+        self->rows[i].full = false;
+}
+
 bool subscriptions_least_cursor(const subscriptions_t *self, int64_t *cursor)
 {
     bool any = false;
     for (size_t i = 0; i < self->count; i++) {
         const subscription_t *row = &self->rows[i];
-        if (!row->placed || (any && row->cursor >= *cursor))
+        if (!row->placed || row->full || (any && row->cursor >= *cursor))
             continue;
         *cursor = row->cursor;
         any = true;

@@ -13,6 +13,7 @@ typedef struct subscription {
     bool placed;                  /* its cursor is known */
     int64_t started_at_us;        /* not placed: it wants what came since */
     int64_t cursor;               /* placed: the newest event that it was sent */
+    bool full;                    /* takes no more in this look at the feed */
 } subscription_t;
 
 typedef struct subscriptions {
@@ -27,7 +28,10 @@ void subscriptions_add(subscriptions_t *self, uint32_t gateway, uint32_t generat
 void subscriptions_remove(subscriptions_t *self, uint32_t gateway, uint32_t generation);
 /* The first that is not placed, or NULL. */
 subscription_t *subscriptions_unplaced(subscriptions_t *self);
-/* The least cursor among the placed; false when there is none. */
+/* A new look at the feed: nobody is full. */
+void subscriptions_begin(subscriptions_t *self);
+/* The least cursor among the placed that are not full: one that takes nothing holds back nobody.
+ * False when there is none. */
 bool subscriptions_least_cursor(const subscriptions_t *self, int64_t *cursor);
 
 #endif

@@ -32,6 +32,23 @@ static void a_new_gateway_waits_for_its_place_and_does_not_hold_back_the_others(
     assert_int_equal(cursor, 7);
 }
 
+static void a_gateway_that_takes_no_more_does_not_hold_back_the_others(void **state)
+{
+    (void)state;
+    subscriptions_t self = {0};
+    subscriptions_add(&self, 0, 1, 7, 1000);
+    subscriptions_add(&self, 1, 1, 42, 1000);
+    self.rows[0].full = true;
+    int64_t cursor = 0;
+    assert_true(subscriptions_least_cursor(&self, &cursor));
+    assert_int_equal(cursor, 42);
+    self.rows[1].full = true;
+    assert_false(subscriptions_least_cursor(&self, &cursor));
+    subscriptions_begin(&self);
+    assert_true(subscriptions_least_cursor(&self, &cursor));
+    assert_int_equal(cursor, 7);
+}
+
 static void a_reconnected_gateway_replaces_its_former_self(void **state)
 {
     (void)state;
@@ -48,6 +65,7 @@ static void a_reconnected_gateway_replaces_its_former_self(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_gateway_that_has_delivered_goes_on_from_there),
     cmocka_unit_test(a_new_gateway_waits_for_its_place_and_does_not_hold_back_the_others),
+    cmocka_unit_test(a_gateway_that_takes_no_more_does_not_hold_back_the_others),
     cmocka_unit_test(a_reconnected_gateway_replaces_its_former_self),
 };
 TEST_MAIN(tests)
