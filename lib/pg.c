@@ -446,7 +446,8 @@ static bool is_stale_plan(const PGresult *error)
 static err_t refusal(pg_t *self, const PGresult *error, err_detail_t *detail)
 {
     err_t err = ERR_INTERNAL;
-    if (error_is(error, "22") || error_is(error, "23") || error_is(error, "P0001"))
+    if (error_is(error, "21") || error_is(error, "22") || error_is(error, "23") ||
+        error_is(error, "54") || error_is(error, "P0"))
         err = ERR_UNPROCESSABLE;
     else if (error_is(error, "57014") || error_is(error, "40003"))
         err = ERR_OUTCOME_UNKNOWN; /* a timeout is a timeout, whoever's clock noticed it */

@@ -8,7 +8,7 @@
  * Errors: ERR_STORE_UNAVAILABLE: nothing was executed: no connection, the session was ended before it answered, or the server
  * rolled back for a reason that passes (no resources, read-only standby, conflicts to the last retry). ERR_OUTCOME_UNKNOWN: the
  * connection was lost or timed out after the statement was sent; every statement of ours can be run again by its keys.
- * ERR_UNPROCESSABLE: refused because of the data (SQLSTATE class 22 or 23, raised P0001, or parameters over 32 MiB): a batch is
+ * ERR_UNPROCESSABLE: refused because of the data (SQLSTATE class 21, 22, 23, 54 or P0, or parameters over 32 MiB): a batch is
  * then split. ERR_INTERNAL: anything else.
  * Deadlocks and serialization failures (40P01, 40001) are run again by pg_exec itself, up to 3 times, within the timeout. A
  * connection that turns out to be ended before the statement could be run is replaced once, at once. A call is over within

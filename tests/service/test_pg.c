@@ -122,6 +122,9 @@ static void refused_data_is_unprocessable_and_a_bug_is_internal(void **state)
     must_do(pg, "raiser",
             "CREATE FUNCTION no() RETURNS void LANGUAGE plpgsql AS $$BEGIN RAISE 'no'; END$$");
     assert_int_equal(outcome(pg, "raise", "SELECT no()"), ERR_UNPROCESSABLE);
+    assert_int_equal(outcome(pg, "class 21", "SELECT (SELECT generate_series(1, 2))"),
+                     ERR_UNPROCESSABLE);
+    assert_int_equal(outcome(pg, "class 54", "SELECT repeat('x', 2000000000)"), ERR_UNPROCESSABLE);
     assert_int_equal(outcome(pg, "no table", "SELECT * FROM nowhere"), ERR_INTERNAL);
     assert_int_equal(outcome(pg, "no syntax", "SELEC 1"), ERR_INTERNAL);
     assert_int_equal(must_count(pg, "rows", "SELECT count(*) FROM t"), 1);
