@@ -89,7 +89,7 @@ BEGIN
         SELECT array_agg(CASE WHEN n.verdict IS NOT NULL THEN n.verdict
                               WHEN k.verdict IS NOT NULL THEN k.verdict
                               WHEN k.holder <> n.holder AND p.checkout_url IS NULL THEN 'key_in_flight' END ORDER BY n.n),
-               array_agg(k.resource_id IS NOT NULL AND k.resource_id <> n.payment_id
+               array_agg(n.verdict IS NULL AND k.resource_id IS NOT NULL AND k.resource_id <> n.payment_id
                          AND (k.verdict IS NOT NULL OR p.checkout_url IS NOT NULL) ORDER BY n.n),
                array_agg(k.holder ORDER BY n.n)
           INTO verdicts, replays, firsts
