@@ -115,7 +115,8 @@ static void redrive(admin_t *self, const bus_request_t *request)
     if (err != ERR_OK) {
         refuse(self, request, err, detail.text);
     } else if (query.dead_letter_id > 0 && count == 0) {
-        refuse(self, request, ERR_NOT_FOUND, "there is no such dead letter");
+        refuse(self, request, ERR_NOT_FOUND,
+               "there is no such dead letter, or it is being tried again");
     } else {
         char json[48];
         snprintf(json, sizeof json, "{\"redriven\":%lld}", (long long)count);
@@ -160,6 +161,10 @@ static void settle_discrepancy(admin_t *self, const bus_request_t *request)
     err_detail_t detail = {{0}};
     if (!decode(self, request, &settle))
         return;
+    if (!str_is(settle.decision, "refund") && !str_is(settle.decision, "accept")) {
+        refuse(self, request, ERR_WIRE, "the decision is refund or accept");
+        return;
+    }
     err_t err = admin_store_settle(self->store, &settle, &result, &detail);
     if (err == ERR_OK)
         answer_verdict(self, request, result);
