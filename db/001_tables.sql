@@ -4,7 +4,8 @@
 -- transaction; statuses are generated columns over those sums and over the few things that we decide ourselves (expired_at,
 -- cancelled_at: each set once, never cleared; given_up_at). Only the functions of the later files write these tables, and each
 -- takes its locks in this order: idempotency keys, orders, payments, refunds, inbox, each by id; the feed's row last.
--- Amounts are bigint minor units.
+-- They run with enable_seqscan off: a plan that was made while a table was empty, and is kept by a session for days, would read the
+-- whole table for every row. Amounts are bigint minor units.
 
 -- ---- statuses: the one place where they are derived ----
 

@@ -83,7 +83,7 @@ REVOKE ALL ON FUNCTION ledger_due FROM PUBLIC;
 
 -- Books what is due and not yet booked. The caller holds the locks of the facts' payments.
 CREATE FUNCTION ledger_book(fact_ids bigint[]) RETURNS void LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = public, pg_temp AS $$
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 BEGIN
     WITH booked AS (
         SELECT t.fact_id, e.payment_id, e.account, e.currency, e.amount
@@ -146,7 +146,7 @@ $$;
 -- minutes ago: no transaction of a service lives that long (statement_timeout and idle_in_transaction_session_timeout are seconds),
 -- so whatever drew a smaller number has ended by now. ledger_chain_faults looks at all of them.
 CREATE FUNCTION ledger_seal(at_most int) RETURNS bigint LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = public, pg_temp AS $$
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     last_position bigint;
     last_hash     bytea;
@@ -178,14 +178,15 @@ REVOKE ALL ON FUNCTION ledger_seal FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ledger_seal TO tiffin_reconciler;
 
 -- The newest hash; NULL while nothing is sealed.
-CREATE FUNCTION ledger_head() RETURNS text STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION ledger_head() RETURNS text STABLE LANGUAGE sql
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     SELECT encode(s.hash, 'hex') FROM ledger_seals s ORDER BY s.position DESC LIMIT 1
 $$;
 
 -- What is wrong with the chain, a line each; nothing when all is well. With `head`, a hash kept from earlier: also when it is not in
 -- the chain any more, that is when something before it was changed and the chain made anew.
 CREATE FUNCTION ledger_chain_faults(head text) RETURNS TABLE (fault text) STABLE LANGUAGE sql
-SECURITY DEFINER SET search_path = public, pg_temp AS $$
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     SELECT format('transaction %s (position %s) is not what was sealed', s.txn_id, s.position)
       FROM (SELECT s.*, lag(s.hash) OVER (ORDER BY s.position) AS previous FROM ledger_seals s) s
      WHERE s.hash <> ledger_hash(s.previous, ledger_content(s.txn_id))

@@ -26,7 +26,7 @@ CREATE TYPE payment_position AS (
 
 -- A payment that still lacks a checkout is only worth another call while its order can be paid.
 CREATE FUNCTION payment_positions(payment_ids uuid[], order_ids uuid[]) RETURNS SETOF payment_position
-STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     SELECT n.payment_id,
            CASE WHEN p.order_id <> n.order_id THEN 'id_conflict'
                 WHEN o.order_id IS NULL THEN 'order_not_found'
@@ -61,7 +61,7 @@ CREATE FUNCTION payments_begin(payment_ids uuid[], order_ids uuid[], methods tex
                                return_urls text[], attempt_ids uuid[], psps text[],
                                idempotency_ids uuid[] DEFAULT NULL, fingerprints uuid[] DEFAULT NULL,
                                holders uuid[] DEFAULT NULL, lease_ms bigint DEFAULT 0)
-RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     lease    CONSTANT timestamptz := clock_timestamp() + make_interval(secs => lease_ms / 1000.0);
     keys     uuid[] := ARRAY(SELECT nullif(k.id, '00000000-0000-0000-0000-000000000000')
@@ -162,7 +162,7 @@ $$;
 -- payment stands, in the order of the input.
 CREATE FUNCTION attempts_record(attempt_ids uuid[], outcomes text[], errors text[], psp_refs text[], checkout_urls text[],
                                 took_ms int[], next_attempt_ids uuid[], next_psps text[], give_ups boolean[])
-RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     ids        uuid[];
     parent_ids uuid[];
@@ -226,7 +226,7 @@ REVOKE ALL ON FUNCTION refund_document FROM PUBLIC;
 -- The public JSON of payments.
 CREATE FUNCTION payment_documents(payment_ids uuid[])
 RETURNS TABLE (payment_id uuid, order_id uuid, status text, document text)
-STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     SELECT p.payment_id, p.order_id, p.status,
            (SELECT row_to_json(document) FROM (
                 SELECT p.payment_id, p.order_id, p.psp AS gateway, p.method, p.status, p.amount, p.currency, p.captured_amount,

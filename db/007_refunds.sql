@@ -36,7 +36,7 @@ CREATE FUNCTION refunds_create(refund_ids uuid[], payment_ids uuid[], amounts bi
                                request_ids uuid[] DEFAULT NULL)
 RETURNS TABLE ("position" bigint, refund_id uuid, payment_id uuid, verdict text, detail text, replayed boolean,
                first_request_id uuid, status text, document text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     keys     uuid[] := ARRAY(SELECT nullif(k.id, '00000000-0000-0000-0000-000000000000')
@@ -128,7 +128,7 @@ END
 $$;
 
 CREATE FUNCTION refund_documents(refund_ids uuid[]) RETURNS TABLE (refund_id uuid, payment_id uuid, status text, document text)
-STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     SELECT r.refund_id, r.payment_id, r.status, refund_document(r) FROM refunds r WHERE r.refund_id = ANY (refund_ids)
 $$;
 
@@ -136,7 +136,7 @@ $$;
 CREATE FUNCTION refunds_claim(at_most int, lease_ms bigint)
 RETURNS TABLE (refund_id uuid, payment_id uuid, order_id uuid, psp text, capture_ref text, amount bigint, currency text,
                reason text, calls int)
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     WITH due AS MATERIALIZED (
         SELECT d.refund_id FROM refunds d
          WHERE d.next_call_at <= now() ORDER BY d.next_call_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
@@ -153,7 +153,7 @@ $$;
 -- `calls` that the caller was given; a refund that was claimed again since keeps the newer claim's lease.
 CREATE FUNCTION refunds_called(refund_ids uuid[], unknowns boolean[], errors text[], retry_after_ms bigint[],
                                claimed_calls int[] DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 BEGIN
     PERFORM 1 FROM refunds r WHERE r.refund_id = ANY (refund_ids) ORDER BY r.refund_id FOR NO KEY UPDATE;
     UPDATE refunds r

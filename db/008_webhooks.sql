@@ -2,7 +2,7 @@
 
 -- Brings the sums of these payments, and of their orders and refunds, up to what their facts say. The caller holds their locks.
 CREATE FUNCTION sums_refresh(payment_ids uuid[]) RETURNS void LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = public, pg_temp AS $$
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 BEGIN
     UPDATE payments p
        SET authorization_count = s.authorizations, capture_count = s.captures, captured_amount = s.captured,
@@ -55,7 +55,7 @@ REVOKE ALL ON FUNCTION sums_refresh FROM PUBLIC;
 
 -- Says what does not fit about these facts, each once. The caller holds the locks of their payments.
 CREATE FUNCTION discrepancies_note(fact_ids bigint[]) RETURNS void LANGUAGE sql
-SECURITY DEFINER SET search_path = public, pg_temp AS $$
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     INSERT INTO discrepancies (kind, psp, order_id, payment_id, fact_id, refund_id, detail, action, settled_at)
     SELECT d.kind, f.psp, f.order_id, f.payment_id, f.fact_id, d.refund_id, d.detail, d.action,
            CASE WHEN d.settled THEN now() END
@@ -137,7 +137,7 @@ CREATE FUNCTION webhooks_apply(inbox_ids bigint[], psps text[], event_ids text[]
                                bodies bytea[], headers text[], http_statuses int[], received_at_us bigint[],
                                request_ids text[], park_for_s bigint)
 RETURNS TABLE ("position" bigint, outcome text, reason text, payment_id uuid, order_id uuid, type text, payload text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     nil        CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
@@ -399,7 +399,7 @@ $$;
 CREATE FUNCTION webhooks_claim_parked(at_most int, lease_s int, together int)
 RETURNS TABLE (psp text, event_id text, source text, payment_ref text, body bytea, http_status int, received_at_us bigint,
                request_id text, inbox_id bigint, refund_id uuid, headers text, deliveries int)
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     WITH due AS MATERIALIZED (
         SELECT j.inbox_id, j.deliveries FROM inbox j
          WHERE j.outcome = 'parked' AND j.retry_at <= now()

@@ -14,7 +14,7 @@ END
 $$;
 
 CREATE FUNCTION dead_letters_page(by_psp text, by_reason text, before bigint, at_most int) RETURNS text
-STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     ids  bigint[];
     more boolean;
@@ -36,7 +36,7 @@ $$;
 
 -- One dead letter whole; NULL when there is none.
 CREATE FUNCTION dead_letter_document(of_id bigint) RETURNS text
-STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     SELECT (SELECT row_to_json(document) FROM (
                 SELECT i.inbox_id AS id, i.psp AS gateway, i.event_id, i.payment_ref AS payment_id, i.source, i.reason, i.tries,
                        i.redrives, rfc3339(i.received_at) AS received_at, i.http_status, i.request_id,
@@ -47,7 +47,7 @@ $$;
 
 -- Has dead letters tried again, now and once: one, or (NULL) those that fit the filter, oldest first. How many.
 CREATE FUNCTION dead_letters_redrive(of_id bigint, by_psp text, by_reason text, at_most int, by_whom text) RETURNS bigint
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     WITH chosen AS MATERIALIZED (
         SELECT i.inbox_id FROM inbox i
          WHERE i.outcome = 'dead' AND (of_id IS NULL OR i.inbox_id = of_id)
@@ -69,13 +69,13 @@ $$;
 CREATE FUNCTION webhooks_dead_to_copy(at_most int)
 RETURNS TABLE (inbox_id bigint, psp text, event_id text, source text, payment_ref text, reason text, tries int, body bytea,
                received_at_us bigint)
-STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     SELECT i.inbox_id, i.psp, i.event_id, i.source, i.payment_ref, i.reason, i.tries, i.body,
            (extract(epoch FROM i.received_at) * 1000000)::bigint
       FROM inbox i WHERE i.outcome = 'dead' AND i.dead_copied_at IS NULL ORDER BY i.inbox_id LIMIT at_most
 $$;
 CREATE FUNCTION webhooks_dead_copied(inbox_ids bigint[]) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     UPDATE inbox SET dead_copied_at = now() WHERE inbox_id = ANY (inbox_ids) AND outcome = 'dead' AND dead_copied_at IS NULL
 $$;
 
@@ -89,7 +89,7 @@ CREATE FUNCTION discrepancy_json(d discrepancies) RETURNS json STABLE LANGUAGE s
 $$;
 
 CREATE FUNCTION discrepancies_page(by_state text, by_kind text, by_payment uuid, before bigint, at_most int) RETURNS text
-STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     ids  bigint[];
     more boolean;
@@ -112,7 +112,8 @@ $$;
 -- refund was refused); `accept` leaves the money where it is: a mismatching capture becomes the merchant's. `verdict`: ok, not_found,
 -- settled (before), not_possible (that decision does not fit this kind, or nothing is left to refund).
 CREATE FUNCTION discrepancy_settle(of_id bigint, decision text, refund_id uuid, by_whom text)
-RETURNS TABLE (verdict text, document text) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+RETURNS TABLE (verdict text, document text) LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     d       discrepancies;

@@ -8,7 +8,7 @@
 -- interval would otherwise claim again what it has asked about, without end.
 CREATE FUNCTION status_checks_claim(run bigint, at_most int, interval_s bigint)
 RETURNS TABLE (payment_id uuid, order_id uuid, psp text, failure_known boolean)
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     WITH due AS MATERIALIZED (
         SELECT q.payment_id FROM payments q
          WHERE q.capture_count = 0
@@ -35,7 +35,7 @@ $$;
 -- Begins a run. `everything`: what is not settled is due now, however lately its PSP was asked (somebody wants to know; at most
 -- 50,000 payments at once, those that have waited longest).
 CREATE FUNCTION reconciliation_begin(instance text, everything boolean) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     new_run_id bigint;
 BEGIN
@@ -50,14 +50,14 @@ BEGIN
 END
 $$;
 CREATE FUNCTION reconciliation_finish(run bigint, asked int, news int, errors int) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     UPDATE reconciliation_runs r
        SET finished_at = now(), asked = $2, news = $3, errors = $4
      WHERE r.run_id = run
 $$;
 
 CREATE FUNCTION reconciliations_page(before bigint, at_most int) RETURNS text
-STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     ids  bigint[];
     more boolean;

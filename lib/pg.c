@@ -272,7 +272,7 @@ static bool set_up_session(pg_t *self, int64_t deadline_ms)
     buf_t sql = {0};
     buf_printf(&sql,
                "SET statement_timeout = %d; SET idle_in_transaction_session_timeout = %d;"
-               "SET plan_cache_mode = force_generic_plan; SET TimeZone = 'UTC'",
+               "SET plan_cache_mode = force_generic_plan; SET jit = off; SET TimeZone = 'UTC'",
                server_timeout_ms, self->statement_timeout_ms);
     for (size_t i = 0; i < self->channel_count; i++)
         buf_printf(&sql, "; LISTEN %s", self->channels[i]);

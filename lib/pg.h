@@ -3,7 +3,7 @@
  * Connects lazily and without blocking past PG_CONNECT_TIMEOUT_MS; a statement that takes longer than the timeout given at
  * creation drops the connection. After a failed connect, calls fail at once for a growing while (100 ms … 1 s), so that a caller
  * that serves others is never stuck behind a dead database. After each (re)connect the session settings are applied again:
- * statement_timeout, idle_in_transaction_session_timeout, plan_cache_mode=force_generic_plan, TimeZone=UTC.
+ * statement_timeout, idle_in_transaction_session_timeout, plan_cache_mode=force_generic_plan, jit=off, TimeZone=UTC.
  *
  * Errors: ERR_STORE_UNAVAILABLE: nothing was executed: no connection, the session was ended before it answered, or the server
  * rolled back for a reason that passes (no resources, read-only standby, conflicts to the last retry). ERR_OUTCOME_UNKNOWN: the
