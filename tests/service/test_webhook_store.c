@@ -6,6 +6,7 @@
 
 #include "lib/clock.h"
 #include "services/webhook_processor/webhook_store.h"
+#include "tests/support/invariants.h"
 #include "tests/support/servers.h"
 #include "tests/support/test_main.h"
 
@@ -151,28 +152,7 @@ static void describe(fixture_t *fixture, const order_ids_t *ids, char text[4096]
 
 static void assert_invariants(fixture_t *fixture)
 {
-    FILE *file = fopen(TIFFIN_SOURCE_DIR "/db/invariants.sql", "r");
-    assert_non_null(file);
-    char line[1024], statement[4096] = "", name[1024] = "", value[4096];
-    int checked = 0;
-    while (fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, "--", 2) == 0) {
-            snprintf(name, sizeof name, "%s", line);
-            continue;
-        }
-        strncat(statement, line, sizeof statement - strlen(statement) - 1);
-        char *end = strrchr(statement, ';');
-        if (end == NULL)
-            continue;
-        *end = '\0';
-        query(fixture, value, "SELECT count(*)::text FROM (%s) broken", statement);
-        if (strcmp(value, "0") != 0)
-            fail_msg("broken %s", name);
-        statement[0] = '\0';
-        checked++;
-    }
-    fclose(file);
-    assert_true(checked >= 10);
+    assert_invariants_hold(fixture->pg);
 }
 
 /* ---- tests ---- */
