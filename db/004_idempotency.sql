@@ -57,13 +57,15 @@ SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $
     SELECT count(*) FROM gone
 $$;
 
--- Lets others have the payments of these keys at once: their holders have stopped working on them.
-CREATE FUNCTION idempotency_release(idempotency_ids uuid[], holders uuid[]) RETURNS void LANGUAGE plpgsql
+-- Lets others have the payments of these keys at once: their holders have stopped working on them. `finals`: because the order can
+-- be paid no more; that answer is remembered.
+CREATE FUNCTION idempotency_release(idempotency_ids uuid[], holders uuid[], finals boolean[]) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 BEGIN
     PERFORM 1 FROM idempotency_keys k WHERE k.idempotency_id = ANY (idempotency_ids) ORDER BY k.idempotency_id FOR UPDATE;
-    UPDATE idempotency_keys k SET lease_until = now()
-      FROM unnest(idempotency_ids, holders) AS u(idempotency_id, holder)
+    UPDATE idempotency_keys k
+       SET lease_until = now(), verdict = CASE WHEN u.final THEN 'order_not_payable' ELSE k.verdict END
+      FROM unnest(idempotency_ids, holders, finals) AS u(idempotency_id, holder, final)
      WHERE k.idempotency_id = u.idempotency_id AND k.holder = u.holder;
 END
 $$;

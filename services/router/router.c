@@ -144,7 +144,8 @@ static void answer_failed(router_t *self, flow_t *flow)
 }
 
 /* No checkout was opened. A key that the flow holds is let go of before it is answered
- * (release_waiting): whoever repeats the request goes on at once. */
+ * (release_waiting): whoever repeats the request goes on at once, or is answered the same when the
+ * order can be paid no more. */
 static void answer_error(router_t *self, flow_t *flow, err_t err, const char *detail)
 {
     const router_verdict_t verdict = flow->position.verdict;
@@ -161,22 +162,27 @@ static void answer_error(router_t *self, flow_t *flow, err_t err, const char *de
 static void release_waiting(router_t *self)
 {
     flow_t *flows[SERVICE_BATCH_MAX];
-    uuid_t keys[SERVICE_BATCH_MAX], holders[SERVICE_BATCH_MAX];
+    router_release_t releases[SERVICE_BATCH_MAX];
     while (!list_empty(&self->to_release)) {
         size_t count = 0;
         for (; !list_empty(&self->to_release) && count < SERVICE_BATCH_MAX; count++) {
             flows[count] = LIST_ENTRY(list_first(&self->to_release), flow_t, node);
             list_remove(&flows[count]->node);
-            keys[count] = flows[count]->idempotency_id;
-            holders[count] = flows[count]->reply_to.request_id;
+            releases[count] =
+                (router_release_t){.key = &flows[count]->idempotency_id,
+                                   .holder = &flows[count]->reply_to.request_id,
+                                   .final = flows[count]->failure == ERR_ORDER_NOT_PAYABLE};
         }
         err_detail_t detail = {{0}};
-        const err_t err = router_store_release(self->store, keys, holders, count, &detail);
+        const err_t err = router_store_release(self->store, releases, count, &detail);
         if (err != ERR_OK) /* the leases end by themselves */
             log_limited(LOG_LEVEL_WARN, NULL, "keys not released", "code=%s detail=\"%s\"",
                         err_name(err), detail.text);
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
+            if (err != ERR_OK && releases[i].final) /* not remembered: not said either */
+                flows[i]->failure = err_set(&flows[i]->failure_detail, err, "%s", "");
             answer_failed(self, flows[i]);
+        }
     }
 }
 

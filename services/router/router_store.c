@@ -97,18 +97,20 @@ err_t router_store_begin(router_store_t *self, const router_begin_t *begins, siz
                    params, result, detail);
 }
 
-err_t router_store_release(router_store_t *self, const uuid_t *keys, const uuid_t *holders,
-                           size_t count, err_detail_t *detail)
+err_t router_store_release(router_store_t *self, const router_release_t *releases, size_t count,
+                           err_detail_t *detail)
 {
     pg_params_reset(&self->params);
-    const int key_array = pg_array_begin(&self->params, PG_ARRAY_UUID);
-    const int holder_array = pg_array_begin(&self->params, PG_ARRAY_UUID);
+    const int keys = pg_array_begin(&self->params, PG_ARRAY_UUID);
+    const int holders = pg_array_begin(&self->params, PG_ARRAY_UUID);
+    const int finals = pg_array_begin(&self->params, PG_ARRAY_BOOL);
     for (size_t i = 0; i < count; i++) {
-        pg_array_add_uuid(&self->params, key_array, &keys[i]);
-        pg_array_add_uuid(&self->params, holder_array, &holders[i]);
+        pg_array_add_uuid(&self->params, keys, releases[i].key);
+        pg_array_add_uuid(&self->params, holders, releases[i].holder);
+        pg_array_add_bool(&self->params, finals, releases[i].final);
     }
     PGresult *result = NULL;
-    err_t err = pg_exec(self->pg, "idempotency_release", "SELECT idempotency_release($1, $2)",
+    err_t err = pg_exec(self->pg, "idempotency_release", "SELECT idempotency_release($1, $2, $3)",
                         &self->params, &result, detail);
     PQclear(result);
     return err;

@@ -29,9 +29,14 @@ typedef struct router_begin {
 err_t router_store_begin(router_store_t *self, const router_begin_t *begins, size_t count,
                          PGresult **result, err_detail_t *detail) MUST_CHECK;
 
-/* holders[i] has stopped working on what keys[i] stands for: another may at once. */
-err_t router_store_release(router_store_t *self, const uuid_t *keys, const uuid_t *holders,
-                           size_t count, err_detail_t *detail) MUST_CHECK;
+/* A holder has stopped working on what its key stands for. */
+typedef struct router_release {
+    const uuid_t *key, *holder;
+    bool final; /* the order can be paid no more, which is remembered; else another may go on at
+                   once */
+} router_release_t;
+err_t router_store_release(router_store_t *self, const router_release_t *releases, size_t count,
+                           err_detail_t *detail) MUST_CHECK;
 
 /* How an attempt ended, and what comes next for its payment. */
 typedef struct router_record {

@@ -181,7 +181,8 @@ class Run:
         if self.stack.stream_state() != (0, 0):
             return "the stream"
         # The bank's own time: what it is asked about later is asked about now.
-        self.stack.psql("UPDATE refunds SET next_call_at = now() WHERE next_call_at > now() + interval '2 s'")
+        self.stack.psql("""UPDATE refunds SET next_call_at = now() WHERE refund_id IN (
+            SELECT refund_id FROM refunds WHERE next_call_at > now() + interval '2 s' FOR NO KEY UPDATE SKIP LOCKED)""")
         for what, sql in (("parked webhooks", "SELECT count(*) FROM inbox WHERE outcome = 'parked'"),
                           ("refunds", "SELECT count(*) FROM refunds WHERE next_call_at IS NOT NULL")):
             if (count := self.stack.psql(sql)[0][0]) != "0":
