@@ -1,4 +1,5 @@
 """What the edge refuses, with which code, and what it shows: nothing that is sent may stop it."""
+import datetime
 import json
 import re
 import uuid
@@ -77,6 +78,36 @@ ROWS = {
     "initiate: return_url no URL": ("POST", "/payments/initiate", initiate(return_url="javascript:x"), 400, "INVALID_FIELD"),
     "initiate: unknown field": ("POST", "/payments/initiate", initiate(amount=5), 400, "UNKNOWN_FIELD"),
     "initiate: no such order": ("POST", "/payments/initiate", initiate(), 404, "ORDER_NOT_FOUND"),
+    "cancel: a field": ("POST", f"/orders/{NOWHERE}/cancel", b'{"reason":"late"}', 400, "UNKNOWN_FIELD"),
+    "cancel: id no UUID": ("POST", "/orders/42/cancel", b"", 400, "INVALID_ID"),
+    "cancel: no such order": ("POST", f"/orders/{NOWHERE}/cancel", b"", 404, "ORDER_NOT_FOUND"),
+    "refund: not JSON": ("POST", f"/payments/{NOWHERE}/refunds", b"all", 400, "MALFORMED_JSON"),
+    "refund: amount 0": ("POST", f"/payments/{NOWHERE}/refunds", b'{"amount":0}', 400, "INVALID_AMOUNT"),
+    "refund: amount 2^63": ("POST", f"/payments/{NOWHERE}/refunds", f'{{"amount":{BIG}}}'.encode(), 400, "INVALID_AMOUNT"),
+    "refund: unknown field": ("POST", f"/payments/{NOWHERE}/refunds", b'{"currency":"INR"}', 400, "UNKNOWN_FIELD"),
+    "refund: reason too long": ("POST", f"/payments/{NOWHERE}/refunds", b'{"reason":"%s"}' % (b"x" * 65), 400, "INVALID_FIELD"),
+    "refund: id no UUID": ("POST", "/payments/42/refunds", b"", 400, "INVALID_ID"),
+    "refund: no such payment": ("POST", f"/payments/{NOWHERE}/refunds", b"", 404, "PAYMENT_NOT_FOUND"),
+    "refund id no UUID": ("GET", "/refunds/42", None, 400, "INVALID_ID"),
+    "no such refund": ("GET", f"/refunds/{NOWHERE}", None, 404, "REFUND_NOT_FOUND"),
+    "dead letters: unknown parameter": ("GET", "/admin/webhooks/dead?state=open", None, 400, "INVALID_QUERY"),
+    "dead letters: unknown gateway": ("GET", "/admin/webhooks/dead?gateway=Paywell", None, 400, "INVALID_QUERY"),
+    "dead letters: cursor of nobody": ("GET", "/admin/webhooks/dead?cursor=abc", None, 400, "INVALID_QUERY"),
+    "dead letter: id no number": ("GET", "/admin/webhooks/dead/abc", None, 404, "NOT_FOUND"),
+    "no such dead letter": ("GET", "/admin/webhooks/dead/987654321", None, 404, "NOT_FOUND"),
+    "redrive: no such dead letter": ("POST", "/admin/webhooks/dead/987654321/redrive", b"", 404, "NOT_FOUND"),
+    "redrive: a field": ("POST", "/admin/webhooks/dead/1/redrive", b'{"limit":1}', 400, "UNKNOWN_FIELD"),
+    "redrive by filter: unknown field": ("POST", "/admin/webhooks/dead/redrive", b'{"id":1}', 400, "UNKNOWN_FIELD"),
+    "redrive by filter: unknown gateway": ("POST", "/admin/webhooks/dead/redrive", b'{"gateway":"Paywell"}', 400, "INVALID_FIELD"),
+    "redrive by filter: limit 0": ("POST", "/admin/webhooks/dead/redrive", b'{"limit":0}', 400, "INVALID_FIELD"),
+    "discrepancies: unknown state": ("GET", "/admin/discrepancies?state=closed", None, 400, "INVALID_QUERY"),
+    "discrepancies: unknown kind": ("GET", "/admin/discrepancies?kind=typo", None, 400, "INVALID_QUERY"),
+    "discrepancies: payment id no UUID": ("GET", "/admin/discrepancies?payment_id=42", None, 400, "INVALID_QUERY"),
+    "no such discrepancy to refund": ("POST", "/admin/discrepancies/987654321/refund", b"", 404, "NOT_FOUND"),
+    "no such discrepancy to accept": ("POST", "/admin/discrepancies/987654321/accept", b"{}", 404, "NOT_FOUND"),
+    "discrepancy: a field": ("POST", "/admin/discrepancies/1/refund", b'{"amount":1}', 400, "UNKNOWN_FIELD"),
+    "reconciliations: limit 0": ("GET", "/admin/reconciliations?limit=0", None, 400, "INVALID_QUERY"),
+    "reconciliation: a field": ("POST", "/admin/reconciliations", b'{"gateway":"Razorpay"}', 400, "UNKNOWN_FIELD"),
     "order id no UUID": ("GET", "/orders/42", None, 400, "INVALID_ID"),
     "no such order": ("GET", f"/orders/{NOWHERE}", None, 404, "ORDER_NOT_FOUND"),
     "payment id no UUID": ("GET", "/payments/xyz", None, 400, "INVALID_ID"),
@@ -177,6 +208,41 @@ def test_names_of_128_characters_and_of_every_script_are_taken(stack):
     for user_id in ("x" * 128, "अनन्या 🍱", "\u00e9" * 128, "'; DROP TABLE orders; --", "a/b?c&d=e%20"):
         order_id = stack.create_order(user_id)
         assert stack.get_order(order_id)["user_id"] == user_id
+
+
+def test_an_operator_sees_every_instance_and_its_load(stack):
+    response = stack.api.get("/admin/services")
+    assert response.status == 200 and response.json["gateway"] == "gateway-1", response
+    instances = {row["instance"]: row for row in response.json["data"]}
+    assert instances.keys() == {name for name in stack.processes if not name.startswith(("gateway", "psp-sim"))}
+    for name, row in instances.items():
+        assert row["service"] == name.rpartition("-")[0]
+        assert row["credit"] > 0 and 0 <= row["in_flight"] <= row["credit"] and row["draining"] is False
+        age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(row["since"].replace("Z", "+00:00"))
+        assert datetime.timedelta(seconds=-1) < age < datetime.timedelta(minutes=5), row
+
+
+def test_an_operator_sees_why_a_webhook_was_refused_and_no_secret(stack):
+    def razorpay():
+        response = stack.api.get("/admin/gateways")
+        assert response.status == 200 and b"dev-secret" not in response.body, response
+        return next(row for row in response.json["data"] if row["gateway"] == "Razorpay")
+    before = razorpay()
+    assert stack.webhook(WEBHOOK | {"signature": "Razorpay:guessed"}).status == 401
+    after = razorpay()
+    assert after["configured"] is True
+    assert after["webhooks"]["bad_signature"] == before["webhooks"]["bad_signature"] + 1
+    assert after["last_refused_webhook"]["code"] == "SIGNATURE_INVALID" and after["last_refused_webhook"]["detail"]
+    assert b"guessed" not in stack.api.get("/admin/gateways").body
+
+
+def test_the_kinds_of_discrepancies_that_are_described_are_those_there_can_be(stack):
+    [[rule]] = stack.psql("SELECT pg_get_constraintdef(oid) FROM pg_constraint "
+                          "WHERE conrelid = 'discrepancies'::regclass AND conname = 'discrepancies_kind_check'")
+    described = stack.api.get("/openapi.json").json["components"]["schemas"]["DiscrepancyKind"]["enum"]
+    assert sorted(described) == sorted(re.findall(r"'(\w+)'", rule))
+    for kind in described:
+        assert stack.api.get(f"/admin/discrepancies?kind={kind}").json == {"data": [], "next_cursor": None}
 
 
 def test_nothing_of_a_refused_webhook_is_queued(stack):
