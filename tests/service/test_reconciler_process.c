@@ -6,6 +6,7 @@
 
 #include "services/reconciler/reconciler_rules.h"
 #include "tests/support/child.h"
+#include "tests/support/facts.h"
 #include "tests/support/fake_gateway.h"
 #include "tests/support/fake_psp.h"
 #include "tests/support/servers.h"
@@ -26,6 +27,7 @@ typedef struct fixture {
     fake_psp_server_t psps;
     fake_gateway_t gateway;
     pid_t reconciler;
+    const char *crash_at; /* where the next one dies; NULL: nowhere */
 } fixture_t;
 
 static fixture_t the_fixture;
@@ -59,6 +61,8 @@ static void start_reconciler_each(fixture_t *fixture, int interval_s)
     snprintf(settings[count++], SETTING_SIZE, "PSP_STATUS_TIMEOUT_MS=%d", STATUS_TIMEOUT_MS);
     snprintf(settings[count++], SETTING_SIZE, "LOG_LEVEL=%s",
              getenv("TEST_LOG_LEVEL") ? getenv("TEST_LOG_LEVEL") : "error");
+    if (fixture->crash_at != NULL)
+        snprintf(settings[count++], SETTING_SIZE, "TIFFIN_CRASH_AT=%s", fixture->crash_at);
     for (size_t i = 0; i < PSP_COUNT; i++)
         snprintf(settings[count++], SETTING_SIZE, "%s_BASE_URL=http://127.0.0.1:%d/%zu",
                  prefixes[i], fixture->psps.port, i);
@@ -161,6 +165,64 @@ static void await(fixture_t *fixture, const char *sql, const char *value)
 {
     wanted_t wanted = {fixture, sql, value};
     wait_until(is_so, &wanted, SOON_MS, sql);
+}
+
+/* Until the reconciler has ended by itself; its exit code, as a shell gives it. */
+typedef struct end_wanted {
+    fixture_t *fixture;
+    int exit_code;
+} end_wanted_t;
+
+static bool has_ended(void *arg)
+{
+    end_wanted_t *wanted = arg;
+    fake_gateway_poll(&wanted->fixture->gateway);
+    return child_ended(wanted->fixture->reconciler, &wanted->exit_code);
+}
+
+static int await_end(fixture_t *fixture)
+{
+    end_wanted_t wanted = {.fixture = fixture};
+    wait_until(has_ended, &wanted, SOON_MS, "the reconciler's end");
+    fixture->reconciler = 0;
+    return wanted.exit_code;
+}
+
+static bool is_ready(void *arg)
+{
+    fixture_t *fixture = arg;
+    fake_gateway_poll(&fixture->gateway);
+    return fixture->gateway.service != NULL;
+}
+
+typedef struct reply_wanted {
+    fixture_t *fixture;
+    uint64_t correlation;
+} reply_wanted_t;
+
+static bool has_reply(void *arg)
+{
+    const reply_wanted_t *wanted = arg;
+    fake_gateway_poll(&wanted->fixture->gateway);
+    return fake_gateway_reply(&wanted->fixture->gateway, wanted->correlation) != NULL;
+}
+
+/* What an operator is answered. */
+static const char *operate(fixture_t *fixture, uint32_t message, const void *request)
+{
+    static char text[2048];
+    wait_until(is_ready, fixture, SOON_MS, "the reconciler's READY");
+    const reply_wanted_t wanted = {
+        fixture, fake_gateway_request(&fixture->gateway, message, request, SOON_MS)};
+    wait_until(has_reply, (void *)(uintptr_t)&wanted, SOON_MS, "a reply");
+    const fake_gateway_message_t *reply = fake_gateway_reply(&fixture->gateway, wanted.correlation);
+    reconciler_document_t document;
+    err_detail_t detail;
+    assert_int_equal(reply->header.status, ERR_OK);
+    assert_int_equal(
+        message_decode(MSG_reconciler_document, reply->body, reply->size, &document, &detail),
+        ERR_OK);
+    return str_copy(document.document, text, sizeof text);
 }
 
 #define RUNS_FINISHED(count) \
@@ -297,17 +359,6 @@ static void news_that_redis_did_not_take_comes_again(void **state)
     assert_true(stream_length(fixture) >= 1);
 }
 
-static bool has_ended(void *arg)
-{
-    fixture_t *fixture = arg;
-    int exit_code;
-    fake_gateway_poll(&fixture->gateway);
-    if (!child_ended(fixture->reconciler, &exit_code))
-        return false;
-    assert_int_equal(exit_code, 0);
-    return true;
-}
-
 static bool was_called(void *arg)
 {
     fixture_t *fixture = arg;
@@ -323,11 +374,135 @@ static void told_to_stop_it_waits_for_its_calls_and_claims_no_more(void **state)
     start_reconciler(fixture);
     wait_until(was_called, fixture, SOON_MS, "the first question");
     kill(fixture->reconciler, SIGTERM);
-    wait_until(has_ended, fixture, SOON_MS, "the reconciler's end");
-    fixture->reconciler = 0;
+    assert_int_equal(await_end(fixture), 0);
     assert_string_equal(
         look(fixture, "SELECT asked <= 32 AND finished_at IS NOT NULL FROM reconciliation_runs"),
         "t");
+}
+
+static void a_capture_is_told_though_we_say_failed_or_expired(void **state)
+{
+    fixture_t *fixture = *state;
+    make_payments(fixture, 2, "Razorpay");
+    look(fixture, "UPDATE payments SET failure_count = 1 WHERE payment_id = (SELECT "
+                  "payment_id FROM payments ORDER BY payment_id LIMIT 1)");
+    look(fixture, "UPDATE payments SET expired_at = now() WHERE failure_count = 0");
+    assert_string_equal(
+        look(fixture, "SELECT string_agg(status, ' ' ORDER BY status) FROM payments"),
+        "EXPIRED FAILED");
+    fake_psp_set_status(&fixture->psps, 0, "SUCCESS");
+    start_reconciler_each(fixture, 60);
+    await(fixture, FIRST_RUN, "2 2 0");
+    assert_int_equal(stream_length(fixture), 2);
+}
+
+/* ---- operators ---- */
+
+static void an_operator_has_everything_asked_now(void **state)
+{
+    fixture_t *fixture = *state;
+    make_payments(fixture, 3, "Razorpay");
+    look(fixture, "UPDATE payments SET next_check_at = now() + interval '1 h'");
+    fake_psp_set_status(&fixture->psps, 0, "SUCCESS");
+    start_reconciler_each(fixture, 3600);
+    await(fixture, FIRST_RUN, "0 0 0");
+    const reconciliation_start_t start = {.actor = STR_LITERAL("ops")};
+    assert_string_equal(operate(fixture, MSG_reconciliation_start, &start),
+                        "{\"status\":\"started\"}");
+    await(fixture, RUNS_FINISHED(2), "t");
+    assert_string_equal(look(fixture, "SELECT sum(asked) || ' ' || sum(news) FROM "
+                                      "reconciliation_runs"),
+                        "3 3");
+    assert_int_equal(stream_length(fixture), 3);
+}
+
+static void a_run_that_is_under_way_is_not_begun_again(void **state)
+{
+    fixture_t *fixture = *state;
+    make_payments(fixture, 1, "Razorpay");
+    fake_psp_set_mode(&fixture->psps, 0, FAKE_PSP_HANG);
+    start_reconciler_each(fixture, 3600);
+    wait_until(was_called, fixture, SOON_MS, "the first question");
+    const reconciliation_start_t start = {.actor = STR_LITERAL("ops")};
+    assert_string_equal(operate(fixture, MSG_reconciliation_start, &start),
+                        "{\"status\":\"running\"}");
+    await(fixture, RUNS_FINISHED(1), "t");
+    assert_string_equal(look(fixture, "SELECT count(*) FROM reconciliation_runs"), "1");
+}
+
+static void an_operator_sees_the_runs(void **state)
+{
+    fixture_t *fixture = *state;
+    start_reconciler_each(fixture, 3600);
+    await(fixture, FIRST_RUN, "0 0 0");
+    const reconciliation_list_t list = {.limit = 20};
+    const char *page = operate(fixture, MSG_reconciliation_list, &list);
+    assert_non_null(strstr(page, "\"instance\":\"reconciler-"));
+    assert_non_null(strstr(page, "\"asked\":0,\"news\":0,\"errors\":0"));
+    assert_non_null(strstr(page, "\"next_cursor\":null"));
+}
+
+/* ---- the ledger's chain ---- */
+
+#define IS_SEALED                                                                              \
+    "SELECT (SELECT count(*) FROM ledger_transactions) = (SELECT count(*) FROM ledger_seals) " \
+    "AND NOT EXISTS (SELECT FROM ledger_chain_faults(NULL))"
+
+static void what_was_booked_is_sealed(void **state)
+{
+    fixture_t *fixture = *state;
+    make_captured_payment(fixture->admin, "Razorpay");
+    start_reconciler_each(fixture, 3600);
+    await(fixture, IS_SEALED, "t");
+    const uuid_t payment_id = make_captured_payment(fixture->admin, "Razorpay");
+    tell_fact(fixture->admin, "Razorpay", &payment_id, NULL, "refund_succeeded", "rfd_1", 45000);
+    await(fixture, IS_SEALED, "t");
+    assert_string_equal(look(fixture, "SELECT max(position) FROM ledger_seals"), "3");
+}
+
+static void more_than_one_statement_may_seal_is_sealed_too(void **state)
+{
+    fixture_t *fixture = *state;
+    make_captured_payment(fixture->admin, "Razorpay");
+    look(fixture, "WITH t AS (INSERT INTO ledger_transactions (kind, fact_id, revision) SELECT "
+                  "'correction', fact_id, n FROM facts, generate_series(2, 2500) n "
+                  "RETURNING txn_id, fact_id) INSERT INTO ledger_entries SELECT t.txn_id, l.line, "
+                  "l.account, 'INR', l.amount, f.payment_id FROM t JOIN facts f USING (fact_id), "
+                  "(VALUES (1, 'merchant', 1), (2, 'unapplied', -1)) l(line, account, amount)");
+    start_reconciler_each(fixture, 3600);
+    await(fixture, IS_SEALED, "t");
+    assert_string_equal(look(fixture, "SELECT max(position) FROM ledger_seals"), "2500");
+}
+
+/* ---- crashes at named points ---- */
+
+static void die_and_go_on(fixture_t *fixture, const char *crash_at)
+{
+    make_payments(fixture, 1, "Razorpay");
+    fake_psp_set_status(&fixture->psps, 0, "SUCCESS");
+    fixture->crash_at = crash_at;
+    start_reconciler(fixture);
+    assert_int_equal(await_end(fixture), 128 + SIGKILL);
+    assert_string_equal(look(fixture, "SELECT count(finished_at) FROM reconciliation_runs"), "0");
+    fixture->crash_at = NULL;
+    start_reconciler(fixture);
+    await(fixture, "SELECT sum(news) > 0 FROM reconciliation_runs", "t");
+    redisReply *entries = stream(fixture);
+    const char *first = entries->element[0]->element[1]->element[5]->str;
+    assert_string_equal(entries->element[0]->element[1]->element[4]->str, "event_id");
+    for (size_t i = 1; i < entries->elements; i++) /* the same event: a duplicate */
+        assert_string_equal(entries->element[i]->element[1]->element[5]->str, first);
+    freeReplyObject(entries);
+}
+
+static void what_was_answered_when_it_died_is_asked_again(void **state)
+{
+    die_and_go_on(*state, "reconciler_asked");
+}
+
+static void what_was_queued_when_it_died_comes_again_as_the_same_event(void **state)
+{
+    die_and_go_on(*state, "reconciler_appended");
 }
 
 static const struct CMUnitTest tests[] = {
@@ -345,6 +520,17 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(news_that_redis_did_not_take_comes_again, setup, teardown),
     cmocka_unit_test_setup_teardown(told_to_stop_it_waits_for_its_calls_and_claims_no_more, setup,
                                     teardown),
+    cmocka_unit_test_setup_teardown(a_capture_is_told_though_we_say_failed_or_expired, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(an_operator_has_everything_asked_now, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_run_that_is_under_way_is_not_begun_again, setup, teardown),
+    cmocka_unit_test_setup_teardown(an_operator_sees_the_runs, setup, teardown),
+    cmocka_unit_test_setup_teardown(what_was_booked_is_sealed, setup, teardown),
+    cmocka_unit_test_setup_teardown(more_than_one_statement_may_seal_is_sealed_too, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(what_was_answered_when_it_died_is_asked_again, setup, teardown),
+    cmocka_unit_test_setup_teardown(what_was_queued_when_it_died_comes_again_as_the_same_event,
+                                    setup, teardown),
 };
 
 TEST_MAIN(tests)

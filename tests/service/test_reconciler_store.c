@@ -369,6 +369,54 @@ static void a_run_leaves_a_record_of_what_it_came_to(void **state)
     assert_string_equal(look(fixture, RUN, &unused), "reconciler-1 true 7 2 1");
 }
 
+static void who_asks_for_everything_claims_what_was_asked_about_lately(void **state)
+{
+    fixture_t *fixture = *state;
+    reconciler_store_t *store = fixture->stores[0];
+    const uuid_t open = make_payment(fixture, "O"), done = make_payment(fixture, "O"),
+                 old = make_payment(fixture, "O");
+    look(fixture, "UPDATE payments SET capture_count = 1 WHERE payment_id = $1", &done);
+    look(fixture, "UPDATE payments SET next_check_at = NULL WHERE payment_id = $1", &old);
+    assert_int_equal(claim(store, PAGE).count, 1);
+    assert_int_equal(claim(store, PAGE).count, 0);
+    err_detail_t detail = {{0}};
+    int64_t run_id = 0;
+    assert_int_equal(reconciler_store_begin(store, "reconciler-1", true, &run_id, &detail), ERR_OK);
+    const claim_t again = claim_in(store, run_id, PAGE);
+    assert_int_equal(again.count, 1);
+    assert_true(uuid_equal(&again.due[0].payment_id, &open));
+    assert_int_equal(claim_in(store, run_id, PAGE).count, 0);
+}
+
+static void runs_are_listed_newest_first_page_by_page(void **state)
+{
+    fixture_t *fixture = *state;
+    reconciler_store_t *store = fixture->stores[0];
+    int64_t runs[3];
+    char expected[64];
+    err_detail_t detail = {{0}};
+    for (size_t i = 0; i < 3; i++)
+        runs[i] = begin_run(store);
+    const reconciler_counts_t counts = {.asked = 7, .news = 5, .errors = 2};
+    assert_int_equal(reconciler_store_finish(store, runs[2], &counts, &detail), ERR_OK);
+    PGresult *page = NULL;
+    assert_int_equal(reconciler_store_page(store, 0, 2, &page, &detail), ERR_OK);
+    const str_t first = pg_get_text(page, 0, 0);
+    snprintf(expected, sizeof expected, "{\"data\":[{\"id\":%lld,", (long long)runs[2]);
+    assert_memory_equal(first.data, expected, strlen(expected));
+    assert_non_null(strstr(first.data, "\"asked\":7,\"news\":5,\"errors\":2},"));
+    snprintf(expected, sizeof expected, "\"next_cursor\":%lld}", (long long)runs[1]);
+    assert_string_equal(first.data + first.size - strlen(expected), expected);
+    PQclear(page);
+    assert_int_equal(reconciler_store_page(store, runs[1], 2, &page, &detail), ERR_OK);
+    const str_t last = pg_get_text(page, 0, 0);
+    snprintf(expected, sizeof expected, "{\"data\":[{\"id\":%lld,", (long long)runs[0]);
+    assert_memory_equal(last.data, expected, strlen(expected));
+    assert_non_null(strstr(last.data, "\"finished_at\":null"));
+    assert_non_null(strstr(last.data, "\"next_cursor\":null}"));
+    PQclear(page);
+}
+
 static void the_reconcilers_role_can_write_no_payment_state(void **state)
 {
     fixture_t *fixture = *state;
@@ -414,6 +462,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(what_is_due_longest_is_claimed_first, setup, teardown),
     cmocka_unit_test_setup_teardown(two_reconcilers_claim_each_payment_once, setup, teardown),
     cmocka_unit_test_setup_teardown(a_run_leaves_a_record_of_what_it_came_to, setup, teardown),
+    cmocka_unit_test_setup_teardown(who_asks_for_everything_claims_what_was_asked_about_lately,
+                                    setup, teardown),
+    cmocka_unit_test_setup_teardown(runs_are_listed_newest_first_page_by_page, setup, teardown),
     cmocka_unit_test_setup_teardown(the_reconcilers_role_can_write_no_payment_state, setup,
                                     teardown),
 };
