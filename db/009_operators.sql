@@ -148,7 +148,7 @@ BEGIN
                     THEN least(capture.left_amount, (SELECT r.amount FROM refunds r WHERE r.refund_id = d.refund_id))
                     ELSE capture.left_amount END,
                capture.currency, format('discrepancy %s, decided by %s', d.discrepancy_id,
-                                        coalesce(nullif(by_whom, ''), 'an operator'));
+                                        coalesce(nullif(by_whom, ''), 'an operator')), d.discrepancy_id;
         PERFORM pg_notify('refunds_due', '');
     END IF;
     UPDATE discrepancies x

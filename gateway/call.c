@@ -25,14 +25,15 @@ static void respond_failure(http_request_t *request, const hub_reply_t *reply)
         error = (bus_error_t){.detail = {NULL, 0}};
     char detail[256];
     str_copy(error.detail, detail, sizeof detail);
-    if ((int)status >= (int)INTERNAL_ERRORS_FROM) {
-        log_error(NULL, "service failed", "code=%s detail=\"%s\"", err_name(status), detail);
+    if ((int)status >= (int)INTERNAL_ERRORS_FROM)
         status = ERR_INTERNAL;
-    }
-    gateway_mark_replayed(request, error.replayed);
     /* What a service says of its own trouble (hosts, statements) is for the log; what it says of
      * the request is for the caller. */
     const bool is_public = err_http_status(status) < 500 || status == ERR_NO_PSP_AVAILABLE;
+    if (!is_public && detail[0] != '\0')
+        log_limited(status == ERR_INTERNAL ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, NULL,
+                    "service failed", "code=%s detail=\"%s\"", err_name(reply->status), detail);
+    gateway_mark_replayed(request, error.replayed);
     http_respond_problem_of(request, status, is_public ? detail : NULL,
                             error.replayed ? &error.first_request_id : &request->request_id);
 }
