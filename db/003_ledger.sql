@@ -125,9 +125,18 @@ CREATE TABLE ledger_seals (
     hash      bytea NOT NULL,
     sealed_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX ledger_seals_by_time ON ledger_seals (sealed_at);
 CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_seals
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Up to where every transaction is sealed or will never come. Numbers are drawn before the commit, so one may appear whose txn_id is
+-- smaller than one that is sealed: what is sealed becomes the floor once every transaction has ended that was running then.
+CREATE TABLE ledger_seal_state (
+    only_row          boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    floor_txn_id      bigint NOT NULL DEFAULT 0,
+    next_floor_txn_id bigint NOT NULL DEFAULT 0,
+    next_floor_after  xid8 NOT NULL DEFAULT '0' -- when no older transaction runs
+);
+INSERT INTO ledger_seal_state DEFAULT VALUES;
 
 -- Everything of a transaction, as text.
 CREATE FUNCTION ledger_content(of_txn_id bigint) RETURNS text STABLE LANGUAGE sql SET timezone = 'UTC' AS $$
@@ -141,29 +150,27 @@ CREATE FUNCTION ledger_hash(previous bytea, content text) RETURNS bytea IMMUTABL
     SELECT sha256(coalesce(previous, '') || convert_to(coalesce(content, ''), 'UTF8'))
 $$;
 
--- Extends the chain by at most so many transactions; how many. One session at a time. Numbers are drawn before the commit, so a
--- transaction may appear whose txn_id is smaller than one that is sealed; but none can appear any more below what was sealed ten
--- minutes ago: no transaction of a service lives that long (statement_timeout and idle_in_transaction_session_timeout are seconds),
--- so whatever drew a smaller number has ended by now. ledger_chain_faults looks at all of them.
+-- Extends the chain by at most so many transactions; how many. One session at a time, another has nothing to do. (Whoever books has
+-- locked its rows, and so has its transaction id, before it draws a number.)
 CREATE FUNCTION ledger_seal(at_most int) RETURNS bigint LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
+    state         ledger_seal_state;
     last_position bigint;
     last_hash     bytea;
-    floor_txn_id  bigint;
     next_txn      record;
     sealed        bigint := 0;
+    running       pg_snapshot;
 BEGIN
-    IF NOT pg_try_advisory_xact_lock(hashtext('tiffin ledger seal')) THEN
+    SELECT t.* INTO state FROM ledger_seal_state t WHERE t.only_row FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
         RETURN 0;
     END IF;
+    running := pg_current_snapshot(); -- before the transactions are read: one that ends in between does not count as ended
     SELECT s.position, s.hash INTO last_position, last_hash FROM ledger_seals s ORDER BY s.position DESC LIMIT 1;
-    SELECT coalesce(max(s.txn_id), 0) INTO floor_txn_id
-      FROM (SELECT txn_id FROM ledger_seals WHERE sealed_at < now() - interval '10 minutes'
-             ORDER BY sealed_at DESC LIMIT 1000) s;
     FOR next_txn IN
         SELECT t.txn_id FROM ledger_transactions t
-         WHERE t.txn_id > floor_txn_id AND NOT EXISTS (SELECT FROM ledger_seals s WHERE s.txn_id = t.txn_id)
+         WHERE t.txn_id > state.floor_txn_id AND NOT EXISTS (SELECT FROM ledger_seals s WHERE s.txn_id = t.txn_id)
          ORDER BY t.txn_id LIMIT at_most
     LOOP
         last_position := coalesce(last_position, 0) + 1;
@@ -171,6 +178,14 @@ BEGIN
         INSERT INTO ledger_seals (position, txn_id, hash) VALUES (last_position, next_txn.txn_id, last_hash);
         sealed := sealed + 1;
     END LOOP;
+    -- An id beyond all is of a cluster that this database was copied from: nothing of it runs here.
+    IF state.next_floor_after <= pg_snapshot_xmin(running) OR state.next_floor_after > pg_snapshot_xmax(running) THEN
+        UPDATE ledger_seal_state t
+           SET floor_txn_id = state.next_floor_txn_id,
+               next_floor_txn_id = coalesce((SELECT max(s.txn_id) FROM ledger_seals s), 0),
+               next_floor_after = pg_snapshot_xmax(pg_current_snapshot())
+         WHERE t.only_row AND sealed < at_most; -- what was left for the next time must not fall below the floor
+    END IF;
     RETURN sealed;
 END
 $$;
