@@ -24,7 +24,7 @@ class Run:
         self.plan = Plan(seed)
         self.cluster = cluster
         self.record = Record()
-        self.counts = {"kill": 0, "stop": 0, "term": 0, "crash": 0, "redis": 0, "postgres": 0}
+        self.counts = {"kill": 0, "stop": 0, "term": 0, "crash": 0, "redis": 0, "postgres": 0, "freeze": 0}
         self.points_hit = []
         self.armed = []        # (process, its ends until then, point)
         self.resume_at = []    # (when, process)
@@ -150,20 +150,23 @@ class Run:
         """All its processes at once, as when the machine loses power; what was committed is on disk."""
         process = self.cluster.process
         process.expected_to_run = False
-        signal_tree(process.pid, signal.SIGKILL)
+        signal_tree(process.pid, signal.SIGKILL)  # also when it is frozen
         process.child.wait()
         time.sleep(fault.for_s)
         self.cluster.start()
+
+    def _freeze(self, fault):
+        """A store that is there and does not answer."""
+        process = self.stack.redis.process if fault.target == "redis" else self.cluster.process
+        signal_tree(process.pid, STOP)
+        self.resume_at.append((time.monotonic() + fault.for_s, process))
 
     def _resume_due(self, everything=False):
         for entry in list(self.resume_at):
             due, process = entry
             if everything or due <= time.monotonic():
                 self.resume_at.remove(entry)
-                try:
-                    process.signal(CONTINUE)
-                except ProcessLookupError:
-                    pass
+                signal_tree(process.pid, CONTINUE)
 
     # ---- afterwards ----
 

@@ -21,9 +21,9 @@ def crash_points():
 class Fault:
     """Something that happens to a process `at` seconds into the load."""
     at: float
-    what: str            # kill, stop, term, crash; redis, postgres
-    target: str = ""     # instance
-    for_s: float = 0.0   # stop: how long; redis, postgres: how long it stays away
+    what: str            # kill, stop, term, crash: of an instance; redis, postgres: killed; freeze: of one of the two
+    target: str = ""     # instance, store
+    for_s: float = 0.0   # stop, freeze: how long; redis, postgres: how long it stays away
     point: str = ""      # crash: where
     count: int = 1       # crash: at which passing
 
@@ -69,6 +69,10 @@ class Plan:
             yield Fault(drawn.uniform(0.3, LOAD_S * 0.8), "redis", for_s=drawn.uniform(0, 0.5))
         if drawn.random() < 0.35:
             yield Fault(drawn.uniform(0.3, LOAD_S * 0.8), "postgres", for_s=drawn.uniform(0, 0.5))
+
+        if drawn.random() < 0.2:
+            yield Fault(drawn.uniform(0.3, LOAD_S * 0.8), "freeze", drawn.choice(("redis", "postgres")),
+                        for_s=drawn.uniform(0.2, 2.5))
 
     def _simulator_fault(self, drawn):
         """One PSP's behaviour from then on. What only a webhook tells is never kept from us for good."""

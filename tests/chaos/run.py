@@ -41,7 +41,7 @@ def one_run(seed, cluster):
         row |= {name: "?" for name in ("lost", "doubled", "differs", "missing", "events")} | {"broken": 1}
     kept = getattr(run, "kept", None)
     row |= {"requests": run.record.requests, "answers": len(run.record.answers), "kills": run.counts["kill"] + run.counts["term"],
-            "stops": run.counts["stop"], "points": len(run.points_hit), "stores": run.counts["redis"] + run.counts["postgres"],
+            "stops": run.counts["stop"] + run.counts["freeze"], "points": len(run.points_hit), "stores": run.counts["redis"] + run.counts["postgres"],
             "seconds": f"{time.monotonic() - began:.1f}"}
     return row, words, run.points_hit, kept
 
