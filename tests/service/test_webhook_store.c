@@ -454,6 +454,164 @@ static void a_repetition_of_a_parked_webhook_is_parked_too(void **state)
     assert_invariants(fixture);
 }
 
+/* ---- what could not be read ---- */
+
+/* As if this version could not read it. */
+static webhook_item_t unreadable_of(const order_ids_t *ids, const event_t *event)
+{
+    webhook_item_t item = item_of(ids, event);
+    webhook_item_fault(&item, "not understood");
+    return item;
+}
+
+/* All that is parked and due, at most `capacity`, into items. The result is the caller's. */
+static PGresult *claim(fixture_t *fixture, webhook_item_t *items, size_t capacity, size_t *count)
+{
+    PGresult *result = NULL;
+    err_detail_t detail = {{0}};
+    if (webhook_store_claim_parked(fixture->store, items, capacity, 10, count, &result, &detail) !=
+        ERR_OK)
+        fail_msg("%s", detail.text);
+    return result;
+}
+
+static void a_dead_letter_that_is_read_better_now_is_decided_in_its_own_row(void **state)
+{
+    fixture_t *fixture = *state;
+    const order_ids_t ids = make_order(fixture);
+    webhook_item_t item = unreadable_of(&ids, &right_capture), parked[4];
+    apply(fixture, &item, 1);
+    assert_int_equal(item.outcome, WEBHOOK_DEAD);
+    assert_string_equal(item.reason, "MALFORMED: not understood");
+    char text[4096];
+    query(fixture, text,
+          "SELECT dead_letters_redrive(NULL, 'Razorpay', 'MALFORMED', 10, 'x')::text");
+    assert_string_equal(text, "1");
+    size_t count;
+    PGresult *claimed = claim(fixture, parked, 4, &count);
+    assert_int_equal(count, 1);
+    assert_true(parked[0].inbox_id > 0);
+    assert_true(uuid_equal(&parked[0].payment_id, &ids.payment_ids[0]));
+    parked[0].report = item_of(&ids, &right_capture).report; /* this version can */
+    apply(fixture, parked, 1);
+    PQclear(claimed);
+    assert_int_equal(parked[0].outcome, WEBHOOK_APPLIED);
+    query(fixture, text,
+          "SELECT string_agg(concat_ws(' ', outcome, reason, tries), ';') FROM inbox");
+    assert_string_equal(text, "applied 2");
+    describe(fixture, &ids, text);
+    assert_non_null(strstr(text, "PAID|45000|"));
+    assert_invariants(fixture);
+}
+
+static void a_dead_letter_that_fails_again_is_dead_again_with_its_new_reason(void **state)
+{
+    fixture_t *fixture = *state;
+    const order_ids_t ids = make_order(fixture);
+    webhook_item_t item = unreadable_of(&ids, &right_capture), parked[4];
+    apply(fixture, &item, 1);
+    char text[4096];
+    query(fixture, text, "SELECT dead_letters_redrive(1, NULL, NULL, 1, 'x')::text");
+    assert_string_equal(text, "1");
+    size_t count;
+    PGresult *claimed = claim(fixture, parked, 4, &count);
+    assert_int_equal(count, 1);
+    webhook_item_fault(&parked[0], "still not");
+    apply(fixture, parked, 1);
+    PQclear(claimed);
+    assert_int_equal(parked[0].outcome, WEBHOOK_DEAD);
+    query(fixture, text, "SELECT concat_ws(' ', reason, tries, redrives) FROM inbox");
+    assert_string_equal(text, "MALFORMED: still not 2 1");
+    assert_invariants(fixture);
+}
+
+static void a_delivery_that_can_be_read_opens_what_could_not(void **state)
+{
+    fixture_t *fixture = *state;
+    const order_ids_t ids = make_order(fixture);
+    webhook_item_t item = unreadable_of(&ids, &right_capture);
+    apply(fixture, &item, 1);
+    assert_int_equal(item.outcome, WEBHOOK_DEAD);
+    apply(fixture, &item, 1); /* again: nothing new */
+    assert_int_equal(item.outcome, WEBHOOK_DUPLICATE);
+    assert_int_equal(apply_one(fixture, &ids, &right_capture), WEBHOOK_APPLIED);
+    apply(fixture, &item, 1);
+    assert_int_equal(item.outcome, WEBHOOK_DUPLICATE);
+    char text[4096];
+    query(fixture, text, "SELECT string_agg(outcome, ';') FROM inbox");
+    assert_string_equal(text, "applied");
+    describe(fixture, &ids, text);
+    assert_non_null(strstr(text, "PAID|45000|"));
+    assert_invariants(fixture);
+}
+
+static void of_one_event_in_one_batch_the_delivery_that_can_be_read_counts(void **state)
+{
+    fixture_t *fixture = *state;
+    const order_ids_t ids = make_order(fixture);
+    webhook_item_t items[] = {unreadable_of(&ids, &right_capture), item_of(&ids, &right_capture)};
+    apply(fixture, items, 2);
+    assert_int_equal(items[0].outcome, WEBHOOK_DUPLICATE);
+    assert_int_equal(items[1].outcome, WEBHOOK_APPLIED);
+    assert_invariants(fixture);
+}
+
+static void a_delivery_that_cannot_be_read_does_not_end_what_is_parked(void **state)
+{
+    fixture_t *fixture = *state;
+    order_ids_t ids = make_order(fixture);
+    ids.payment_ids[0] = uuid7_new();
+    assert_int_equal(apply_one(fixture, &ids, &right_capture), WEBHOOK_PARKED);
+    webhook_item_t item = unreadable_of(&ids, &right_capture);
+    apply(fixture, &item, 1);
+    assert_int_equal(item.outcome, WEBHOOK_PARKED);
+    char text[4096];
+    query(fixture, text, "SELECT concat_ws(' ', outcome, tries) FROM inbox");
+    assert_string_equal(text, "parked 1");
+    assert_invariants(fixture);
+}
+
+/* ---- parked rows ---- */
+
+/* Whoever claims dies, again and again. */
+static void of_parked_rows_that_were_claimed_in_vain_one_comes_at_a_time(void **state)
+{
+    fixture_t *fixture = *state;
+    webhook_item_t items[4], fresh;
+    char text[4096], event_id[16];
+    for (int i = 0; i < 3; i++) {
+        const order_ids_t ids = {uuid7_new(), {uuid7_new(), uuid7_new()}};
+        event_t event = right_capture;
+        snprintf(event_id, sizeof event_id, "evt_%d", i);
+        event.event_id = event_id;
+        assert_int_equal(apply_one(fixture, &ids, &event), WEBHOOK_PARKED);
+    }
+    size_t count;
+    for (int claims = 1; claims <= WEBHOOK_DELIVERIES_TOGETHER; claims++) {
+        query(fixture, text, "UPDATE inbox SET retry_at = now() RETURNING 1::text");
+        PQclear(claim(fixture, items, 4, &count));
+        assert_int_equal(count, 3);
+        assert_int_equal(items[2].deliveries, claims);
+        PQclear(claim(fixture, items, 4, &count)); /* leased */
+        assert_int_equal(count, 0);
+    }
+    const order_ids_t ids = {uuid7_new(), {uuid7_new(), uuid7_new()}};
+    apply_one(fixture, &ids, &right_capture);
+    query(fixture, text, "UPDATE inbox SET retry_at = now() RETURNING 1::text");
+    PGresult *claimed = claim(fixture, items, 4, &count);
+    assert_int_equal(count, 2); /* the fresh one, and one that is taken alone */
+    assert_int_equal(items[0].deliveries, 1);
+    assert_int_equal(items[1].deliveries, WEBHOOK_DELIVERIES_TOGETHER + 1);
+    fresh = items[1];
+    fresh.report = item_of(&ids, &right_capture).report;
+    fresh.report.payment_id = fresh.payment_id;
+    apply(fixture, &fresh, 1); /* decided: it counts from the beginning */
+    PQclear(claimed);
+    query(fixture, text, "SELECT string_agg(deliveries::text, ' ' ORDER BY deliveries) FROM inbox");
+    assert_string_equal(text, "0 1 3 3");
+    assert_invariants(fixture);
+}
+
 /* ---- the feed ---- */
 
 /* A gateway that starts between the two must not be placed after both: a transaction that waited
@@ -569,6 +727,18 @@ static const struct CMUnitTest tests[] = {
                                     teardown),
     cmocka_unit_test_setup_teardown(a_repetition_of_a_parked_webhook_is_parked_too, setup,
                                     teardown),
+    cmocka_unit_test_setup_teardown(a_dead_letter_that_is_read_better_now_is_decided_in_its_own_row,
+                                    setup, teardown),
+    cmocka_unit_test_setup_teardown(
+        a_dead_letter_that_fails_again_is_dead_again_with_its_new_reason, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_delivery_that_can_be_read_opens_what_could_not, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(of_one_event_in_one_batch_the_delivery_that_can_be_read_counts,
+                                    setup, teardown),
+    cmocka_unit_test_setup_teardown(a_delivery_that_cannot_be_read_does_not_end_what_is_parked,
+                                    setup, teardown),
+    cmocka_unit_test_setup_teardown(of_parked_rows_that_were_claimed_in_vain_one_comes_at_a_time,
+                                    setup, teardown),
     cmocka_unit_test_setup_teardown(times_of_the_feed_follow_its_numbers, setup, teardown),
     cmocka_unit_test_setup_teardown(
         a_payment_committed_while_its_webhook_is_decided_gets_its_capture, setup, teardown),
