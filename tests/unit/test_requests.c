@@ -425,16 +425,18 @@ static void a_refunds_reason_has_at_most_64_characters(void **state)
 {
     (void)state;
     for (size_t length = 64; length <= 65; length++) {
-        char body[512] = "{\"reason\":\"";
+        buf_t body = {0};
+        buf_add_text(&body, "{\"reason\":\"");
         for (size_t i = 0; i < length; i++)
-            strcat(body, "\xf0\x9f\x8d\x9b");
-        strcat(body, "\"}");
+            buf_add_text(&body, "\xf0\x9f\x8d\x9b");
+        buf_add_text(&body, "\"}");
         refund_create_t refund;
         request_parsed_t *parsed;
         err_detail_t detail = {{0}};
-        assert_int_equal(request_refund_create(str_of(body), &refund, &parsed, &detail),
+        assert_int_equal(request_refund_create(str_of(body.data), &refund, &parsed, &detail),
                          length <= 64 ? ERR_OK : ERR_INVALID_FIELD);
         request_parsed_free(&parsed);
+        buf_free(&body);
     }
 }
 
