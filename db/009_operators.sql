@@ -1,15 +1,20 @@
 -- 009_operators.sql - what a person looks at and decides: dead letters and discrepancies.
 
--- Text as it is; what is not UTF-8 in base64. At most 128 KiB of it.
+-- Text as it is; what is not UTF-8, or would be too much in JSON, in base64. At most 128 KiB of it.
 CREATE FUNCTION body_shown(body bytea, OUT shown text, OUT encoding text) IMMUTABLE LANGUAGE plpgsql AS $$
 DECLARE
     part CONSTANT bytea := substring(body FROM 1 FOR 131072);
 BEGIN
-    shown := convert_from(part, 'UTF8');
-    encoding := 'text';
-EXCEPTION WHEN OTHERS THEN
-    shown := translate(encode(part, 'base64'), E'\n', '');
-    encoding := 'base64';
+    BEGIN
+        shown := convert_from(part, 'UTF8');
+        encoding := 'text';
+    EXCEPTION WHEN OTHERS THEN
+        encoding := 'base64';
+    END;
+    IF encoding = 'base64' OR octet_length(to_json(shown)::text) > 200000 THEN
+        shown := translate(encode(part, 'base64'), E'\n', '');
+        encoding := 'base64';
+    END IF;
 END
 $$;
 
