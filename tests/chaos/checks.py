@@ -2,9 +2,8 @@
 every invariant, every event was told."""
 import collections
 import json
-import re
 
-from stores import ROOT
+from stores import broken_invariants
 
 from clients import AMOUNT, CURRENCY
 
@@ -143,11 +142,7 @@ def statuses(stack, findings):
 
 
 def invariants(stack, findings):
-    parts = re.split(r"^-- invariant: (.*)$", (ROOT / "db" / "invariants.sql").read_text(), flags=re.M)
-    for name, sql in zip(parts[1::2], parts[2::2]):
-        rows = stack.psql(sql.strip().rstrip(";"))
-        if rows:
-            findings.broken.append(f"{name}: {rows[:3]}")
+    findings.broken += broken_invariants(stack.psql)
     while stack.psql("SELECT ledger_seal(1000)") != [["0"]]:
         pass
     for row in stack.psql("SELECT * FROM ledger_chain_faults(ledger_head())"):

@@ -14,7 +14,7 @@ import uuid
 
 from client import Client, WebSocket
 from processes import Process, Supervisor, wait_for
-from stores import ROOT, Cluster, Database, Redis
+from stores import ROOT, Cluster, Database, Redis, broken_invariants
 
 BIN = pathlib.Path(os.environ.get("TIFFIN_BIN") or ROOT / "build-dev" / "bin").resolve()
 SERVICES = ("order", "router", "webhook-processor", "reconciler", "notifier")
@@ -272,13 +272,8 @@ class Stack:
         if not self.allow_parked:
             wait_for(lambda: self.psql("SELECT count(*) FROM inbox WHERE outcome = 'parked'") == [["0"]], deadline_s,
                      "nothing is parked")
-        broken = []
-        parts = re.split(r"^-- invariant: (.*)$", (ROOT / "db" / "invariants.sql").read_text(), flags=re.M)
-        for name, sql in zip(parts[1::2], parts[2::2]):
-            rows = self.psql(sql.strip().rstrip(";"))
-            if rows:
-                broken.append(f"{name}: {rows[:5]}")
-        assert len(parts) > 10 and not broken, "\n".join(broken)
+        broken = broken_invariants(self.psql)
+        assert not broken, "\n".join(broken)
 
     # ---- end ----
 

@@ -4,6 +4,7 @@ import ctypes
 import os
 import pathlib
 import pwd
+import re
 import signal
 import socket
 import subprocess
@@ -22,6 +23,23 @@ for _name in ("PQconnectdb", "PQexec"):
     getattr(_pq, _name).restype = ctypes.c_void_p
 for _name in ("PQerrorMessage", "PQgetvalue"):
     getattr(_pq, _name).restype = ctypes.c_char_p
+
+
+def invariants():
+    """(name, SQL that must return no rows) of db/invariants.sql."""
+    parts = re.split(r"^-- invariant: (.*)$", (ROOT / "db" / "invariants.sql").read_text(), flags=re.M)
+    assert len(parts) > 10, "db/invariants.sql has none"
+    return [(name, sql.strip().rstrip(";")) for name, sql in zip(parts[1::2], parts[2::2])]
+
+
+def broken_invariants(query):
+    """What does not hold, a line each. query: runs SQL as the owner."""
+    found = []
+    for name, sql in invariants():
+        rows = query(sql)
+        if rows:
+            found.append(f"{name}: {rows[:5]}")
+    return found
 
 
 class DatabaseError(Exception):

@@ -4,13 +4,12 @@ import json
 import os
 import pathlib
 import random
-import re
 import sys
 import uuid
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "e2e"))
-from stores import Connection, Database  # noqa: E402
+from stores import Connection, Database, broken_invariants  # noqa: E402
 
 from model import Event, Payment  # noqa: E402
 
@@ -93,12 +92,7 @@ class World:
                 for payment in payments}
 
     def broken_invariants(self):
-        parts = re.split(r"^-- invariant: (.*)$", (ROOT / "db" / "invariants.sql").read_text(), flags=re.M)
-        found = []
-        for name, sql in zip(parts[1::2], parts[2::2]):
-            if rows := self.query(sql.strip().rstrip(";")):
-                found.append(f"{name}: {rows[:3]}")
-        return found
+        return broken_invariants(self.query)
 
 
 def connect(world):
