@@ -84,13 +84,6 @@ refunds_t *refunds_new(service_t *service, const refunds_config_t *config)
     return self;
 }
 
-static void call_free(refunds_t *self, call_t *call)
-{
-    list_remove(&call->node);
-    self->calling_count--;
-    free(call);
-}
-
 void refunds_destroy(refunds_t **self_p)
 {
     refunds_t *self = *self_p;
@@ -99,8 +92,11 @@ void refunds_destroy(refunds_t **self_p)
     actor_remove_timer(self->service->actor, self->tick_timer);
     actor_remove_fd(self->service->actor, http_client_fd(self->http));
     http_client_destroy(&self->http);
-    while (!list_empty(&self->calling))
-        call_free(self, LIST_ENTRY(list_first(&self->calling), call_t, node));
+    for (list_node_t *node = self->calling.next; node != &self->calling;) {
+        call_t *call = LIST_ENTRY(node, call_t, node);
+        node = node->next;
+        free(call);
+    }
     refund_store_destroy(&self->store);
     redis_destroy(&self->redis);
     free(self);
@@ -323,10 +319,10 @@ static void on_tick(void *arg)
 /* A call that has ended. */
 typedef struct ended {
     call_t *call;
+    int64_t took_ms;
     bool understood; /* the PSP has told how the refund stands */
     bool appended;
     bool not_sent;
-    int64_t took_ms;
     char outcome[33];
     char reason[PSP_REASON_SIZE];
 } ended_t;
@@ -409,6 +405,13 @@ static void confirm_appended(refunds_t *self, ended_t *ended, size_t count)
     }
     if (any_appended)
         CRASH_POINT(router_refund_appended);
+}
+
+static void call_free(refunds_t *self, call_t *call)
+{
+    list_remove(&call->node);
+    self->calling_count--;
+    free(call);
 }
 
 static void close_ended(refunds_t *self, ended_t *ended, size_t count)

@@ -50,7 +50,7 @@ const config_entry_t router_settings[] = {
 
 /* One request on its way to a checkout. */
 typedef struct flow {
-    list_node_t node; /* in calling, to_record or to_release */
+    list_node_t node; /* in calling or to_record */
     bus_reply_to_t reply_to;
     uuid_t idempotency_id; /* nil: the request has no key */
     router_position_t position;
@@ -70,9 +70,11 @@ struct router {
     router_store_t *store;
     router_calls_t *calls;
     refunds_t *refunds;
-    list_node_t calling;    /* flows whose call is in flight or waits for its turn */
-    list_node_t to_record;  /* flows that wait for the next attempts_record */
-    list_node_t to_release; /* flows that failed and hold an Idempotency-Key */
+    list_node_t calling;   /* flows whose call is in flight or waits for its turn */
+    list_node_t to_record; /* flows that wait for the next attempts_record */
+    /* Flows that failed and hold an Idempotency-Key. */
+    flow_t *to_release[SERVICE_BATCH_MAX];
+    size_t to_release_count;
 };
 
 static void on_calls_ended(void *arg);
@@ -87,7 +89,6 @@ router_t *router_new(service_t *service, const router_config_t *config)
     router_psps_init(&self->psps, &self->config.accounts);
     list_init(&self->calling);
     list_init(&self->to_record);
-    list_init(&self->to_release);
     self->store = router_store_new(config->database_url);
     const router_calls_config_t calls = {.accounts = &self->config.accounts,
                                          .calls_max = (unsigned)config->router_calls_max,
@@ -143,47 +144,47 @@ static void answer_failed(router_t *self, flow_t *flow)
     flow_free(flow);
 }
 
+/* Answers the flows of to_release, their keys first, in one statement. */
+static void release_waiting(router_t *self)
+{
+    router_release_t releases[SERVICE_BATCH_MAX];
+    const size_t count = self->to_release_count;
+    err_detail_t detail = {{0}};
+    if (count == 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        releases[i] =
+            (router_release_t){.key = &self->to_release[i]->idempotency_id,
+                               .holder = &self->to_release[i]->reply_to.request_id,
+                               .final = self->to_release[i]->failure == ERR_ORDER_NOT_PAYABLE};
+    const err_t err = router_store_release(self->store, releases, count, &detail);
+    if (err != ERR_OK) /* the leases end by themselves */
+        log_limited(LOG_LEVEL_WARN, NULL, "keys not released", "code=%s detail=\"%s\"",
+                    err_name(err), detail.text);
+    for (size_t i = 0; i < count; i++) {
+        flow_t *flow = self->to_release[i];
+        if (err != ERR_OK && releases[i].final) /* not remembered: not said either */
+            flow->failure = err_set(&flow->failure_detail, err, "%s", "");
+        answer_failed(self, flow);
+    }
+    self->to_release_count = 0;
+}
+
 /* No checkout was opened. A key that the flow holds is let go of before it is answered
- * (release_waiting): whoever repeats the request goes on at once, or is answered the same when the
- * order can be paid no more. */
+ * (release_waiting): whoever repeats the request goes on at once. */
 static void answer_error(router_t *self, flow_t *flow, err_t err, const char *detail)
 {
     const router_verdict_t verdict = flow->position.verdict;
     flow->failure = err_set(&flow->failure_detail, err, "%s", detail);
     list_remove(&flow->node);
     if (uuid_is_nil(&flow->idempotency_id) || flow->position.replayed ||
-        verdict == ROUTER_KEY_REUSED || verdict == ROUTER_KEY_IN_FLIGHT)
+        verdict == ROUTER_KEY_REUSED || verdict == ROUTER_KEY_IN_FLIGHT) {
         answer_failed(self, flow);
-    else
-        list_push_back(&self->to_release, &flow->node);
-}
-
-/* Answers the flows of to_release, their keys first, in as few statements as it takes. */
-static void release_waiting(router_t *self)
-{
-    flow_t *flows[SERVICE_BATCH_MAX];
-    router_release_t releases[SERVICE_BATCH_MAX];
-    while (!list_empty(&self->to_release)) {
-        size_t count = 0;
-        for (; !list_empty(&self->to_release) && count < SERVICE_BATCH_MAX; count++) {
-            flows[count] = LIST_ENTRY(list_first(&self->to_release), flow_t, node);
-            list_remove(&flows[count]->node);
-            releases[count] =
-                (router_release_t){.key = &flows[count]->idempotency_id,
-                                   .holder = &flows[count]->reply_to.request_id,
-                                   .final = flows[count]->failure == ERR_ORDER_NOT_PAYABLE};
-        }
-        err_detail_t detail = {{0}};
-        const err_t err = router_store_release(self->store, releases, count, &detail);
-        if (err != ERR_OK) /* the leases end by themselves */
-            log_limited(LOG_LEVEL_WARN, NULL, "keys not released", "code=%s detail=\"%s\"",
-                        err_name(err), detail.text);
-        for (size_t i = 0; i < count; i++) {
-            if (err != ERR_OK && releases[i].final) /* not remembered: not said either */
-                flows[i]->failure = err_set(&flows[i]->failure_detail, err, "%s", "");
-            answer_failed(self, flows[i]);
-        }
+        return;
     }
+    if (self->to_release_count == SERVICE_BATCH_MAX)
+        release_waiting(self);
+    self->to_release[self->to_release_count++] = flow;
 }
 
 static void answer_open(router_t *self, flow_t *flow)
