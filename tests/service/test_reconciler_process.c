@@ -212,9 +212,9 @@ static const char *operate(fixture_t *fixture, uint32_t message, const void *req
 {
     static char text[2048];
     wait_until(is_ready, fixture, SOON_MS, "the reconciler's READY");
-    const reply_wanted_t wanted = {
-        fixture, fake_gateway_request(&fixture->gateway, message, request, SOON_MS)};
-    wait_until(has_reply, (void *)(uintptr_t)&wanted, SOON_MS, "a reply");
+    reply_wanted_t wanted = {fixture,
+                             fake_gateway_request(&fixture->gateway, message, request, SOON_MS)};
+    wait_until(has_reply, &wanted, SOON_MS, "a reply");
     const fake_gateway_message_t *reply = fake_gateway_reply(&fixture->gateway, wanted.correlation);
     reconciler_document_t document;
     err_detail_t detail;
