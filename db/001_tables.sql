@@ -118,7 +118,8 @@ CREATE TABLE payments (
     disputes_won     int NOT NULL DEFAULT 0,
     disputes_lost    int NOT NULL DEFAULT 0,
     applied          boolean NOT NULL DEFAULT false,
-    disputed         boolean NOT NULL GENERATED ALWAYS AS (greatest(disputes_opened, disputes_lost) > disputes_won) STORED,
+    -- Opened and not won, or lost.
+    disputed         boolean NOT NULL GENERATED ALWAYS AS (disputes_lost > 0 OR disputes_opened > disputes_won) STORED,
     -- when the reconciler asks the PSP next; NULL: never again
     next_check_at    timestamptz DEFAULT now(),
     status           text NOT NULL GENERATED ALWAYS AS

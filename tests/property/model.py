@@ -55,7 +55,7 @@ def sums(payment, events):
             total[fact.kind] += fact.amount
     mismatches = sum(fact.kind == "captured" and not payment.fits(fact) for fact in known)
     return {"captured": total["captured"], "refunded": total["refund_succeeded"], "captures": count["captured"],
-            "mismatches": mismatches, "disputed": max(count["dispute_opened"], count["dispute_lost"]) > count["dispute_won"],
+            "mismatches": mismatches, "disputed": count["dispute_lost"] > 0 or count["dispute_opened"] > count["dispute_won"],
             "status": status(count, total, mismatches)}
 
 
