@@ -27,10 +27,12 @@ static inline void assert_invariants_hold(PGconn *pg)
         PGresult *broken = PQexec(pg, statement);
         if (PQresultStatus(broken) != PGRES_TUPLES_OK)
             fail_msg("%s: %s", PQerrorMessage(pg), statement);
-        if (PQntuples(broken) > 0)
-            fail_msg("broken %s (%d rows, the first: %s)", name, PQntuples(broken),
-                     PQgetvalue(broken, 0, 0));
+        const int rows = PQntuples(broken);
+        char first[256];
+        snprintf(first, sizeof first, "%s", rows > 0 ? PQgetvalue(broken, 0, 0) : "");
         PQclear(broken);
+        if (rows > 0)
+            fail_msg("broken %s (%d rows, the first: %s)", name, rows, first);
         statement[0] = '\0';
         checked++;
     }
