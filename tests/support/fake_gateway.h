@@ -30,6 +30,7 @@ typedef struct fake_gateway {
     zframe_t *service; /* identity of the service that said READY last */
     bool said_bye, draining;
     int64_t heartbeat_at_ms;
+    int64_t started_at_us, last_event_id; /* what its WELCOME says */
     uint64_t last_correlation;
     size_t count;
     fake_gateway_message_t messages[FAKE_GATEWAY_MESSAGES_MAX];
@@ -38,6 +39,7 @@ typedef struct fake_gateway {
 static inline void fake_gateway_start(fake_gateway_t *self)
 {
     memset(self, 0, sizeof *self);
+    self->started_at_us = clock_wall_us();
     err_detail_t detail;
     self->socket = bus_socket_bind("tcp://127.0.0.1:*", &detail);
     CHECK(self->socket != NULL);
@@ -72,7 +74,8 @@ static inline void fake_gateway_send(fake_gateway_t *self, const bus_header_t *h
 static inline void fake_gateway_welcome(fake_gateway_t *self)
 {
     const gateway_welcome_t welcome = {.instance = STR_LITERAL("fake-gateway"),
-                                       .started_at_us = clock_wall_us()};
+                                       .started_at_us = self->started_at_us,
+                                       .last_event_id = self->last_event_id};
     uint8_t body[128];
     const size_t size = message_encode(MSG_gateway_welcome, &welcome, body, sizeof body);
     fake_gateway_send(self, &(bus_header_t){.kind = BUS_WELCOME, .message = MSG_gateway_welcome},
