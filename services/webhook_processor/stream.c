@@ -373,13 +373,14 @@ size_t stream_dedupe_first(stream_t *self, webhook_item_t *items, size_t count)
         snprintf(key, sizeof key, "idemp:webhook:%.*s:%.*s", STR_ARG(items[i].psp),
                  STR_ARG(items[i].event_id));
         const bool first =
+            items[i].entry_id.data == NULL || /* parked: read before */
             redis_command(self->redis, &reply, &detail, "SET %s 1 NX", key) != ERR_OK ||
             reply->type != REDIS_REPLY_NIL;
         if (reply != NULL)
             freeReplyObject(reply);
         if (first)
             items[left++] = items[i];
-        else if (items[i].entry_id.data != NULL)
+        else
             (void)!stream_drop(self, items[i].entry_id, &detail);
     }
     return left;
