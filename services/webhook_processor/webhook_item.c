@@ -101,7 +101,10 @@ void webhook_item_fault(webhook_item_t *item, const char *fault)
     item->malformed = true;
     size_t size = 0;
     for (; fault[size] != '\0' && size + 1 < sizeof item->fault; size++)
-        item->fault[size] = fault[size] >= ' ' && fault[size] <= '~' ? fault[size] : '?';
+        if (fault[size] >= ' ' && fault[size] <= '~')
+            item->fault[size] = fault[size];
+        else
+            item->fault[size] = '?';
     item->fault[size] = '\0';
 }
 

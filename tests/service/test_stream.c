@@ -229,7 +229,7 @@ static void only_consumers_that_hold_nothing_are_forgotten_and_never_this_one(vo
     REDIS(fixture, "XGROUP CREATECONSUMER stream:webhooks webhook-processor gone-2");
     REDIS(fixture, "XGROUP CREATECONSUMER stream:webhooks webhook-processor me");
     assert_int_equal(consumers(fixture), 4);
-    assert_int_equal(stream_forget_consumers(fixture->stream, 3600 * 1000, &forgotten, &detail),
+    assert_int_equal(stream_forget_consumers(fixture->stream, 3600000, &forgotten, &detail),
                      ERR_OK);
     assert_int_equal(forgotten, 0); /* heard of just now */
     assert_int_equal(stream_forget_consumers(fixture->stream, 0, &forgotten, &detail), ERR_OK);
