@@ -154,7 +154,7 @@ END
 $$;
 
 -- What a PSP told us, once, whoever brought it and however often. What it is and of whom never changes. What it comes to
--- (observation_id, amount, fee, currency, refund_id, matches) is what the greatest of its observations says.
+-- (amount, fee, currency, refund_id, matches) is what the greatest of its observations says.
 CREATE TABLE facts (
     fact_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     psp            text NOT NULL,
@@ -170,7 +170,6 @@ CREATE TABLE facts (
     reason         text,
     occurred_at    timestamptz NOT NULL,
     recorded_at    timestamptz NOT NULL DEFAULT now(),
-    observation_id bigint,        -- NULL only inside its transaction
     amount         bigint NOT NULL,
     fee            bigint NOT NULL DEFAULT 0,
     currency       text NOT NULL,
@@ -275,6 +274,7 @@ CREATE TABLE discrepancies (
 CREATE UNIQUE INDEX discrepancies_by_fact ON discrepancies (fact_id, kind) WHERE fact_id IS NOT NULL;
 CREATE UNIQUE INDEX discrepancies_by_inbox ON discrepancies (inbox_id, kind) WHERE inbox_id IS NOT NULL;
 CREATE INDEX discrepancies_by_payment ON discrepancies (payment_id) WHERE payment_id IS NOT NULL;
+CREATE INDEX discrepancies_by_kind ON discrepancies (kind, discrepancy_id);
 CREATE INDEX discrepancies_open ON discrepancies (discrepancy_id) WHERE settled_at IS NULL;
 
 -- ---- inbox: everything that the stream brought, once per PSP, event id and payment ----

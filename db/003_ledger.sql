@@ -47,22 +47,23 @@ CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- What each of these facts is worth in the books now. A capture is owed by its PSP; it is the merchant's when it was applied to its
--- order or accepted by the operator, else nobody's yet. A refund of ours takes back what its capture has brought; one that the PSP
--- made by itself is the merchant's.
+-- order or accepted by the operator, else nobody's yet. A refund of ours takes back what its capture has brought, from whom the
+-- capture is; one that the PSP made by itself is the merchant's.
 CREATE FUNCTION ledger_due(fact_ids bigint[])
 RETURNS TABLE (fact_id bigint, payment_id uuid, line int, account text, currency text, amount bigint) STABLE LANGUAGE sql AS $$
     SELECT f.fact_id, f.payment_id, l.line, l.account, f.currency, l.amount
       FROM facts f
       LEFT JOIN refunds r ON r.refund_id = f.refund_id
       LEFT JOIN applied_captures a ON a.fact_id = coalesce(r.capture_fact_id, f.fact_id)
-      LEFT JOIN discrepancies d ON d.fact_id = f.fact_id AND d.kind = 'amount_mismatch' AND d.decision = 'accept'
+      LEFT JOIN discrepancies d ON d.fact_id = coalesce(r.capture_fact_id, f.fact_id) AND d.kind = 'amount_mismatch'
+           AND d.decision = 'accept'
+     CROSS JOIN LATERAL (SELECT a.fact_id IS NOT NULL OR d.fact_id IS NOT NULL AS merchants) AS c
      CROSS JOIN LATERAL (
            SELECT 1, 'psp_receivable:' || f.psp, f.amount WHERE f.kind = 'captured'
            UNION ALL
-           SELECT 2, CASE WHEN a.fact_id IS NOT NULL OR d.fact_id IS NOT NULL THEN 'merchant' ELSE 'unapplied' END, -f.amount
-            WHERE f.kind = 'captured'
+           SELECT 2, CASE WHEN c.merchants THEN 'merchant' ELSE 'unapplied' END, -f.amount WHERE f.kind = 'captured'
            UNION ALL
-           SELECT 1, CASE WHEN r.refund_id IS NULL OR a.fact_id IS NOT NULL THEN 'refunds' ELSE 'unapplied' END, f.amount
+           SELECT 1, CASE WHEN c.merchants OR r.refund_id IS NULL THEN 'refunds' ELSE 'unapplied' END, f.amount
             WHERE f.kind = 'refund_succeeded'
            UNION ALL
            SELECT 2, 'psp_receivable:' || f.psp, -f.amount WHERE f.kind = 'refund_succeeded'
@@ -170,7 +171,8 @@ BEGIN
     SELECT s.position, s.hash INTO last_position, last_hash FROM ledger_seals s ORDER BY s.position DESC LIMIT 1;
     FOR next_txn IN
         SELECT t.txn_id FROM ledger_transactions t
-         WHERE t.txn_id > state.floor_txn_id AND NOT EXISTS (SELECT FROM ledger_seals s WHERE s.txn_id = t.txn_id)
+         WHERE t.txn_id > state.floor_txn_id
+           AND NOT EXISTS (SELECT FROM ledger_seals s WHERE s.txn_id = t.txn_id AND s.txn_id > state.floor_txn_id)
          ORDER BY t.txn_id LIMIT at_most
     LOOP
         last_position := coalesce(last_position, 0) + 1;

@@ -97,10 +97,11 @@ DECLARE
     ids uuid[];
 BEGIN
     -- Locks first, the effect in later statements, whose snapshots are then newer than the locks. A processor that applies a
-    -- capture holds the order's lock: skipped here, and found paid next time.
+    -- capture holds the order's lock: skipped here, and found paid next time. (Skipping waits for nobody, so these locks may be
+    -- taken in the order of the index.)
     ids := ARRAY(SELECT o.order_id FROM orders o
                   WHERE o.expires_at <= now() AND o.expired_at IS NULL AND o.cancelled_at IS NULL AND o.paid_amount = 0
-                  ORDER BY o.order_id LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED);
+                  ORDER BY o.expires_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED);
     IF cardinality(ids) = 0 THEN
         RETURN;
     END IF;

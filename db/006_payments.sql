@@ -101,6 +101,9 @@ BEGIN
     -- Against expiry and captures, in a statement of its own: whoever closes an order either is seen by the next statement, or
     -- waits for this transaction and then sees its payments.
     PERFORM 1 FROM orders o WHERE o.order_id = ANY (order_ids) ORDER BY o.order_id FOR SHARE;
+    IF verdicts IS NOT NULL THEN -- against attempts that are being recorded
+        PERFORM 1 FROM payments p WHERE p.payment_id = ANY (ids) ORDER BY p.payment_id FOR NO KEY UPDATE;
+    END IF;
     WITH wanted AS (
         SELECT DISTINCT ON (n.payment_id) n.*
           FROM unnest(ids, order_ids, methods, requested_psps, return_urls, attempt_ids, psps, verdicts) WITH ORDINALITY
@@ -158,7 +161,8 @@ $$;
 -- Records how attempts ended and, in the same transaction, what comes next: another attempt (next_attempt_ids, next_psps), or
 -- none after an OPEN one, or giving up. A NULL outcome says nothing about the attempt, only what comes next. An outcome is set
 -- once; only UNKNOWN may still become another. Two routers may be at one payment, or one router twice: the first checkout that
--- was opened is the payment's, nothing is tried after it, and none is shown once the payment was given up. Gives back where each
+-- was opened is the payment's, nothing is tried after it, and none is shown once the payment was given up; who is still at an
+-- earlier round decides nothing about the newest. Gives back where each
 -- payment stands, in the order of the input.
 CREATE FUNCTION attempts_record(attempt_ids uuid[], outcomes text[], errors text[], psp_refs text[], checkout_urls text[],
                                 took_ms int[], next_attempt_ids uuid[], next_psps text[], give_ups boolean[])
@@ -187,12 +191,16 @@ BEGIN
       JOIN attempts a ON a.attempt_id = n.attempt_id
       JOIN payments p ON p.payment_id = a.payment_id
       JOIN orders o ON o.order_id = p.order_id
-     WHERE n.next_attempt_id IS NOT NULL AND p.given_up_at IS NULL AND o.status = 'PENDING' AND o.expires_at > now()
+     WHERE n.next_attempt_id IS NOT NULL AND p.given_up_at IS NULL AND a.number >= p.round_from
+       AND o.status = 'PENDING' AND o.expires_at > now()
        AND NOT EXISTS (SELECT 1 FROM attempts t WHERE t.payment_id = a.payment_id AND t.outcome = 'OPEN')
      ORDER BY a.payment_id, n.position
     ON CONFLICT DO NOTHING;
 
-    given_up := ARRAY(SELECT n.attempt_id FROM unnest(attempt_ids, give_ups) AS n(attempt_id, give_up) WHERE n.give_up);
+    given_up := ARRAY(SELECT n.attempt_id FROM unnest(attempt_ids, give_ups) AS n(attempt_id, give_up)
+                        JOIN attempts a ON a.attempt_id = n.attempt_id
+                        JOIN payments p ON p.payment_id = a.payment_id AND a.number >= p.round_from
+                       WHERE n.give_up);
     UPDATE payments p
        SET psp = CASE WHEN p.checkout_url IS NULL THEN coalesce(s.open_psp, s.newest_psp) ELSE p.psp END,
            checkout_url = CASE WHEN p.checkout_url IS NULL AND p.given_up_at IS NULL THEN s.open_url ELSE p.checkout_url END,

@@ -31,12 +31,15 @@ BEGIN
     UPDATE refunds r
        SET success_count = s.successes, failure_count = s.failures,
            outcome_unknown = r.outcome_unknown AND s.facts = 0,
-           next_call_at = CASE WHEN s.successes + s.failures > 0 THEN NULL ELSE r.next_call_at END
-      FROM (SELECT f.refund_id, count(*) AS facts,
+           next_call_at = CASE WHEN s.successes + s.failures = 0 THEN coalesce(r.next_call_at, now()) END
+      FROM (SELECT q.refund_id, count(f.fact_id) AS facts,
                    count(*) FILTER (WHERE f.kind = 'refund_succeeded') AS successes,
                    count(*) FILTER (WHERE f.kind = 'refund_failed') AS failures
-              FROM facts f WHERE f.payment_id = ANY (payment_ids) AND f.refund_id IS NOT NULL GROUP BY f.refund_id) s
-     WHERE r.refund_id = s.refund_id;
+              FROM refunds q LEFT JOIN facts f ON f.refund_id = q.refund_id -- none any more: the PSP says it was another refund
+             WHERE q.payment_id = ANY (payment_ids)
+             GROUP BY q.refund_id) s
+     WHERE r.refund_id = s.refund_id
+       AND ((r.success_count, r.failure_count) IS DISTINCT FROM (s.successes, s.failures) OR (r.outcome_unknown AND s.facts > 0));
     -- Of an order counts what belongs to its applied capture: our refunds of it, and those that the PSP made of its payment by
     -- itself.
     UPDATE orders o
@@ -47,7 +50,8 @@ BEGIN
                                JOIN payments p ON p.payment_id = f.payment_id
                               WHERE f.payment_id = a.payment_id AND f.kind = 'refund_succeeded' AND f.currency = p.currency
                                 AND (f.refund_id IS NULL OR r.capture_fact_id = a.fact_id)), 0) AS refunded
-              FROM applied_captures a WHERE a.payment_id = ANY (payment_ids)) s
+              FROM payments q JOIN applied_captures a ON a.order_id = q.order_id AND a.payment_id = q.payment_id
+             WHERE q.payment_id = ANY (payment_ids)) s
      WHERE o.order_id = s.order_id AND (o.paid_amount, o.refunded_amount) IS DISTINCT FROM (s.paid, s.refunded);
 END
 $$;
@@ -97,9 +101,20 @@ SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $
             WHERE f.kind = 'refund_succeeded' AND own.refund_id IS NULL
            UNION ALL
            SELECT 'refund_over_captured', own.refund_id, false,
-                  format('%s %s of %s %s captured are refunded', p.refunded_amount, p.currency, p.captured_amount, p.currency),
+                  format('%s %s of %s %s captured are refunded', p.refunded_amount, p.currency, p.captured_amount, p.currency)
+                  || CASE WHEN p.refunded_amount > p.captured_amount THEN ''
+                          ELSE ', and more is asked for: this refund succeeded after it had failed' END,
                   'waits for a decision'
-            WHERE f.kind = 'refund_succeeded' AND p.capture_count > 0 AND p.refunded_amount > p.captured_amount
+            WHERE f.kind = 'refund_succeeded' AND p.capture_count > 0
+              AND (p.refunded_amount > p.captured_amount
+                   OR (SELECT sum(r.amount) FROM refunds r
+                        WHERE r.capture_fact_id = own.capture_fact_id AND r.status <> 'FAILED')
+                      > (SELECT c.amount FROM facts c WHERE c.fact_id = own.capture_fact_id))
+           UNION ALL
+           SELECT 'reference_conflict', own.refund_id, false,
+                  format('%s has told of the same refund as another one: %s', f.psp, f.psp_ref), 'booked; waits for a decision'
+            WHERE f.kind = 'refund_succeeded' AND own.success_count > 1
+              AND EXISTS (SELECT FROM facts g WHERE g.refund_id = own.refund_id AND g.kind = f.kind AND g.fact_id < f.fact_id)
            UNION ALL
            SELECT 'dispute_opened', NULL, false, format('%s holds back %s %s', f.psp, f.amount, f.currency),
                   'waits for the PSP''s decision'
@@ -200,15 +215,17 @@ BEGIN
                        ORDER BY r.inbox_id, r.kind IN ('malformed', 'poison'), r.n);
 
     -- 3. Facts, each once whoever brings it, numbered as they arrived. Of several reports with one key only the first counts, as
-    -- if they had come one by one.
+    -- if they had come one by one. (Two batches could wait for each other here in a circle only where PSPs give payments of both
+    -- the same references, in opposite order: the server then ends one of them, and it is run again.)
     WITH recorded AS (
         INSERT INTO facts (psp, kind, psp_ref, ref_scope, payment_id, order_id, source, reason, occurred_at, amount, fee,
                            currency, matches)
         SELECT e.psp, e.kind, e.psp_ref, e.ref_scope, e.payment_id, e.order_id, e.source, e.reason, e.occurred_at, e.amount,
-               e.fee, e.currency, false
+               e.fee, e.currency, e.matches
           FROM (SELECT DISTINCT ON (r.psp, r.kind, r.psp_ref, s.ref_scope)
                        r.n, r.psp, r.kind, r.psp_ref, s.ref_scope, p.payment_id, p.order_id, r.source, r.reason, r.amount,
                        r.fee, coalesce(r.currency, p.currency) AS currency,
+                       r.amount = p.amount AND coalesce(r.currency, p.currency) = p.currency AS matches,
                        to_timestamp(r.occurred_at_us / 1000000.0) AS occurred_at
                   FROM unnest(psps, sources, known, order_ids, kinds, psp_refs, refs_per_payment, amounts, fees, currencies,
                               occurred_at_us, reasons)
@@ -265,9 +282,11 @@ BEGIN
                       o.amount DESC, o.currency COLLATE "C" DESC, o.fee DESC, o.observation_id
         )
         UPDATE facts f
-           SET observation_id = e.observation_id, amount = e.amount, fee = e.fee, currency = e.currency, matches = e.matches,
-               refund_id = e.our_refund_id
-          FROM effective e WHERE f.fact_id = e.fact_id;
+           SET amount = e.amount, fee = e.fee, currency = e.currency, matches = e.matches, refund_id = e.our_refund_id
+          FROM effective e
+         WHERE f.fact_id = e.fact_id
+           AND (f.amount, f.fee, f.currency, f.matches, f.refund_id)
+               IS DISTINCT FROM (e.amount, e.fee, e.currency, e.matches, e.our_refund_id);
 
         -- 5. The first right capture of an open order is the one that pays it; every other right one is refunded, once.
         WITH paid AS (
@@ -305,19 +324,22 @@ BEGIN
                                AND NOT EXISTS (SELECT FROM discrepancies d
                                                 WHERE d.fact_id = f.fact_id AND d.kind = 'amount_mismatch'));
         PERFORM discrepancies_note(ARRAY(SELECT f.fact_id FROM facts f WHERE f.payment_id = ANY (parents)));
-        -- What no longer does not fit.
+        -- What no longer does not fit. A capture of which something was given back while it did not fit is neither applied nor
+        -- refunded now: what is left of it waits for the decision all the same.
         UPDATE discrepancies d SET settled_at = now(), decision = 'corrected by the PSP'
           FROM facts f
          WHERE d.fact_id = f.fact_id AND f.fact_id = ANY (touched) AND d.kind = 'amount_mismatch' AND d.settled_at IS NULL
-           AND f.matches;
+           AND f.matches
+           AND (EXISTS (SELECT FROM applied_captures a WHERE a.fact_id = f.fact_id)
+                OR EXISTS (SELECT FROM refunds r WHERE r.capture_fact_id = f.fact_id AND r.automatic));
         UPDATE discrepancies d SET settled_at = now(), decision = 'won'
           FROM payments p
          WHERE d.payment_id = p.payment_id AND p.payment_id = ANY (parents) AND d.kind = 'dispute_opened'
            AND d.settled_at IS NULL AND NOT p.disputed;
         UPDATE discrepancies d SET settled_at = now(), decision = 'refunded after all'
           FROM refunds r
-         WHERE d.refund_id = r.refund_id AND r.payment_id = ANY (parents) AND d.kind = 'refund_refused'
-           AND d.settled_at IS NULL AND r.success_count > 0;
+         WHERE d.refund_id = r.refund_id AND d.payment_id = r.payment_id AND r.payment_id = ANY (parents)
+           AND d.kind = 'refund_refused' AND d.settled_at IS NULL AND r.success_count > 0;
     END IF;
 
     -- 7. How each open inbox row ends.
@@ -352,7 +374,7 @@ BEGIN
            i.psp, p.payment_id, p.order_id, i.inbox_id,
            format('event %s of %s names payment %s: %s', i.event_id, i.psp, i.payment_ref, i.reason),
            'kept as a dead letter; it can be driven again'
-      FROM inbox i LEFT JOIN payments p ON p.payment_id::text = i.payment_ref
+      FROM inbox i LEFT JOIN payments p ON p.payment_id = i.payment_ref::uuid
      WHERE i.inbox_id = ANY (open_rows) AND i.outcome = 'dead'
        AND i.reason IN ('PAYMENT_NOT_FOUND', 'ORDER_MISMATCH', 'REFERENCE_OF_ANOTHER_PAYMENT')
      ORDER BY i.inbox_id

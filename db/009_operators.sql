@@ -55,7 +55,7 @@ CREATE FUNCTION dead_letters_redrive(of_id bigint, by_psp text, by_reason text, 
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     WITH chosen AS MATERIALIZED (
         SELECT i.inbox_id FROM inbox i
-         WHERE i.outcome = 'dead' AND (of_id IS NULL OR i.inbox_id = of_id)
+         WHERE i.outcome = 'dead' AND i.inbox_id BETWEEN coalesce(of_id, 0) AND coalesce(of_id, 9223372036854775807)
            AND (by_psp IS NULL OR i.psp = by_psp) AND (by_reason IS NULL OR starts_with(i.reason, by_reason))
          ORDER BY i.inbox_id LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
     ), noted AS (
@@ -96,14 +96,31 @@ $$;
 CREATE FUNCTION discrepancies_page(by_state text, by_kind text, by_payment uuid, before bigint, at_most int) RETURNS text
 STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
-    ids  bigint[];
-    more boolean;
+    upper_bound bigint := coalesce(before, 9223372036854775807);
+    ids         bigint[];
+    more        boolean;
 BEGIN
-    ids := ARRAY(SELECT d.discrepancy_id FROM discrepancies d
-                  WHERE d.discrepancy_id < coalesce(before, 9223372036854775807)
-                    AND (by_state IS NULL OR (d.settled_at IS NULL) = (by_state = 'open'))
-                    AND (by_kind IS NULL OR d.kind = by_kind) AND (by_payment IS NULL OR d.payment_id = by_payment)
-                  ORDER BY d.discrepancy_id DESC LIMIT at_most + 1);
+    -- One statement per index, so that each is planned for its own.
+    IF by_payment IS NOT NULL THEN
+        ids := ARRAY(SELECT d.discrepancy_id FROM discrepancies d
+                      WHERE d.payment_id = by_payment AND d.discrepancy_id < upper_bound
+                        AND (by_state IS NULL OR (d.settled_at IS NULL) = (by_state = 'open'))
+                        AND (by_kind IS NULL OR d.kind = by_kind)
+                      ORDER BY d.discrepancy_id DESC LIMIT at_most + 1);
+    ELSIF by_state = 'open' THEN
+        ids := ARRAY(SELECT d.discrepancy_id FROM discrepancies d
+                      WHERE d.settled_at IS NULL AND d.discrepancy_id < upper_bound AND (by_kind IS NULL OR d.kind = by_kind)
+                      ORDER BY d.discrepancy_id DESC LIMIT at_most + 1);
+    ELSIF by_kind IS NOT NULL THEN
+        ids := ARRAY(SELECT d.discrepancy_id FROM discrepancies d
+                      WHERE d.kind = by_kind AND d.discrepancy_id < upper_bound
+                        AND (by_state IS NULL OR d.settled_at IS NOT NULL)
+                      ORDER BY d.discrepancy_id DESC LIMIT at_most + 1);
+    ELSE
+        ids := ARRAY(SELECT d.discrepancy_id FROM discrepancies d
+                      WHERE d.discrepancy_id < upper_bound AND (by_state IS NULL OR d.settled_at IS NOT NULL)
+                      ORDER BY d.discrepancy_id DESC LIMIT at_most + 1);
+    END IF;
     more := cardinality(ids) > at_most;
     ids := ids[1:at_most];
     RETURN (SELECT row_to_json(page) FROM (
@@ -162,8 +179,10 @@ BEGIN
            action = CASE WHEN discrepancy_settle.decision = 'refund' THEN 'refund requested' ELSE 'accepted as it is' END
      WHERE x.discrepancy_id = of_id
     RETURNING * INTO d;
-    IF d.kind = 'amount_mismatch' THEN
-        PERFORM ledger_book(ARRAY[d.fact_id]);
+    IF d.kind = 'amount_mismatch' THEN -- whose the capture is, and so whose its refunds are, may have changed
+        PERFORM ledger_book(ARRAY(SELECT d.fact_id UNION ALL
+                                  SELECT f.fact_id FROM refunds r JOIN facts f ON f.refund_id = r.refund_id
+                                   WHERE r.capture_fact_id = d.fact_id));
     END IF;
     RETURN QUERY SELECT 'ok', discrepancy_json(d)::text;
 END

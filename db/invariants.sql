@@ -3,6 +3,9 @@
 -- invariant: ledger transactions sum to zero per currency
 SELECT txn_id, currency, sum(amount) FROM ledger_entries GROUP BY txn_id, currency HAVING sum(amount) <> 0;
 
+-- invariant: the books balance
+SELECT currency, sum(amount) FROM ledger_entries GROUP BY currency HAVING sum(amount) <> 0;
+
 -- invariant: every ledger transaction has entries
 SELECT t.txn_id FROM ledger_transactions t WHERE NOT EXISTS (SELECT FROM ledger_entries e WHERE e.txn_id = t.txn_id);
 
@@ -47,8 +50,22 @@ SELECT r.refund_id FROM refunds r LEFT JOIN facts f ON f.refund_id = r.refund_id
  GROUP BY r.refund_id
 HAVING r.success_count <> count(f.fact_id) FILTER (WHERE f.kind = 'refund_succeeded')
     OR r.failure_count <> count(f.fact_id) FILTER (WHERE f.kind = 'refund_failed')
-    OR r.success_count > 1
     OR (r.next_call_at IS NULL) <> (r.success_count + r.failure_count > 0);
+
+-- invariant: a refund is carried out once, unless a discrepancy says so
+SELECT r.refund_id FROM refunds r
+ WHERE r.success_count > 1
+   AND NOT EXISTS (SELECT FROM discrepancies d WHERE d.refund_id = r.refund_id AND d.kind = 'reference_conflict');
+
+-- invariant: a refund's facts are of its payment
+SELECT f.fact_id, f.refund_id FROM facts f LEFT JOIN refunds r ON r.refund_id = f.refund_id AND r.payment_id = f.payment_id
+ WHERE f.refund_id IS NOT NULL AND r.refund_id IS NULL;
+
+-- invariant: a refund is of a capture of its payment, and no capture has two automatic ones
+SELECT r.capture_fact_id, count(*) FILTER (WHERE r.automatic) FROM refunds r
+  LEFT JOIN facts f ON f.fact_id = r.capture_fact_id AND f.kind = 'captured'
+       AND (f.payment_id, f.order_id, f.psp) = (r.payment_id, r.order_id, r.psp)
+ GROUP BY r.capture_fact_id HAVING count(*) <> count(f.fact_id) OR count(*) FILTER (WHERE r.automatic) > 1;
 
 -- invariant: no payment is refunded beyond what was captured, unless a discrepancy says so
 SELECT p.payment_id, p.refunded_amount, p.captured_amount FROM payments p
@@ -67,6 +84,13 @@ SELECT o.order_id, o.status, o.paid_amount, a.amount
   FROM orders o LEFT JOIN applied_captures a ON a.order_id = o.order_id LEFT JOIN facts f ON f.fact_id = a.fact_id
  WHERE o.paid_amount <> coalesce(a.amount, 0) OR (a.fact_id IS NOT NULL AND (a.amount <> o.amount OR f.order_id <> o.order_id));
 
+-- invariant: an order is refunded by refunds of its applied capture and by nothing else
+SELECT o.order_id, o.status, o.refunded_amount
+  FROM orders o LEFT JOIN applied_captures a ON a.order_id = o.order_id
+  LEFT JOIN facts f ON f.payment_id = a.payment_id AND f.kind = 'refund_succeeded' AND f.currency = o.currency
+       AND coalesce((SELECT r.capture_fact_id FROM refunds r WHERE r.refund_id = f.refund_id), a.fact_id) = a.fact_id
+ GROUP BY o.order_id HAVING o.refunded_amount <> coalesce(sum(f.amount), 0);
+
 -- invariant: a payment says that it is applied exactly when its capture is
 SELECT p.payment_id, p.applied FROM payments p
  WHERE p.applied <> EXISTS (SELECT FROM applied_captures a WHERE a.payment_id = p.payment_id);
@@ -77,6 +101,15 @@ SELECT f.fact_id, f.payment_id FROM facts f
    AND (SELECT count(*) FROM applied_captures a WHERE a.fact_id = f.fact_id)
      + (SELECT count(*) FROM refunds r WHERE r.capture_fact_id = f.fact_id AND r.automatic) <> 1
    AND NOT EXISTS (SELECT FROM discrepancies d WHERE d.fact_id = f.fact_id AND d.kind = 'amount_mismatch');
+
+-- invariant: a capture that is given back by itself is a discrepancy that says so
+SELECT r.refund_id FROM refunds r
+ WHERE r.automatic AND NOT EXISTS (SELECT FROM discrepancies d WHERE d.fact_id = r.capture_fact_id
+                                                                 AND d.kind = 'unapplied_capture' AND d.refund_id = r.refund_id);
+
+-- invariant: a fact matches when it says what the payment is for
+SELECT f.fact_id FROM facts f JOIN payments p ON p.payment_id = f.payment_id
+ WHERE f.matches <> ((f.amount, f.currency) = (p.amount, p.currency)) OR f.order_id <> p.order_id;
 
 -- invariant: every capture that does not match is a discrepancy
 SELECT f.fact_id FROM facts f LEFT JOIN discrepancies d ON d.fact_id = f.fact_id AND d.kind = 'amount_mismatch'
@@ -131,8 +164,16 @@ SELECT f.fact_id FROM facts f LEFT JOIN outbox e ON e.payment_id = f.payment_id 
 HAVING count(e.event_id) <> (SELECT count(*) FROM facts g WHERE g.payment_id = f.payment_id AND g.kind = 'refund_succeeded');
 
 -- invariant: an Idempotency-Key that was answered has its effect
-SELECT k.idempotency_id FROM idempotency_keys k
- WHERE k.verdict = 'ok' AND NOT EXISTS (SELECT FROM refunds r WHERE r.refund_id = k.resource_id);
+SELECT k.idempotency_id, k.verdict FROM idempotency_keys k
+ WHERE (k.verdict = 'ok' AND NOT EXISTS (SELECT FROM refunds r WHERE r.refund_id = k.resource_id))
+    OR (k.verdict = 'cancelled' AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = (k.document::json ->> 'order_id')::uuid
+                                                                         AND o.cancelled_at IS NOT NULL))
+    OR (k.verdict IS NULL AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = k.resource_id)
+                          AND NOT EXISTS (SELECT FROM payments p WHERE p.payment_id = k.resource_id));
+
+-- invariant: a payment counts its attempts of which the outcome is not known
+SELECT p.payment_id FROM payments p LEFT JOIN attempts a ON a.payment_id = p.payment_id AND a.outcome = 'UNKNOWN'
+ GROUP BY p.payment_id HAVING p.unknown_attempts <> count(a.attempt_id);
 
 -- invariant: attempts of a payment are numbered without gaps
 SELECT payment_id, count(*), max(number) FROM attempts GROUP BY payment_id HAVING max(number) <> count(*);
