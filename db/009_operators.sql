@@ -111,11 +111,11 @@ BEGIN
         ids := ARRAY(SELECT d.discrepancy_id FROM discrepancies d
                       WHERE d.settled_at IS NULL AND d.discrepancy_id < upper_bound AND (by_kind IS NULL OR d.kind = by_kind)
                       ORDER BY d.discrepancy_id DESC LIMIT at_most + 1);
-    ELSIF by_kind IS NOT NULL THEN
+    ELSIF by_kind IS NOT NULL THEN -- in this order, which the index by kind has and no other
         ids := ARRAY(SELECT d.discrepancy_id FROM discrepancies d
-                      WHERE d.kind = by_kind AND d.discrepancy_id < upper_bound
+                      WHERE (d.kind, d.discrepancy_id) < (by_kind, upper_bound) AND d.kind >= by_kind
                         AND (by_state IS NULL OR d.settled_at IS NOT NULL)
-                      ORDER BY d.discrepancy_id DESC LIMIT at_most + 1);
+                      ORDER BY d.kind DESC, d.discrepancy_id DESC LIMIT at_most + 1);
     ELSE
         ids := ARRAY(SELECT d.discrepancy_id FROM discrepancies d
                       WHERE d.discrepancy_id < upper_bound AND (by_state IS NULL OR d.settled_at IS NOT NULL)

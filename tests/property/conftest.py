@@ -10,6 +10,7 @@ import pytest
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent))
 from world import SEED, World  # noqa: E402
+from stores import Database  # noqa: E402
 
 PG_CLUSTER = pathlib.Path(__file__).resolve().parents[1] / "support" / "pg-cluster.sh"
 
@@ -37,5 +38,13 @@ def pytest_report_header():
 @pytest.fixture(scope="module")
 def world():
     made = World()
+    yield made
+    made.drop()
+
+
+@pytest.fixture(scope="module")
+def database():
+    """One of the module's own, migrated and empty."""
+    made = Database(os.environ["TIFFIN_TEST_DATABASE_URL"])
     yield made
     made.drop()
