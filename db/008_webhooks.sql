@@ -100,6 +100,11 @@ SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $
                   'booked as the merchant''s'
             WHERE f.kind = 'refund_succeeded' AND own.refund_id IS NULL
            UNION ALL
+           SELECT 'refund_mismatch', own.refund_id, false,
+                  format('%s refunded %s %s, asked for were %s %s', f.psp, f.amount, f.currency, own.amount, own.currency),
+                  'booked as it is; waits for a decision'
+            WHERE f.kind = 'refund_succeeded' AND (f.amount, f.currency) <> (own.amount, own.currency)
+           UNION ALL
            SELECT 'refund_over_captured', own.refund_id, false,
                   format('%s %s of %s %s captured are refunded', p.refunded_amount, p.currency, p.captured_amount, p.currency)
                   || CASE WHEN p.refunded_amount > p.captured_amount THEN ''
@@ -332,6 +337,13 @@ BEGIN
            AND f.matches
            AND (EXISTS (SELECT FROM applied_captures a WHERE a.fact_id = f.fact_id)
                 OR EXISTS (SELECT FROM refunds r WHERE r.capture_fact_id = f.fact_id AND r.automatic));
+        -- And what does not fit once more: a person has not decided about it.
+        UPDATE discrepancies d
+           SET settled_at = NULL, decision = NULL, action = 'the PSP took its correction back; waits for a decision',
+               detail = format('%s captured %s %s, the payment is for %s %s', f.psp, f.amount, f.currency, p.amount, p.currency)
+          FROM facts f JOIN payments p ON p.payment_id = f.payment_id
+         WHERE d.fact_id = f.fact_id AND f.fact_id = ANY (touched) AND d.kind = 'amount_mismatch'
+           AND d.decision = 'corrected by the PSP' AND d.settled_by IS NULL AND NOT f.matches;
         UPDATE discrepancies d SET settled_at = now(), decision = 'won'
           FROM payments p
          WHERE d.payment_id = p.payment_id AND p.payment_id = ANY (parents) AND d.kind = 'dispute_opened'

@@ -75,5 +75,19 @@ BEGIN
 END
 $$;
 
+-- Ends sessions of the services whose client has not read its result for so long: a process that was stopped in the middle of a
+-- statement. An answer that does not fit the socket is sent before the commit, with every lock held, the feed's too, and none of
+-- the server's own timeouts ends that. What such a session wanted is rolled back. How many. (Needs the owner to be a superuser or a
+-- member of pg_signal_backend and pg_read_all_stats; otherwise it sees none.)
+CREATE FUNCTION sessions_end_unread(after_s int) RETURNS bigint LANGUAGE sql
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT count(*) FILTER (WHERE pg_terminate_backend(a.pid)) FROM pg_stat_activity a
+     WHERE a.datname = current_database() AND a.application_name LIKE 'tiffin-%' AND a.backend_xid IS NOT NULL
+       AND a.wait_event = 'ClientWrite' AND a.query_start < clock_timestamp() - make_interval(secs => after_s)
+$$;
+
+REVOKE ALL ON FUNCTION sessions_end_unread FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sessions_end_unread TO tiffin_reconciler;
+
 REVOKE ALL ON FUNCTION reconciliations_page, status_checks_claim, reconciliation_begin, reconciliation_finish FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION reconciliations_page, status_checks_claim, reconciliation_begin, reconciliation_finish TO tiffin_reconciler;

@@ -115,6 +115,15 @@ SELECT f.fact_id FROM facts f JOIN payments p ON p.payment_id = f.payment_id
 SELECT f.fact_id FROM facts f LEFT JOIN discrepancies d ON d.fact_id = f.fact_id AND d.kind = 'amount_mismatch'
  WHERE f.kind = 'captured' AND NOT f.matches AND d.fact_id IS NULL;
 
+-- invariant: a capture that does not match waits for a person, or one has decided
+SELECT d.discrepancy_id FROM discrepancies d JOIN facts f ON f.fact_id = d.fact_id
+ WHERE d.kind = 'amount_mismatch' AND NOT f.matches AND d.settled_at IS NOT NULL AND d.settled_by IS NULL;
+
+-- invariant: a refund that came to another amount than was asked for is a discrepancy
+SELECT f.fact_id FROM facts f JOIN refunds r ON r.refund_id = f.refund_id
+ WHERE f.kind = 'refund_succeeded' AND (f.amount, f.currency) <> (r.amount, r.currency)
+   AND NOT EXISTS (SELECT FROM discrepancies d WHERE d.fact_id = f.fact_id AND d.kind = 'refund_mismatch');
+
 -- invariant: observations that disagree are a discrepancy
 SELECT o.fact_id FROM fact_observations o GROUP BY o.fact_id
 HAVING count(DISTINCT (o.amount, o.currency)) > 1

@@ -7,7 +7,7 @@
  * answer was lost (a reconciler died, Redis was down, a PSP hung) comes due again by itself.
  *
  * Beside it, each second, what was booked since is sealed into the ledger's hash chain, off the
- * path of those who book.
+ * path of those who book; and sessions are ended whose stopped client holds up everybody.
  *
  * Runs do not overlap. A run asks with a bounded number of calls at once and lets a PSP rest that
  * fails call after call, so that one that hangs costs a run seconds, not hours.
@@ -33,6 +33,7 @@
 enum {
     TICK_MS = 250,
     SEAL_EVERY_MS = 1000,
+    UNREAD_S = 5,    /* longer than any statement may take: its client has left, or cannot */
     SEAL_MAX = 1000, /* transactions in one statement … */
     SEALS_MAX = 4,   /* … and so many statements at once: the loop must come round */
     FIRST_RUN_AFTER_MS = 1000,
@@ -423,7 +424,19 @@ static void on_answers(void *arg)
     go_on(self);
 }
 
-/* ---- the ledger's chain ---- */
+/* ---- each second: sessions that hold up all others, the ledger's chain ---- */
+
+static void end_unread(reconciler_t *self)
+{
+    err_detail_t detail = {{0}};
+    int64_t ended = 0;
+    const err_t err = reconciler_store_end_unread(self->store, UNREAD_S, &ended, &detail);
+    if (err != ERR_OK)
+        log_limited(LOG_LEVEL_WARN, NULL, "unread sessions not ended", "code=%s detail=\"%s\"",
+                    err_name(err), detail.text);
+    else if (ended > 0)
+        log_warn(NULL, "unread sessions ended", "count=%lld", (long long)ended);
+}
 
 static void on_seal_timer(void *arg)
 {
@@ -433,6 +446,7 @@ static void on_seal_timer(void *arg)
     err_t err = ERR_OK;
     if (self->stopping)
         return;
+    end_unread(self);
     for (int i = 0; i < SEALS_MAX && err == ERR_OK && sealed == SEAL_MAX; i++)
         err = reconciler_store_seal(self->store, SEAL_MAX, &sealed, &detail);
     if (err != ERR_OK)

@@ -92,6 +92,19 @@ err_t reconciler_store_page(reconciler_store_t *self, int64_t before, int at_mos
                    &self->params, result, detail);
 }
 
+err_t reconciler_store_end_unread(reconciler_store_t *self, int after_s, int64_t *ended,
+                                  err_detail_t *detail)
+{
+    PGresult *result = NULL;
+    pg_params_reset(&self->params);
+    pg_param_int4(&self->params, after_s);
+    TRY(pg_exec(self->pg, "sessions_end_unread", "SELECT sessions_end_unread($1)", &self->params,
+                &result, detail));
+    *ended = pg_get_int8(result, 0, 0);
+    PQclear(result);
+    return ERR_OK;
+}
+
 err_t reconciler_store_seal(reconciler_store_t *self, int at_most, int64_t *sealed,
                             err_detail_t *detail)
 {

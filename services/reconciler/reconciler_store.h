@@ -44,6 +44,11 @@ void reconciler_store_due(const PGresult *result, int row, reconciler_due_t *due
 err_t reconciler_store_page(reconciler_store_t *self, int64_t before, int at_most,
                             PGresult **result, err_detail_t *detail) MUST_CHECK;
 
+/* Ends sessions whose client has not read its answer for after_s seconds while it holds locks; how
+ * many. */
+err_t reconciler_store_end_unread(reconciler_store_t *self, int after_s, int64_t *ended,
+                                  err_detail_t *detail) MUST_CHECK;
+
 /* Extends the ledger's chain by at most `at_most` transactions; how many. */
 err_t reconciler_store_seal(reconciler_store_t *self, int at_most, int64_t *sealed,
                             err_detail_t *detail) MUST_CHECK;

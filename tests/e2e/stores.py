@@ -68,6 +68,10 @@ class Connection:
             finally:
                 _pq.PQclear(result)
 
+    def send(self, sql):
+        """Sends it, and reads no answer."""
+        assert _pq.PQsendQuery(self.handle, sql.encode()) == 1
+
     def close(self):
         if self.handle:
             _pq.PQfinish(self.handle)

@@ -1,0 +1,73 @@
+"""What a PSP says of an amount, and takes back; what it refunds other than it was asked for."""
+import os
+import uuid
+
+import pytest
+from stores import Database, broken_invariants
+
+
+@pytest.fixture
+def query():
+    database = Database(os.environ["TIFFIN_TEST_DATABASE_URL"])
+    yield database.query
+    database.drop()
+
+
+@pytest.fixture
+def payment(query):
+    order, payment = str(uuid.uuid4()), str(uuid.uuid4())
+    query(f"""SELECT * FROM orders_create(ARRAY['{order}']::uuid[], ARRAY['u'], ARRAY[45000::bigint], ARRAY['INR'],
+                                          ARRAY[NULL::text], ARRAY[NULL::text], ARRAY[NULL::text], ARRAY[900::bigint])""")
+    query(f"""SELECT * FROM payments_begin(ARRAY['{payment}']::uuid[], ARRAY['{order}']::uuid[], ARRAY['UPI'], ARRAY[NULL::text],
+                                           ARRAY[NULL::text], ARRAY[gen_random_uuid()], ARRAY['Razorpay'])""")
+    return payment
+
+
+def tell(query, payment, kind, amount, source="webhook", currency="INR", refund=None):
+    refund = f"'{refund}'" if refund else "NULL"
+    (row,) = query(f"""
+        SELECT outcome FROM webhooks_apply(ARRAY[NULL::bigint], ARRAY['Razorpay'], ARRAY['{uuid.uuid4()}'], ARRAY['{source}'],
+            ARRAY['{payment}']::uuid[], ARRAY[NULL::uuid], ARRAY[{refund}]::uuid[], ARRAY['{kind}'], ARRAY['{kind}_1'], ARRAY[true],
+            ARRAY[{amount}::bigint], ARRAY[0::bigint], ARRAY['{currency}'], ARRAY[1700000000000000], ARRAY[NULL::text],
+            ARRAY['x'::bytea], ARRAY[NULL::text], ARRAY[0], ARRAY[1700000000000000], ARRAY[NULL::text], 300)
+         WHERE position > 0""")
+    return row[0]
+
+
+def ask_refund(query, payment, amount):
+    refund = str(uuid.uuid4())
+    (row,) = query(f"""SELECT verdict FROM refunds_create(ARRAY['{refund}']::uuid[], ARRAY['{payment}']::uuid[],
+                                                          ARRAY[{amount}::bigint], ARRAY[NULL::text])""")
+    assert row == ["ok"]
+    return refund
+
+
+def discrepancies(query, payment, kind):
+    return query(f"""SELECT discrepancy_id, settled_at IS NULL, coalesce(decision, ''), detail FROM discrepancies
+                      WHERE payment_id = '{payment}' AND kind = '{kind}'""")
+
+
+def test_a_mismatch_that_was_corrected_and_comes_back_waits_for_a_person_again(query, payment):
+    tell(query, payment, "captured", 44000)
+    tell(query, payment, "captured", 45000, "status_poll")
+    ((number, is_open, decision, _),) = discrepancies(query, payment, "amount_mismatch")
+    assert (is_open, decision) == ("f", "corrected by the PSP")
+    tell(query, payment, "captured", 43000, "settlement")
+    ((_, is_open, decision, detail),) = discrepancies(query, payment, "amount_mismatch")
+    assert (is_open, decision) == ("t", "") and "captured 43000 INR" in detail
+    assert query(f"SELECT verdict FROM discrepancy_settle({number}, 'accept', NULL, 'ann')") == [["ok"]]
+    tell(query, payment, "captured", 42000, "settlement")
+    ((_, is_open, decision, _),) = discrepancies(query, payment, "amount_mismatch")
+    assert (is_open, decision) == ("f", "accept"), "what a person has decided stays"
+    assert not broken_invariants(query)
+
+
+@pytest.mark.parametrize("amount, currency, differs", [(20000, "INR", False), (19999, "INR", True), (30000, "INR", True),
+                                                       (20000, "USD", True)])
+def test_a_refund_that_comes_to_something_else_is_a_discrepancy(query, payment, amount, currency, differs):
+    tell(query, payment, "captured", 45000)
+    refund = ask_refund(query, payment, 20000)
+    tell(query, payment, "refund_succeeded", amount, currency=currency, refund=refund)
+    found = discrepancies(query, payment, "refund_mismatch")
+    assert [row[1] for row in found] == (["t"] if differs else [])
+    assert not broken_invariants(query)
