@@ -57,7 +57,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqsc
         SELECT i.inbox_id FROM inbox i
          WHERE i.outcome = 'dead' AND i.inbox_id BETWEEN coalesce(of_id, 0) AND coalesce(of_id, 9223372036854775807)
            AND (by_psp IS NULL OR i.psp = by_psp) AND (by_reason IS NULL OR starts_with(i.reason, by_reason))
-         ORDER BY i.inbox_id LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
+         ORDER BY i.inbox_id LIMIT at_most FOR NO KEY UPDATE
     ), noted AS (
         UPDATE discrepancies d SET action = format('driven again by %s', coalesce(nullif(by_whom, ''), 'an operator'))
           FROM chosen c WHERE d.inbox_id = c.inbox_id AND d.settled_at IS NULL

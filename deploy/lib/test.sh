@@ -223,7 +223,7 @@ test_chaos() {
     local start passed failed
     now_ms start
     TIFFIN_BIN=$ROOT/build-dev/bin stage test-chaos.log "$PYTHON" "$ROOT/tests/chaos/run.py" --seed 1 --runs "$CHAOS_RUNS" \
-        --keep "$TEST_HOME" || true
+        --keep "$LOG" || true
     passed=$(grep -cE '^ *[0-9]+( +[0-9]+){7}( +0){5} +[0-9.]+$' "$LOG/test-chaos.log" || true)
     failed=$((CHAOS_RUNS - passed))
     [ "$failed" -eq 0 ] || tail -n 60 "$LOG/test-chaos.log" >&2

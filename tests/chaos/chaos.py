@@ -1,6 +1,7 @@
 """One run: a whole Tiffin under load while its parts are killed, stopped and cut off as the seed says; then everything is mended,
 and what must hold is checked."""
 import os
+import shutil
 import signal
 import threading
 import time
@@ -52,7 +53,7 @@ class Run:
         self.kept = f"{self.stack.directory}-kept"
         os.makedirs(self.kept, exist_ok=True)
         for path in self.stack.directory.glob("*.log"):
-            os.link(path, os.path.join(self.kept, path.name))
+            shutil.copy(path, self.kept)
         with open(os.path.join(self.kept, "plan"), "w", encoding="utf-8") as text:
             text.write("\n".join(map(str, [*self.plan.faults, *self.plan.simulator])))
         try:

@@ -109,14 +109,15 @@ def arguments():
     parser.add_argument("--runs", type=int, default=20, help="how many (default 20)")
     parser.add_argument("--bug", choices=BUGS, help="says what mistake the binaries hold; assign-status is put into the database")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="runs side by side (default: processors)")
-    parser.add_argument("--keep", default=None, help="where to keep what a failed run leaves (default: a temporary directory)")
+    parser.add_argument("--keep", default=tempfile.gettempdir(), help="where to keep what a failed run leaves")
     return parser.parse_args()
 
 
 def main():
     options = arguments()
     from plan import crash_points
-    directory = tempfile.mkdtemp(prefix="tiffin-chaos-", dir=options.keep)
+    # PostgreSQL may run as another user, who must be able to reach its files.
+    directory = tempfile.mkdtemp(prefix="tiffin-chaos-")
     os.chmod(directory, 0o755)
     seeds, rows_queue = multiprocessing.Queue(), multiprocessing.Queue()
     for seed in range(options.seed, options.seed + options.runs):
@@ -137,6 +138,7 @@ def main():
             for word in words[:8]:
                 print(f"    seed {row['seed']}: {word[:1000]}", flush=True)
             if words:
+                kept = kept and shutil.move(kept, os.path.join(options.keep, f"seed-{row['seed']}-{os.getpid()}"))
                 print(f"    seed {row['seed']}: {len(words)} findings; kept in {kept}", flush=True)
                 first_failure = min(first_failure or row["seed"], row["seed"])
                 if options.bug:
@@ -146,8 +148,7 @@ def main():
             if len(rows) < options.runs:
                 process.terminate()
             process.join(30)
-        if first_failure is None:
-            shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
     complete = summarise(rows, points_hit, [point for point, _ in crash_points()])
     if first_failure is not None:
         print(f"first failure: --seed {first_failure} --runs 1")

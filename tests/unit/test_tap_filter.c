@@ -272,7 +272,11 @@ static void errors_by_name_subscribe_to_every_request(void **state)
     (void)state;
     FIXTURE("bus.error");
     ASSERT_SUBSCRIBED("bus.error", "order.create", "order.get", "order.list", "order.cancel",
-                      "router.initiate", "router.get", "notifier.list");
+                      "router.initiate", "router.get", "router.refund", /* refund-get begins so */
+                      "webhook-processor.dead-list", "webhook-processor.dead-get",
+                      "webhook-processor.redrive", "webhook-processor.discrepancies",
+                      "webhook-processor.settle", "reconciler.list", "reconciler.start",
+                      "notifier.list");
 }
 
 /* ---- gaps ---- */
