@@ -121,7 +121,7 @@ BEGIN
         RETURNING payments.payment_id
     ), again AS (
         UPDATE payments p
-           SET given_up_at = NULL, psp = w.psp,
+           SET given_up_at = NULL, psp = w.psp, next_check_at = now(), -- it may have been asked about for the last time
                round_from = (SELECT max(t.number) + 1 FROM attempts t WHERE t.payment_id = p.payment_id)
           FROM wanted w JOIN unnest(ids, keys) AS n(payment_id, key_id) ON n.payment_id = w.payment_id
           JOIN orders o ON o.order_id = w.order_id

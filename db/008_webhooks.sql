@@ -337,13 +337,20 @@ BEGIN
            AND f.matches
            AND (EXISTS (SELECT FROM applied_captures a WHERE a.fact_id = f.fact_id)
                 OR EXISTS (SELECT FROM refunds r WHERE r.capture_fact_id = f.fact_id AND r.automatic));
-        -- And what does not fit once more: a person has not decided about it.
+        -- And what does not fit once more, about which no person has decided, or of which there is more now than the decision
+        -- has given back.
         UPDATE discrepancies d
-           SET settled_at = NULL, decision = NULL, action = 'the PSP took its correction back; waits for a decision',
+           SET settled_at = NULL, decision = NULL, settled_by = NULL,
+               action = CASE WHEN d.settled_by IS NULL THEN 'the PSP took its correction back; waits for a decision'
+                             ELSE 'given back as decided, but it was more; the rest waits for a decision' END,
                detail = format('%s captured %s %s, the payment is for %s %s', f.psp, f.amount, f.currency, p.amount, p.currency)
           FROM facts f JOIN payments p ON p.payment_id = f.payment_id
          WHERE d.fact_id = f.fact_id AND f.fact_id = ANY (touched) AND d.kind = 'amount_mismatch'
-           AND d.decision = 'corrected by the PSP' AND d.settled_by IS NULL AND NOT f.matches;
+           AND CASE WHEN d.settled_by IS NULL THEN d.decision = 'corrected by the PSP' AND NOT f.matches
+                    ELSE d.decision = 'refund'
+                         AND NOT EXISTS (SELECT FROM refunds r WHERE r.capture_fact_id = f.fact_id AND r.status = 'FAILED')
+                         AND EXISTS (SELECT FROM captures_refundable(f.payment_id) c
+                                      WHERE c.fact_id = f.fact_id AND c.left_amount > 0) END;
         UPDATE discrepancies d SET settled_at = now(), decision = 'won'
           FROM payments p
          WHERE d.payment_id = p.payment_id AND p.payment_id = ANY (parents) AND d.kind = 'dispute_opened'

@@ -62,6 +62,22 @@ def test_a_mismatch_that_was_corrected_and_comes_back_waits_for_a_person_again(q
     assert not broken_invariants(query)
 
 
+def test_what_a_decided_refund_left_of_a_capture_that_was_more_waits_for_a_person_again(query, payment):
+    tell(query, payment, "captured", 44000)
+    ((number, _, _, _),) = discrepancies(query, payment, "amount_mismatch")
+    refunds = [str(uuid.uuid4()), str(uuid.uuid4())]
+    settle = "SELECT verdict FROM discrepancy_settle({}, 'refund', '{}', 'ann')"
+    assert query(settle.format(number, refunds[0])) == [["ok"]]
+    tell(query, payment, "captured", 45000, "settlement")
+    ((_, is_open, decision, detail),) = discrepancies(query, payment, "amount_mismatch")
+    assert (is_open, decision) == ("t", "") and "captured 45000 INR" in detail
+    assert query(settle.format(number, refunds[1])) == [["ok"]]
+    assert query("SELECT amount FROM refunds ORDER BY amount") == [["1000"], ["44000"]]
+    tell(query, payment, "captured", 45000, "webhook")
+    assert [row[1:3] for row in discrepancies(query, payment, "amount_mismatch")] == [["f", "refund"]], "nothing is left"
+    assert not broken_invariants(query)
+
+
 @pytest.mark.parametrize("amount, currency, differs", [(20000, "INR", False), (19999, "INR", True), (30000, "INR", True),
                                                        (20000, "USD", True)])
 def test_a_refund_that_comes_to_something_else_is_a_discrepancy(query, payment, amount, currency, differs):
