@@ -159,6 +159,33 @@ verify_holds() {
     done < <("$local_sh" verify 2>&1)
 }
 
+verify_proves_that_nothing_changed_since_a_head() {
+    local head
+    head=$("$local_sh" verify | sed -n 's/^ledger head: //p')
+    [[ $head =~ ^[0-9a-f]{64}$ ]]
+    "$local_sh" demo
+    "$local_sh" verify --head "$head" | tee "$TIFFIN_HOME/verify.log"
+    [ "$(sed -n 's/^ledger head: //p' "$TIFFIN_HOME/verify.log")" != "$head" ] # the chain has grown, and still holds the old head
+    fails verify --head "$(printf '0%.0s' {1..64})" >"$TIFFIN_HOME/verify.log"
+    grep -q 'is not in the chain' "$TIFFIN_HOME/verify.log"
+}
+fails() {
+    if "$local_sh" "$@"; then
+        return 1
+    fi
+}
+changed_migration_is_refused() {
+    local -x MIGRATIONS_DIR=$TIFFIN_HOME/changed DATABASE_URL
+    DATABASE_URL=postgresql://postgres@127.0.0.1:$(sed -n 's/^postgres=//p' "$TIFFIN_HOME/run/ports.env")/tiffin
+    cp -r "$root/db" "$MIGRATIONS_DIR"
+    "$root/deploy/migrate.sh"
+    echo '-- another version' >>"$MIGRATIONS_DIR/003_ledger.sql"
+    if "$root/deploy/migrate.sh" >"$TIFFIN_HOME/migrate.log" 2>&1; then
+        return 1
+    fi
+    grep '003_ledger was changed after it was applied here' "$TIFFIN_HOME/migrate.log"
+}
+
 TIFFIN_PORT=20000
 while busy "$TIFFIN_PORT" || busy $((TIFFIN_PORT + 1)); do
     TIFFIN_PORT=$((20000 + RANDOM % 10000))
@@ -183,6 +210,8 @@ check "the demo passes again" "$local_sh" demo
 check "an auditor reads the views and cannot write" auditor_reads_and_cannot_write
 check "status names every instance with its memory" status_names_everything
 verify_holds
+check "verify --head proves that nothing changed since, and finds a head that never was" verify_proves_that_nothing_changed_since_a_head
+check "migrate.sh refuses a migration that was changed after it was applied" changed_migration_is_refused
 check "down stops everything and leaves nothing" stops_and_leaves_nothing
 check "up after down has the data" starts_again_with_its_data
 check "no sanitizer has reported anything" no_sanitizer_report
