@@ -159,6 +159,20 @@ verify_holds() {
     done < <("$local_sh" verify 2>&1)
 }
 
+superuser() { psql -XqAt -v ON_ERROR_STOP=1 "postgresql://postgres@127.0.0.1:$(sed -n 's/^postgres=//p' "$TIFFIN_HOME/run/ports.env")/tiffin" "$@"; }
+# tamper STATEMENT: as somebody who owns the database and silences its triggers.
+tamper() { superuser -c 'SET session_replication_role = replica' -c "$1"; }
+verify_finds_what_was_tampered_with() {
+    local head
+    head=$("$local_sh" verify | sed -n 's/^ledger head: //p')
+    # Both sides by one, so that debits still equal credits.
+    tamper 'UPDATE ledger_entries SET amount = amount + sign(amount) WHERE txn_id = 1'
+    fails verify >"$TIFFIN_HOME/verify.log"
+    grep 'transaction 1 (position 1) is not what was sealed' "$TIFFIN_HOME/verify.log"
+    tamper 'UPDATE ledger_entries SET amount = amount - sign(amount) WHERE txn_id = 1'
+    "$local_sh" verify --head "$head"
+    fails verify --head ''
+}
 verify_proves_that_nothing_changed_since_a_head() {
     local head
     head=$("$local_sh" verify | sed -n 's/^ledger head: //p')
@@ -183,7 +197,7 @@ changed_migration_is_refused() {
     if "$root/deploy/migrate.sh" >"$TIFFIN_HOME/migrate.log" 2>&1; then
         return 1
     fi
-    grep '003_ledger was changed after it was applied here' "$TIFFIN_HOME/migrate.log"
+    grep 'differs from the files: 003_ledger$' "$TIFFIN_HOME/migrate.log"
 }
 
 TIFFIN_PORT=20000
@@ -211,6 +225,7 @@ check "an auditor reads the views and cannot write" auditor_reads_and_cannot_wri
 check "status names every instance with its memory" status_names_everything
 verify_holds
 check "verify --head proves that nothing changed since, and finds a head that never was" verify_proves_that_nothing_changed_since_a_head
+check "verify finds a row that was tampered with" verify_finds_what_was_tampered_with
 check "migrate.sh refuses a migration that was changed after it was applied" changed_migration_is_refused
 check "down stops everything and leaves nothing" stops_and_leaves_nothing
 check "up after down has the data" starts_again_with_its_data

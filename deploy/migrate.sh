@@ -1,7 +1,7 @@
 #!/bin/bash
 # migrate.sh - brings a database up to date: db/roles.sql, then each db/NNN_name.sql that table schema_migrations does not name,
 # in order, each in one transaction with its row there. Safe to run again, and by several at once: an advisory lock lets the
-# others wait.
+# others wait. A database where a file was applied that is another now, or is not there, is refused before anything is changed.
 #
 #   DATABASE_URL         of whoever owns what the migrations make and may create roles, or
 #   DATABASE_URL_FILE    a file that holds it, or
@@ -37,9 +37,37 @@ fi
 # A text as a literal of SQL, and as a word of psql's own commands.
 quoted() { printf "'%s'" "${1//\'/\'\'}"; }
 
+sum_of() {
+    local sum
+    sum=$(sha256sum <"$1")
+    printf '%s' "${sum%% *}"
+}
+
+# Before anything is changed: whatever was applied here is what the files say, and there is a file for it.
+refuse_other_versions() {
+    local file files=''
+    for file in "$directory"/[0-9]*.sql; do
+        files+="${files:+, }($(quoted "$(basename "$file" .sql)"), $(quoted "$(sum_of "$file")"))"
+    done
+    cat <<SQL
+DO \$\$
+DECLARE
+    names text;
+BEGIN
+    SELECT string_agg(name, ', ' ORDER BY name) INTO names
+    FROM schema_migrations AS applied LEFT JOIN (VALUES $files) AS file (name, sum) USING (name)
+    WHERE file.sum IS DISTINCT FROM applied.sha256 OR file.sum IS NULL;
+    IF names IS NOT NULL THEN
+        RAISE EXCEPTION 'this database is of another version of Tiffin: what was applied here differs from the files: %', names;
+    END IF;
+END
+\$\$;
+SQL
+}
+
 # What psql runs, in one session: it holds the lock from the first statement to its end.
 script() {
-    local file name role sum
+    local file name role
     cat <<'END'
 SET client_min_messages = warning;
 SET lock_timeout = '60s';
@@ -47,26 +75,21 @@ SET lock_timeout = '60s';
 SELECT pg_advisory_lock(7346);
 \o
 END
-    printf '\\i %s\n' "$(quoted "$directory/roles.sql")"
     cat <<'END'
 CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now(), sha256 text);
 ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS sha256 text;
 END
+    refuse_other_versions
+    printf '\\i %s\n' "$(quoted "$directory/roles.sql")"
     for file in "$directory"/[0-9]*.sql; do
         name=$(basename "$file" .sql)
-        sum=$(sha256sum <"$file")
-        sum=${sum%% *}
         cat <<END
-SELECT EXISTS (SELECT FROM schema_migrations WHERE name = $(quoted "$name")) AS applied,
-       EXISTS (SELECT FROM schema_migrations WHERE name = $(quoted "$name") AND sha256 IS DISTINCT FROM '$sum') AS differs \\gset
-\\if :differs
-DO \$\$ BEGIN RAISE EXCEPTION '$name was changed after it was applied here: this database is of another version of Tiffin'; END \$\$;
-\\endif
+SELECT EXISTS (SELECT FROM schema_migrations WHERE name = $(quoted "$name")) AS applied \\gset
 \\if :applied
 \\else
 BEGIN;
 \\i $(quoted "$file")
-INSERT INTO schema_migrations (name, sha256) VALUES ($(quoted "$name"), '$sum');
+INSERT INTO schema_migrations (name, sha256) VALUES ($(quoted "$name"), $(quoted "$(sum_of "$file")"));
 COMMIT;
 \\echo applied $name
 \\endif

@@ -79,10 +79,18 @@ verify_all() {
     local statement name rows head='' count=0
     case ${1:-} in
     -h | --help) verify_usage && return ;;
-    --head) head=${2:-} && shift 2 ;;
-    --head=*) head=${1#--head=} && shift ;;
+    --head)
+        head=${2:-none}
+        shift $(($# < 2 ? 1 : 2))
+        ;;
+    --head=*)
+        head=${1#--head=}
+        head=${head:-none}
+        shift
+        ;;
     esac
     [ $# -eq 0 ] || die "verify takes --head HASH and nothing else"
+    # An empty HASH is a script's mistake: it must not pass as proven.
     [[ -z $head || $head =~ ^[0-9a-fA-F]{64}$ ]] || die "--head: a head of the ledger has 64 hexadecimal digits"
     VERIFY_BROKEN=0
     must_run
