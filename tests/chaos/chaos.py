@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 
-from processes import CONTINUE, STOP, signal_tree
+from processes import CONTINUE, STOP, kill_tree, signal_tree
 from stack import Stack
 from stores import DatabaseError
 
@@ -151,7 +151,7 @@ class Run:
         """All its processes at once, as when the machine loses power; what was committed is on disk."""
         process = self.cluster.process
         process.expected_to_run = False
-        signal_tree(process.pid, signal.SIGKILL)  # also when it is frozen
+        kill_tree(process.pid)  # also when it is frozen
         process.child.wait()
         time.sleep(fault.for_s)
         self.cluster.start()

@@ -155,4 +155,20 @@ def signal_tree(pid, number):
             pass
 
 
+def kill_tree(pid, deadline_s=10):
+    """kill -9 of a process and its children, and until none of them is there: what they share is free then."""
+    targets = [pid, *children_of(pid)]
+    signal_tree(pid, signal.SIGKILL)
+    wait_for(lambda: all(ended(target) for target in targets), deadline_s, f"process {pid} and its children have ended")
+
+
+def ended(pid):
+    """Gone, or waiting to be reaped."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 STOP, CONTINUE = signal.SIGSTOP, signal.SIGCONT
