@@ -203,7 +203,7 @@ $$;
 -- What is wrong with the chain, a line each; nothing when all is well. With `head`, a hash kept from earlier: also when it is not in
 -- the chain any more, that is when something before it was changed and the chain made anew.
 CREATE FUNCTION ledger_chain_faults(head text) RETURNS TABLE (fault text) STABLE LANGUAGE sql
-SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+SECURITY DEFINER SET search_path = public, pg_temp SET jit = off AS $$
     SELECT format('transaction %s (position %s) is not what was sealed', s.txn_id, s.position)
       FROM (SELECT s.*, lag(s.hash) OVER (ORDER BY s.position) AS previous FROM ledger_seals s) s
      WHERE s.hash <> ledger_hash(s.previous, ledger_content(s.txn_id))

@@ -92,8 +92,8 @@ SELECT o.order_id, o.status, o.refunded_amount
  GROUP BY o.order_id HAVING o.refunded_amount <> coalesce(sum(f.amount), 0);
 
 -- invariant: a payment says that it is applied exactly when its capture is
-SELECT p.payment_id, p.applied FROM payments p
- WHERE p.applied <> EXISTS (SELECT FROM applied_captures a WHERE a.payment_id = p.payment_id);
+SELECT p.payment_id, p.applied FROM payments p LEFT JOIN (SELECT DISTINCT payment_id FROM applied_captures) a USING (payment_id)
+ WHERE p.applied <> (a.payment_id IS NOT NULL);
 
 -- invariant: every right capture pays its order or is given back, once
 SELECT f.fact_id, f.payment_id FROM facts f

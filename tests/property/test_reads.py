@@ -4,6 +4,7 @@ import types
 import pytest
 
 from calls import begin, cancel, connect, create, new_id, open_payments, record, refund, report
+from stores import invariants
 
 MANY, FEW = 1500, 5
 READS = """SELECT c.relname, pg_stat_get_xact_tuples_returned(c.oid) + pg_stat_get_xact_tuples_fetched(c.oid)
@@ -104,3 +105,11 @@ def test_a_call_reads_what_it_is_about(full, name):
     connection, ids = full
     read = rows_read(connection, CALLS[name], ids)
     assert max(read.values()) < 80 * FEW, {table: count for table, count in read.items() if count > 20 * FEW}
+
+
+@pytest.mark.parametrize("name, sql", invariants())
+def test_what_must_hold_is_looked_up_in_a_pass_over_all(full, name, sql):
+    connection, _ = full
+    (rows,), = connection.query("SELECT sum(n_live_tup) FROM pg_stat_user_tables")
+    read = rows_read(connection, lambda c, _: c.query(sql), None)
+    assert sum(read.values()) < 10 * int(rows), name
