@@ -24,13 +24,13 @@ CREATE TYPE payment_position AS (
     first_request_id uuid    -- replayed: the id of the request that was answered so
 );
 
--- A payment that still lacks a checkout is only worth another call while its order can be paid.
+-- A payment that still lacks a checkout is only worth another call, or another try of the customer's, while its order can be paid.
 CREATE FUNCTION payment_positions(payment_ids uuid[], order_ids uuid[]) RETURNS SETOF payment_position
 STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
     SELECT n.payment_id,
            CASE WHEN p.order_id <> n.order_id THEN 'id_conflict'
                 WHEN o.order_id IS NULL THEN 'order_not_found'
-                WHEN p.checkout_url IS NOT NULL OR p.given_up_at IS NOT NULL THEN 'ok'
+                WHEN p.checkout_url IS NOT NULL THEN 'ok'
                 WHEN p.payment_id IS NULL OR o.status <> 'PENDING' OR o.expires_at <= now() THEN 'order_not_payable'
                 ELSE 'ok' END,
            n.order_id, p.amount, p.currency, p.method, p.requested_psp, p.return_url, p.expires_at, p.status,

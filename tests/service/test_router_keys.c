@@ -198,6 +198,19 @@ static void what_every_psp_refused_goes_round_again_at_once(void **state)
                         "Razorpay REFUSED, Cashfree OPEN");
 }
 
+static void what_every_psp_refused_ends_when_its_order_is_closed(void **state)
+{
+    fixture_t *fixture = *state;
+    const payment_initiate_t first = keyed(fixture), second = repeated(&first),
+                             third = repeated(&first);
+    set_all(fixture, FAKE_PSP_REFUSE);
+    refused(initiate(fixture, &first), ERR_NO_PSP_AVAILABLE);
+    look(fixture->admin, "UPDATE orders SET cancelled_at = now()");
+    refused(initiate(fixture, &second), ERR_ORDER_NOT_PAYABLE);
+    set_all(fixture, FAKE_PSP_OPEN);
+    refused(initiate(fixture, &third), ERR_ORDER_NOT_PAYABLE);
+}
+
 static void many_that_fail_together_let_go_of_their_keys(void **state)
 {
     fixture_t *fixture = *state;
@@ -351,6 +364,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(of_fifty_at_once_all_get_one_payment_or_are_told_to_wait,
                                     setup_patient, teardown),
     cmocka_unit_test_setup_teardown(what_every_psp_refused_goes_round_again_at_once, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(what_every_psp_refused_ends_when_its_order_is_closed, setup,
                                     teardown),
     cmocka_unit_test_setup_teardown(many_that_fail_together_let_go_of_their_keys, setup_patient,
                                     teardown),

@@ -380,6 +380,18 @@ static void no_other_checkout_is_opened_for_a_closed_order(void **state)
     assert_looks(fixture, ATTEMPTS, &payment.request.payment_id, "Razorpay REFUSED");
 }
 
+/* Not "try again later": nothing will come of it. */
+static void what_was_given_up_is_not_payable_once_its_order_is_closed(void **state)
+{
+    fixture_t *fixture = *state;
+    payment_t payment = begun(fixture);
+    record(fixture->stores[0], &payment, PSP_CHECKOUT_REFUSED, "closed", GIVE_UP);
+    assert_int_equal(payment.position.verdict, ROUTER_OK);
+    expire_order(fixture, &payment.request.order_id);
+    begin(fixture->stores[1], &payment);
+    assert_int_equal(payment.position.verdict, ROUTER_ORDER_NOT_PAYABLE);
+}
+
 static void an_open_checkout_outlives_its_order(void **state)
 {
     fixture_t *fixture = *state;
@@ -648,6 +660,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(giving_up_with_an_unknown_outcome_is_not_called_failed, setup,
                                     teardown),
     cmocka_unit_test_setup_teardown(what_ran_out_of_time_goes_on_at_the_next_psp, setup, teardown),
+    cmocka_unit_test_setup_teardown(what_was_given_up_is_not_payable_once_its_order_is_closed,
+                                    setup, teardown),
     cmocka_unit_test_setup_teardown(no_other_checkout_is_opened_for_a_closed_order, setup,
                                     teardown),
     cmocka_unit_test_setup_teardown(an_open_checkout_outlives_its_order, setup, teardown),
