@@ -1,11 +1,11 @@
-"""The rules of money, in a page: what facts come to, whoever told them and in whatever order. Written from the rules alone; it shares
-nothing with the product.
+"""The rules of money about one payment, in a page: what reports come to, whoever brought them and in whatever order. Written from the
+rules alone, as order_model.py is; the two share nothing with the product.
 
  - A fact is known by its kind and the PSP's reference. Every report of it is an observation.
- - Of the observations of one fact one counts: a settlement line before what a PSP answers when asked (status, refund) before a
-   webhook; among equals the one that fits the payment; then the greatest amount, currency, fee.
- - A payment's sums are sums over its facts, in its own currency. Its status is the first line that holds.
- - The first capture that fits, while the order is open, pays it. Every other one that fits is given back, once."""
+ - Of the observations of one fact one counts: a settlement line before what a PSP answers when it is asked (its status, a refund)
+   before a webhook; among equals the one that fits the payment; then the greatest amount, currency, fee. Two amounts are a conflict.
+ - A refund's fact is of that refund of ours which a report of it names (of two names, the least); else the PSP refunded by itself.
+ - A payment's sums are sums over its facts, in its own currency. Its status is the first line that holds."""
 import collections
 import dataclasses
 
@@ -14,20 +14,22 @@ RANK = {"settlement": 3, "status_poll": 2, "refund_call": 2, "webhook": 1}
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """What one report says of a payment."""
+    """What one report says of a payment. Two with another id are two messages; else they are one that came again."""
     kind: str
     ref: str
-    amount: int
-    currency: str
+    amount: int = 45000         # 0: of a refund, that it says none
+    currency: str = "INR"
     source: str = "webhook"
     fee: int = 0
-    event_id: str = ""
+    refund: str = ""            # the refund of ours that it names
+    id: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
 class Payment:
-    amount: int = 45000
-    currency: str = "INR"
+    """What is known of one payment. Only the set of events matters, so nothing here depends on when they came."""
+
+    def __init__(self, amount=45000, currency="INR", events=()):
+        self.amount, self.currency, self.events = amount, currency, list(events)
 
     def fits(self, event):
         return (event.amount, event.currency) == (self.amount, self.currency)
@@ -35,89 +37,44 @@ class Payment:
     def weight(self, event):
         return RANK[event.source], self.fits(event), event.amount, event.currency, event.fee
 
+    def facts(self):
+        """{(kind, ref): what counts of it}, in the order in which they became known"""
+        reports = collections.defaultdict(list)
+        for event in self.events:
+            reports[event.kind, event.ref].append(event)
+        return {key: dataclasses.replace(max(told, key=self.weight), id="", source="",
+                                         refund=min((event.refund for event in told if event.refund), default=""))
+                for key, told in reports.items()}
 
-def facts(payment, events):
-    """{(kind, ref): the observation that counts}"""
-    known = {}
-    for event in events:
-        best = known.get((event.kind, event.ref))
-        if best is None or payment.weight(event) > payment.weight(best):
-            known[event.kind, event.ref] = event
-    return known
+    def conflicts(self):
+        told = collections.defaultdict(set)
+        for event in self.events:
+            told[event.kind, event.ref].add((event.amount, event.currency))
+        return {key for key, amounts in told.items() if len(amounts) > 1}
 
+    def captures(self):
+        return {fact.ref: fact for fact in self.facts().values() if fact.kind == "captured"}
 
-def sums(payment, events):
-    known = facts(payment, events).values()
-    count = collections.Counter(fact.kind for fact in known)
-    total = collections.Counter()
-    for fact in known:
-        if fact.currency == payment.currency:
-            total[fact.kind] += fact.amount
-    mismatches = sum(fact.kind == "captured" and not payment.fits(fact) for fact in known)
-    return {"captured": total["captured"], "refunded": total["refund_succeeded"], "captures": count["captured"],
-            "mismatches": mismatches, "disputed": count["dispute_lost"] > 0 or count["dispute_opened"] > count["dispute_won"],
-            "status": status(count, total, mismatches)}
+    def sums(self):
+        facts = self.facts().values()
+        count = collections.Counter(fact.kind for fact in facts)
+        total = collections.Counter()
+        for fact in facts:
+            total[fact.kind] += fact.amount if fact.currency == self.currency else 0
+        mismatches = sum(not self.fits(fact) for fact in self.captures().values())
+        return {"captured": total["captured"], "refunded": total["refund_succeeded"], "captures": count["captured"],
+                "mismatches": mismatches,
+                "disputed": count["dispute_lost"] > 0 or count["dispute_opened"] > count["dispute_won"],
+                "status": self.status(count, total["captured"], total["refund_succeeded"], mismatches)}
 
-
-def status(count, total, mismatches):
-    if mismatches:
-        return "MISMATCH"
-    if count["captured"]:
-        refunded = total["refund_succeeded"]
-        return "REFUNDED" if refunded >= total["captured"] else "PARTIALLY_REFUNDED" if refunded else "SUCCESS"
-    if count["authorized"] and not count["voided"]:
-        return "AUTHORIZED"
-    if count["failed"] or count["voided"]:
-        return "FAILED"
-    return "EXPIRED" if count["expired"] else "PENDING"
-
-
-def ledger(payment, events):
-    """What the books hold of a payment: {(account, currency): balance}. Whether a capture is the merchant's yet or nobody's is decided
-    per order; here both are `owed`."""
-    balance = collections.Counter()
-    for fact in facts(payment, events).values():
-        if fact.kind == "captured":
-            lines = (("psp", fact.amount), ("owed", -fact.amount))
-        elif fact.kind == "refund_succeeded":
-            lines = (("refunds", fact.amount), ("psp", -fact.amount))
-        elif fact.kind == "settled":
-            lines = (("settlement", fact.amount - fact.fee), ("fees", fact.fee), ("psp", -fact.amount))
-        elif fact.kind == "dispute_lost":
-            lines = (("disputes", fact.amount), ("psp", -fact.amount))
-        else:
-            lines = ()
-        for account, amount in lines:
-            balance[account, fact.currency] += amount
-    return {key: amount for key, amount in balance.items() if amount}
-
-
-class Order:
-    """One order and what happens to it, in the order in which it happens."""
-
-    def __init__(self, payments):
-        self.payments = payments                       # names
-        self.seen = {name: [] for name in payments}    # events of each
-        self.open, self.closed_as = True, None
-        self.applied = None                            # (payment, capture's ref)
-        self.given_back = set()
-
-    def close(self, how):
-        """Cancelled or expired: only what is not paid."""
-        if self.open and self.applied is None:
-            self.open, self.closed_as = False, how
-
-    def report(self, name, event):
-        self.seen[name].append(event)
-        fact = facts(Payment(), self.seen[name])[event.kind, event.ref]
-        capture = name, event.ref
-        if event.kind != "captured" or not Payment().fits(fact) or capture == self.applied or capture in self.given_back:
-            return
-        if self.open and self.applied is None:
-            self.applied = capture
-        else:
-            self.given_back.add(capture)
-
-    @property
-    def status(self):
-        return "PAID" if self.applied else self.closed_as or "PENDING"
+    @staticmethod
+    def status(count, captured, refunded, mismatches):
+        if mismatches:
+            return "MISMATCH"
+        if count["captured"]:
+            return "REFUNDED" if refunded >= captured else "PARTIALLY_REFUNDED" if refunded else "SUCCESS"
+        if count["authorized"] and not count["voided"]:
+            return "AUTHORIZED"
+        if count["failed"] or count["voided"]:
+            return "FAILED"
+        return "EXPIRED" if count["expired"] else "PENDING"

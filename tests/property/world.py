@@ -1,124 +1,148 @@
-"""Payments in a database of their own, and reports about them, through the functions that the services call."""
+"""The product's database, driven by the functions that the services call; many orders side by side, a call for all of them."""
 import collections
-import json
 import os
 import pathlib
-import random
 import sys
-import uuid
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "e2e"))
+import calls  # noqa: E402
 from stores import Connection, Database, broken_invariants  # noqa: E402
 
-from model import Event, Payment  # noqa: E402
-
 CASES = int(os.environ.get("PROPERTY_CASES", "6"))       # more for a longer search
-SEED = int(os.environ.get("PROPERTY_SEED", "1"))
+SEED = os.environ.get("PROPERTY_SEED", "1")
 PSP = "Razorpay"
 
 
-def quoted(text):
-    return "'" + text.replace("'", "''") + "'"
+def id_list(ids):
+    return ",".join(map(calls.literal, ids)) or calls.literal(calls.NIL)
 
 
 class World:
+    """A database of its own, asked as its owner."""
+
     def __init__(self):
         self.database = Database(os.environ["TIFFIN_TEST_DATABASE_URL"])
-        self.url = self.database.url()
+        self.query = self.database.query
 
-    def query(self, sql):
-        return self.database.query(sql)
+    def connect(self):
+        return Connection(self.database.url())
 
     def drop(self):
         self.database.drop()
 
-    def orders(self, count, payments_each=1, amount=Payment().amount, currency=Payment().currency):
-        """[(order id, [payment id …])], open, each payment begun."""
-        made = [(str(uuid.uuid4()), [str(uuid.uuid4()) for _ in range(payments_each)]) for _ in range(count)]
-        rows = json.dumps([{"o": order, "p": payment, "a": str(uuid.uuid4())} for order, payments in made for payment in payments])
-        orders = json.dumps([order for order, _ in made])
-        self.query(f"""
-            SELECT count(*) FROM (SELECT array_agg(o::uuid) AS ids FROM jsonb_array_elements_text({quoted(orders)}) o) a,
-                 LATERAL orders_create(a.ids, array_fill('u'::text, ARRAY[{count}]), array_fill({amount}::bigint, ARRAY[{count}]),
-                         array_fill({quoted(currency)}::text, ARRAY[{count}]), array_fill(NULL::text, ARRAY[{count}]),
-                         array_fill(NULL::text, ARRAY[{count}]), array_fill(NULL::text, ARRAY[{count}]),
-                         array_fill(900::bigint, ARRAY[{count}])) c""")
-        total = count * payments_each
-        verdicts = self.query(f"""
-            SELECT b.verdict FROM (SELECT array_agg(p) AS p, array_agg(o) AS o, array_agg(a) AS a
-                     FROM jsonb_to_recordset({quoted(rows)}) AS r(o uuid, p uuid, a uuid)) x,
-                 LATERAL payments_begin(x.p, x.o, array_fill('UPI'::text, ARRAY[{total}]), array_fill(NULL::text, ARRAY[{total}]),
-                         array_fill(NULL::text, ARRAY[{total}]), x.a, array_fill({quoted(PSP)}::text, ARRAY[{total}])) b""")
-        assert verdicts == [["ok"]] * total, verdicts[:3]
-        return made
-
-    def apply(self, reports, connection=None):
-        """reports: [(payment id, Event)], one batch. The outcome of each."""
-        rows = json.dumps([{"n": n, "p": payment, "e": event.event_id or str(uuid.uuid4()), "k": event.kind, "r": event.ref,
-                            "a": event.amount, "f": event.fee, "c": event.currency, "s": event.source}
-                           for n, (payment, event) in enumerate(reports)])
-        n = len(reports)
-        answer = (connection or self).query(f"""
-            SELECT w.outcome FROM (SELECT array_agg(p ORDER BY n) AS p, array_agg(e ORDER BY n) AS e, array_agg(k ORDER BY n) AS k,
-                       array_agg(r ORDER BY n) AS r, array_agg(a ORDER BY n) AS a, array_agg(f ORDER BY n) AS f,
-                       array_agg(c ORDER BY n) AS c, array_agg(s ORDER BY n) AS s
-                     FROM jsonb_to_recordset({quoted(rows)})
-                          AS x(n int, p uuid, e text, k text, r text, a bigint, f bigint, c text, s text)) x,
-                 LATERAL webhooks_apply(array_fill(NULL::bigint, ARRAY[{n}]), array_fill({quoted(PSP)}::text, ARRAY[{n}]), x.e, x.s,
-                         x.p, array_fill(NULL::uuid, ARRAY[{n}]), array_fill(NULL::uuid, ARRAY[{n}]), x.k, x.r,
-                         array_fill(true, ARRAY[{n}]), x.a, x.f, x.c, array_fill(1700000000000000::bigint, ARRAY[{n}]),
-                         array_fill(NULL::text, ARRAY[{n}]), array_fill('x'::bytea, ARRAY[{n}]), array_fill(NULL::text, ARRAY[{n}]),
-                         array_fill(0, ARRAY[{n}]), array_fill((extract(epoch FROM now()) * 1000000)::bigint, ARRAY[{n}]),
-                         array_fill(NULL::text, ARRAY[{n}]), 300) w
-             WHERE w.position > 0 ORDER BY w.position""")
-        return [row[0] for row in answer]
-
-    def state(self, payments):
-        """What the database says of each payment: {id: (sums, facts, ledger)}, in the model's terms."""
-        ids = ",".join(quoted(payment) for payment in payments)
-        sums = {row[0]: {"captured": int(row[1]), "refunded": int(row[2]), "captures": int(row[3]), "mismatches": int(row[4]),
-                         "disputed": row[5] == "t", "status": row[6]}
-                for row in self.query(f"""SELECT payment_id, captured_amount, refunded_amount, capture_count, mismatch_count, disputed,
-                                                 status FROM payments WHERE payment_id IN ({ids})""")}
-        facts, ledger = collections.defaultdict(set), collections.defaultdict(collections.Counter)
-        for row in self.query(f"SELECT payment_id, kind, psp_ref, amount, currency, fee FROM facts WHERE payment_id IN ({ids})"):
-            facts[row[0]].add((row[1], row[2], int(row[3]), row[4], int(row[5])))
-        for payment, account, currency, amount in self.query(
-                f"SELECT payment_id, account, currency, amount FROM ledger_entries WHERE payment_id IN ({ids})"):
-            name = "psp" if account.startswith("psp_") else "owed" if account in ("merchant", "unapplied") else account
-            ledger[payment][name, currency] += int(amount)
-        return {payment: (sums[payment], facts[payment], {key: value for key, value in ledger[payment].items() if value})
-                for payment in payments}
-
     def broken_invariants(self):
         return broken_invariants(self.query)
 
+    # ---- what happens ----
 
-def connect(world):
-    return Connection(world.url)
+    def payments(self, count):
+        """Ids of as many payments, each begun for an open order of its own."""
+        return calls.open_payments(self, count)
 
+    def begin(self, payments):
+        """[(order id, payment id)]"""
+        begun = calls.begin(self, *[{"order_id": order, "payment_id": payment} for order, payment in payments])
+        assert all(verdict == "ok" for _, verdict, _, _ in begun), begun[:3]
 
-# ---- what is drawn ----
+    def report(self, reports, connection=None):
+        """One batch of (payment id, Event, the refund's id or None, message, inbox row or None); how each ended."""
+        rows = [{"payment_id": payment, "kind": event.kind, "ref": event.ref, "amount": event.amount, "currency": event.currency,
+                 "source": event.source, "fee": event.fee, "refund_id": refund, "event_id": message, "inbox_id": inbox}
+                for payment, event, refund, message, inbox in reports]
+        return [outcome for outcome, _ in calls.report(connection or self, *rows)]
 
-KINDS = ("captured",) * 6 + ("failed", "failed", "authorized", "voided", "expired", "refund_succeeded", "refund_succeeded",
-                             "refund_failed", "refund_requested", "dispute_opened", "dispute_won", "dispute_lost", "settled")
-SOURCES = {"captured": ("webhook", "webhook", "status_poll", "settlement"), "failed": ("webhook", "status_poll"),
-           "settled": ("settlement", "webhook")}
+    def tell(self, *reports, connection=None):
+        """One batch of (payment id, Event), each a message of its own that names no refund."""
+        return self.report([(payment, event, None, calls.new_id(), None) for payment, event in reports], connection)
 
+    def claim_parked(self, payments):
+        """What waits for these payments, made due: {(payment, message): inbox row}."""
+        self.query(f"UPDATE inbox SET retry_at = now() WHERE outcome = 'parked' AND payment_ref IN ({id_list(payments)})")
+        return {(payment, message): int(inbox) for payment, message, inbox in self.query(
+            "SELECT payment_ref, event_id, inbox_id FROM webhooks_claim_parked(1000000, 3600, 1000000)")}
 
-def random_event(drawn):
-    kind = drawn.choice(KINDS)
-    full = Payment()
-    amount = full.amount
-    if kind.startswith("refund"):
-        amount = drawn.choice((full.amount, 15000, 20000))
-    elif drawn.random() < 0.25:
-        amount = drawn.choice((44000, 1, 90000))
-    return Event(kind, drawn.choice(("a", "a", "b")), amount, "INR" if drawn.random() < 0.9 else "USD",
-                 drawn.choice(SOURCES.get(kind, ("webhook", "webhook", "status_poll", "settlement"))),
-                 fee=900 if kind == "settled" else 0)
+    def make_due(self, orders):
+        self.query(f"UPDATE orders SET expires_at = now() - interval '1 s' WHERE order_id IN ({id_list(orders)})")
 
+    def expire(self, orders):
+        """What is due of these orders, and nothing else."""
+        held = [order for order, in self.query(f"""UPDATE orders SET expires_at = now() + interval '1 h'
+                                                    WHERE expires_at <= now() AND expired_at IS NULL AND cancelled_at IS NULL
+                                                      AND paid_amount = 0 AND order_id NOT IN ({id_list(orders)}) RETURNING order_id""")]
+        self.query("SELECT count(*) FROM orders_expire(1000000)")
+        self.make_due(held)
 
-def random_events(drawn, count):
-    return [random_event(drawn) for _ in range(count)]
+    def forget_due(self):
+        """No refund of what was done until now will be due again."""
+        self.query("UPDATE refunds SET next_call_at = 'infinity' WHERE next_call_at < 'infinity'")
+
+    def claim(self, payments, lease):
+        """[(refund id, payment id)]: what is due of these payments, for an hour or for no time."""
+        others = f"next_call_at < 'infinity' AND payment_id NOT IN ({id_list(payments)})"
+        self.query(f"UPDATE refunds SET next_call_at = next_call_at + interval '10 years' WHERE {others}")
+        rows = self.query(f"SELECT refund_id, payment_id FROM refunds_claim(1000000, {3600000 if lease else 0})")
+        self.query(f"UPDATE refunds SET next_call_at = next_call_at - interval '10 years' WHERE {others}")
+        return rows
+
+    def called(self, refunds):
+        """[(refund id, whether its outcome is unknown)]: to be called again at once."""
+        columns = [("id", "uuid", None), ("unknown", "boolean", None), ("error", "text", None), ("after_ms", "bigint", 0)]
+        calls.call(self, "refunds_called", columns, [{"id": refund, "unknown": unknown} for refund, unknown in refunds], "1")
+
+    def decide(self, payment, ref, decision):
+        """By a person, about a capture that waits; nothing when it does not."""
+        for number, in self.query(f"""SELECT d.discrepancy_id FROM discrepancies d JOIN facts f USING (fact_id)
+                                       WHERE d.payment_id = '{payment}' AND d.kind = 'amount_mismatch' AND d.settled_at IS NULL
+                                         AND f.psp_ref = '{ref}'"""):
+            calls.settle(self, number, decision)
+
+    # ---- what it has come to, by id ----
+
+    def order_rows(self, orders):
+        return {row[0]: (row[1], int(row[2]), int(row[3])) for row in self.query(
+            f"SELECT order_id, status, paid_amount, refunded_amount FROM orders WHERE order_id IN ({id_list(orders)})")}
+
+    def sums(self, payments):
+        return {row[0]: {"captured": int(row[1]), "refunded": int(row[2]), "captures": int(row[3]), "mismatches": int(row[4]),
+                         "disputed": row[5] == "t", "status": row[6]}
+                for row in self.query(f"""SELECT payment_id, captured_amount, refunded_amount, capture_count, mismatch_count, disputed,
+                                                 status FROM payments WHERE payment_id IN ({id_list(payments)})""")}
+
+    def facts(self, payments):
+        """{payment: Counter of (kind, ref, amount, currency, fee, refund id)}"""
+        found = collections.defaultdict(collections.Counter)
+        for row in self.query(f"""SELECT payment_id, kind, psp_ref, amount, currency, fee, refund_id FROM facts
+                                   WHERE payment_id IN ({id_list(payments)})"""):
+            found[row[0]][row[1], row[2], int(row[3]), row[4], int(row[5]), row[6]] += 1
+        return found
+
+    def ledger(self, payments):
+        found = collections.defaultdict(collections.Counter)
+        for payment, account, currency, amount in self.query(
+                f"SELECT payment_id, account, currency, amount FROM ledger_entries WHERE payment_id IN ({id_list(payments)})"):
+            found[payment]["psp" if account == "psp_receivable:" + PSP else account, currency] += int(amount)
+        return {payment: {key: amount for key, amount in balance.items() if amount} for payment, balance in found.items()}
+
+    def applied(self, payments):
+        """{payment: [reference of a capture that pays its order]}"""
+        found = collections.defaultdict(list)
+        for payment, ref in self.query(f"""SELECT f.payment_id, f.psp_ref FROM applied_captures a JOIN facts f USING (fact_id)
+                                            WHERE f.payment_id IN ({id_list(payments)})"""):
+            found[payment].append(ref)
+        return found
+
+    def refunds(self, payments):
+        """[(refund id, payment, reference of the capture, amount, currency, status, automatic, decided by a person)]"""
+        return [(*row[:3], int(row[3]), row[4], row[5], row[6] == "t", row[7] is not None) for row in self.query(
+            f"""SELECT r.refund_id, r.payment_id, f.psp_ref, r.amount, r.currency, r.status, r.automatic, r.discrepancy_id
+                  FROM refunds r JOIN facts f ON f.fact_id = r.capture_fact_id WHERE r.payment_id IN ({id_list(payments)})
+                 ORDER BY r.created_at, r.refund_id""")]
+
+    def discrepancies(self, payments, kind, state="true"):
+        """{payment: Counter of (fact's kind, ref)}"""
+        found = collections.defaultdict(collections.Counter)
+        for payment, fact, ref in self.query(f"""SELECT d.payment_id, f.kind, f.psp_ref FROM discrepancies d JOIN facts f USING (fact_id)
+                                                  WHERE d.payment_id IN ({id_list(payments)}) AND d.kind = {calls.literal(kind)} AND {state}"""):
+            found[payment][fact, ref] += 1
+        return found
