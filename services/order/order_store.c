@@ -109,9 +109,9 @@ bool order_store_document(const PGresult *result, const uuid_t *order_id,
         const uuid_t id = pg_get_uuid(result, row, 0);
         if (!uuid_equal(&id, order_id))
             continue;
-        document->order_id = id;
-        document->status = pg_get_text(result, row, 1);
-        document->document = pg_get_text(result, row, 2);
+        *document = (order_document_t){.order_id = id,
+                                       .status = pg_get_text(result, row, 1),
+                                       .document = pg_get_text(result, row, 2)};
         return true;
     }
     return false;

@@ -240,10 +240,10 @@ bool router_store_document(const PGresult *result, const uuid_t *payment_id,
         const uuid_t id = pg_get_uuid(result, row, 0);
         if (!uuid_equal(&id, payment_id))
             continue;
-        document->payment_id = id;
-        document->order_id = pg_get_uuid(result, row, 1);
-        document->status = pg_get_text(result, row, 2);
-        document->document = pg_get_text(result, row, 3);
+        *document = (payment_document_t){.payment_id = id,
+                                         .order_id = pg_get_uuid(result, row, 1),
+                                         .status = pg_get_text(result, row, 2),
+                                         .document = pg_get_text(result, row, 3)};
         return true;
     }
     return false;
