@@ -1,5 +1,6 @@
 """The rules of money about an order, its payments and their refunds. A capture is (payment, its reference).
 
+ - A message that has come counts once.
  - The first capture that fits while the order is open pays it, for good. Every other one that fits is given back, once. One that does
    not fit waits for a person; so does one that was given back in part before it came to fit, and one that came to more after a
    person had it given back.
@@ -29,6 +30,7 @@ class Order:
     def __init__(self, payments=1):
         self.payments = [Payment() for _ in range(payments)]
         self.is_due = self.cancelled = self.expired = False
+        self.messages = set()   # that have come
         self.known = {}         # captures, in the order in which they became known
         self.applied, self.given_back, self.decided = None, set(), {}
         self.refunds = {}       # by name
@@ -40,6 +42,9 @@ class Order:
         """[(payment, Event)]: one transaction."""
         told = {}               # captures of which something new is said
         for number, event in batch:
+            if (number, event) in self.messages:
+                continue
+            self.messages.add((number, event))
             named = self.refunds.get(event.refund)
             event = dataclasses.replace(event, id="", refund=event.refund if named and named.payment == number else "")
             if event.amount == 0 and event.refund:
