@@ -3,6 +3,7 @@ every invariant, every event was told."""
 import collections
 import json
 
+from processes import wait_for
 from stores import broken_invariants
 
 from clients import AMOUNT, CURRENCY
@@ -149,6 +150,14 @@ def invariants(stack, findings):
         findings.broken.append(f"ledger: {row[0]}")
 
 
+def read(stack, path, within_s=15):
+    """The JSON of a GET that may be told for a while that nobody is there to answer it."""
+    def answer():
+        response = stack.api.get(path)
+        return response.json if response.status == 200 else None
+    return wait_for(answer, within_s, f"GET {path} is answered")
+
+
 def events(stack, subscribers, findings):
     """Every subscriber has every event of its user, once, in order, and the feed over REST says the same."""
     told = collections.defaultdict(list)
@@ -170,7 +179,7 @@ def events(stack, subscribers, findings):
             findings.broken.append(f"{subscriber.name} out of order: {subscriber.disorder[:3]}")
     listed, since, more = [], 0, True
     while more:
-        page = stack.api.get(f"/events?since={since}&limit=100").json
+        page = read(stack, f"/events?since={since}&limit=100")
         listed += [event["event_id"] for event in page["data"]]
         since, more = page["next_since"], page["more"]
     everything = sorted(event_id for ids in told.values() for event_id in ids)
