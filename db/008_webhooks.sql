@@ -136,6 +136,52 @@ SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $
 $$;
 REVOKE ALL ON FUNCTION discrepancies_note FROM PUBLIC;
 
+-- Settles what does fit by now of what was noted about these payments, and opens again what does not any more. Most payments have
+-- nothing noted: that is found out first. The caller holds their locks.
+CREATE FUNCTION discrepancies_review(payment_ids uuid[], touched bigint[]) RETURNS void LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+    noted bigint[] := ARRAY(SELECT d.discrepancy_id FROM discrepancies d
+                             WHERE d.payment_id = ANY (payment_ids)
+                               AND d.kind IN ('amount_mismatch', 'dispute_opened', 'refund_refused'));
+BEGIN
+    IF cardinality(noted) = 0 THEN
+        RETURN;
+    END IF;
+    -- A capture of which something was given back while it did not fit is neither applied nor refunded when it does: what is left
+    -- of it waits for the decision all the same.
+    UPDATE discrepancies d SET settled_at = now(), decision = 'corrected by the PSP'
+      FROM facts f
+     WHERE d.discrepancy_id = ANY (noted) AND d.kind = 'amount_mismatch' AND d.settled_at IS NULL
+       AND f.fact_id = d.fact_id AND f.fact_id = ANY (touched) AND f.matches
+       AND (EXISTS (SELECT FROM applied_captures a WHERE a.fact_id = f.fact_id)
+            OR EXISTS (SELECT FROM refunds r WHERE r.capture_fact_id = f.fact_id AND r.automatic));
+    -- What does not fit once more, about which no person has decided, or of which there is more now than the decision has given
+    -- back.
+    UPDATE discrepancies d
+       SET settled_at = NULL, decision = NULL, settled_by = NULL,
+           action = CASE WHEN d.settled_by IS NULL THEN 'the PSP took its correction back; waits for a decision'
+                         ELSE 'given back as decided, but it was more; the rest waits for a decision' END,
+           detail = format('%s captured %s %s, the payment is for %s %s', f.psp, f.amount, f.currency, p.amount, p.currency)
+      FROM facts f JOIN payments p ON p.payment_id = f.payment_id
+     WHERE d.discrepancy_id = ANY (noted) AND d.kind = 'amount_mismatch' AND f.fact_id = d.fact_id AND f.fact_id = ANY (touched)
+       AND CASE WHEN d.settled_by IS NULL THEN d.decision = 'corrected by the PSP' AND NOT f.matches
+                ELSE d.decision = 'refund'
+                     AND NOT EXISTS (SELECT FROM refunds r WHERE r.capture_fact_id = f.fact_id AND r.status = 'FAILED')
+                     AND EXISTS (SELECT FROM captures_refundable(f.payment_id) c
+                                  WHERE c.fact_id = f.fact_id AND c.left_amount > 0) END;
+    UPDATE discrepancies d SET settled_at = now(), decision = 'won'
+      FROM payments p
+     WHERE d.discrepancy_id = ANY (noted) AND d.kind = 'dispute_opened' AND d.settled_at IS NULL
+       AND p.payment_id = d.payment_id AND NOT p.disputed;
+    UPDATE discrepancies d SET settled_at = now(), decision = 'refunded after all'
+      FROM refunds r
+     WHERE d.discrepancy_id = ANY (noted) AND d.kind = 'refund_refused' AND d.settled_at IS NULL
+       AND r.refund_id = d.refund_id AND r.success_count > 0;
+END
+$$;
+REVOKE ALL ON FUNCTION discrepancies_review FROM PUBLIC;
+
 -- Applies reports (element i of each array belongs to report i). A report is what one webhook, one answer of a PSP or one settlement
 -- line says; the inbox row keeps its bytes and how it ended:
 --
@@ -165,6 +211,7 @@ DECLARE
     rows       bigint[]; -- the inbox row of each report
     able       bigint[]; -- inbox rows of reports that can be read, or were taken from them
     open_rows  bigint[]; -- inbox rows that this call decides
+    were_dead  bigint[]; -- those of them that were dead letters once
     openings   bigint[]; -- reports that count: the first of each open row
     new_facts  bigint[]; -- facts that were not known
     touched    bigint[]; -- facts of which something new was observed
@@ -214,6 +261,8 @@ BEGIN
                          OR (i.outcome = 'dead' AND (i.reason IN ('PAYMENT_NOT_FOUND', 'DELIVERED_TOO_OFTEN')
                                                      OR starts_with(i.reason, 'MALFORMED: '))))))
          ORDER BY i.inbox_id FOR NO KEY UPDATE);
+    were_dead := ARRAY(SELECT i.inbox_id FROM inbox i
+                        WHERE i.inbox_id = ANY (open_rows) AND (i.outcome = 'dead' OR i.redrives > 0));
     openings := ARRAY(SELECT DISTINCT ON (r.inbox_id) r.n
                         FROM unnest(rows, kinds) WITH ORDINALITY AS r(inbox_id, kind, n)
                        WHERE r.inbox_id = ANY (open_rows)
@@ -329,36 +378,7 @@ BEGIN
                                AND NOT EXISTS (SELECT FROM discrepancies d
                                                 WHERE d.fact_id = f.fact_id AND d.kind = 'amount_mismatch'));
         PERFORM discrepancies_note(ARRAY(SELECT f.fact_id FROM facts f WHERE f.payment_id = ANY (parents)));
-        -- What no longer does not fit. A capture of which something was given back while it did not fit is neither applied nor
-        -- refunded now: what is left of it waits for the decision all the same.
-        UPDATE discrepancies d SET settled_at = now(), decision = 'corrected by the PSP'
-          FROM facts f
-         WHERE d.fact_id = f.fact_id AND f.fact_id = ANY (touched) AND d.kind = 'amount_mismatch' AND d.settled_at IS NULL
-           AND f.matches
-           AND (EXISTS (SELECT FROM applied_captures a WHERE a.fact_id = f.fact_id)
-                OR EXISTS (SELECT FROM refunds r WHERE r.capture_fact_id = f.fact_id AND r.automatic));
-        -- And what does not fit once more, about which no person has decided, or of which there is more now than the decision
-        -- has given back.
-        UPDATE discrepancies d
-           SET settled_at = NULL, decision = NULL, settled_by = NULL,
-               action = CASE WHEN d.settled_by IS NULL THEN 'the PSP took its correction back; waits for a decision'
-                             ELSE 'given back as decided, but it was more; the rest waits for a decision' END,
-               detail = format('%s captured %s %s, the payment is for %s %s', f.psp, f.amount, f.currency, p.amount, p.currency)
-          FROM facts f JOIN payments p ON p.payment_id = f.payment_id
-         WHERE d.fact_id = f.fact_id AND f.fact_id = ANY (touched) AND d.kind = 'amount_mismatch'
-           AND CASE WHEN d.settled_by IS NULL THEN d.decision = 'corrected by the PSP' AND NOT f.matches
-                    ELSE d.decision = 'refund'
-                         AND NOT EXISTS (SELECT FROM refunds r WHERE r.capture_fact_id = f.fact_id AND r.status = 'FAILED')
-                         AND EXISTS (SELECT FROM captures_refundable(f.payment_id) c
-                                      WHERE c.fact_id = f.fact_id AND c.left_amount > 0) END;
-        UPDATE discrepancies d SET settled_at = now(), decision = 'won'
-          FROM payments p
-         WHERE d.payment_id = p.payment_id AND p.payment_id = ANY (parents) AND d.kind = 'dispute_opened'
-           AND d.settled_at IS NULL AND NOT p.disputed;
-        UPDATE discrepancies d SET settled_at = now(), decision = 'refunded after all'
-          FROM refunds r
-         WHERE d.refund_id = r.refund_id AND d.payment_id = r.payment_id AND r.payment_id = ANY (parents)
-           AND d.kind = 'refund_refused' AND d.settled_at IS NULL AND r.success_count > 0;
+        PERFORM discrepancies_review(parents, touched);
     END IF;
 
     -- 7. How each open inbox row ends.
@@ -398,10 +418,12 @@ BEGIN
        AND i.reason IN ('PAYMENT_NOT_FOUND', 'ORDER_MISMATCH', 'REFERENCE_OF_ANOTHER_PAYMENT')
      ORDER BY i.inbox_id
     ON CONFLICT DO NOTHING;
-    UPDATE discrepancies d SET settled_at = now(), decision = 'applied'
-      FROM inbox i
-     WHERE d.inbox_id = i.inbox_id AND i.inbox_id = ANY (open_rows) AND i.outcome IN ('applied', 'duplicate')
-       AND d.settled_at IS NULL;
+    IF cardinality(were_dead) > 0 THEN
+        UPDATE discrepancies d SET settled_at = now(), decision = 'applied'
+          FROM inbox i
+         WHERE d.inbox_id = i.inbox_id AND i.inbox_id = ANY (were_dead) AND i.outcome IN ('applied', 'duplicate')
+           AND d.settled_at IS NULL;
+    END IF;
 
     -- The answer per report. Of several reports with one key only the first is it, the others are its duplicates; while it is
     -- parked they are too, since a duplicate is remembered as handled.
