@@ -243,17 +243,23 @@ static void add_authorization(const psp_account_t *account, http_client_request_
     OPENSSL_cleanse(encoded, sizeof encoded);
 }
 
+/* All of a POST but its body; asked for again under the same key it is the same. */
+static void begin_post(const psp_account_t *account, const char *resource, const uuid_t *key,
+                       http_client_request_t *request)
+{
+    char text[UUID_TEXT_SIZE];
+    request->method = "POST";
+    request->timeout_ms = TIMEOUT_DEFAULT_MS;
+    snprintf(request->url, sizeof request->url, "%s/v1/%s", account->base_url, resource);
+    add_authorization(account, request);
+    http_client_request_header(request, "Content-Type: application/json");
+    http_client_request_header(request, "Idempotency-Key: %s", uuid_format(key, text));
+}
+
 static void checkout_request(const psp_account_t *account, const psp_checkout_t *checkout,
                              http_client_request_t *request)
 {
-    char key[UUID_TEXT_SIZE];
-    request->method = "POST";
-    request->timeout_ms = TIMEOUT_DEFAULT_MS;
-    snprintf(request->url, sizeof request->url, "%s/v1/checkouts", account->base_url);
-    add_authorization(account, request);
-    http_client_request_header(request, "Content-Type: application/json");
-    http_client_request_header(request, "Idempotency-Key: %s",
-                               uuid_format(&checkout->attempt_id, key));
+    begin_post(account, "checkouts", &checkout->attempt_id, request);
     buf_t *body = &request->body;
     json_open_object(body, NULL);
     json_uuid(body, "payment_id", &checkout->payment_id);
@@ -402,14 +408,7 @@ static err_t status_read(const uuid_t *payment_id, int http_status, str_t body,
 static void refund_request(const psp_account_t *account, const psp_refund_t *refund,
                            http_client_request_t *request)
 {
-    char key[UUID_TEXT_SIZE];
-    request->method = "POST";
-    request->timeout_ms = TIMEOUT_DEFAULT_MS;
-    snprintf(request->url, sizeof request->url, "%s/v1/refunds", account->base_url);
-    add_authorization(account, request);
-    http_client_request_header(request, "Content-Type: application/json");
-    http_client_request_header(request, "Idempotency-Key: %s",
-                               uuid_format(&refund->refund_id, key));
+    begin_post(account, "refunds", &refund->refund_id, request);
     buf_t *body = &request->body;
     json_open_object(body, NULL);
     json_uuid(body, "refund_id", &refund->refund_id);
