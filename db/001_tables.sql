@@ -258,7 +258,7 @@ CREATE TABLE discrepancies (
                                                  'success_after_failure', 'unknown_reference', 'order_mismatch',
                                                  'reference_conflict', 'refund_refused', 'refund_unknown',
                                                  'refund_over_captured', 'refund_mismatch', 'dispute_opened',
-                                                 'dispute_after_refund')),
+                                                 'dispute_lost', 'dispute_after_refund')),
     psp            text,
     order_id       uuid REFERENCES orders,
     payment_id     uuid REFERENCES payments,

@@ -3,13 +3,17 @@
 -- A refund is reserved before the PSP is asked and is asked for under its own id, at the PSP that captured, until it is known how it
 -- ended; how it ended is a fact like any other (webhooks_apply).
 
--- What is left of each capture of these payments: its amount, less our refunds of it that have not failed, less what the PSP has
--- refunded without us (that is taken off the captures in turn, the applied one first).
+-- What is left of each capture of this payment: its amount, less our refunds of it that have not failed (at what was asked for or at
+-- what the PSP gave back for them, whichever is more), less what the PSP has refunded without us (that is taken off the captures in
+-- turn, the applied one first).
 CREATE FUNCTION captures_refundable(of_payment_id uuid)
 RETURNS TABLE (fact_id bigint, psp text, currency text, applied boolean, left_amount bigint) STABLE LANGUAGE sql AS $$
     WITH captures AS (
         SELECT f.fact_id, f.psp, f.currency, a.fact_id IS NOT NULL AS applied,
-               f.amount - coalesce((SELECT sum(r.amount) FROM refunds r
+               f.amount - coalesce((SELECT sum(greatest(r.amount, (SELECT sum(g.amount) FROM facts g
+                                                                    WHERE g.refund_id = r.refund_id AND g.kind = 'refund_succeeded'
+                                                                      AND g.payment_id = f.payment_id AND g.currency = f.currency)))
+                                      FROM refunds r
                                      WHERE r.capture_fact_id = f.fact_id AND r.status <> 'FAILED'), 0) AS left_amount
           FROM facts f LEFT JOIN applied_captures a ON a.fact_id = f.fact_id
          WHERE f.payment_id = of_payment_id AND f.kind = 'captured'

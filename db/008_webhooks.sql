@@ -125,6 +125,10 @@ SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $
                   'waits for the PSP''s decision'
             WHERE f.kind = 'dispute_opened' AND p.disputed
            UNION ALL
+           SELECT 'dispute_lost', NULL, false, format('%s took %s %s back', f.psp, f.amount, f.currency),
+                  'booked as lost; waits for a person to see it'
+            WHERE f.kind = 'dispute_lost'
+           UNION ALL
            SELECT 'dispute_after_refund', NULL, false,
                   format('%s %s are disputed, %s of %s are refunded', f.amount, f.currency, p.refunded_amount, p.captured_amount),
                   'waits for a decision: the money may be lost twice'
@@ -170,10 +174,10 @@ BEGIN
                      AND NOT EXISTS (SELECT FROM refunds r WHERE r.capture_fact_id = f.fact_id AND r.status = 'FAILED')
                      AND EXISTS (SELECT FROM captures_refundable(f.payment_id) c
                                   WHERE c.fact_id = f.fact_id AND c.left_amount > 0) END;
-    UPDATE discrepancies d SET settled_at = now(), decision = 'won'
+    UPDATE discrepancies d SET settled_at = now(), decision = CASE WHEN p.disputed THEN 'lost' ELSE 'won' END
       FROM payments p
      WHERE d.discrepancy_id = ANY (noted) AND d.kind = 'dispute_opened' AND d.settled_at IS NULL
-       AND p.payment_id = d.payment_id AND NOT p.disputed;
+       AND p.payment_id = d.payment_id AND p.disputes_opened <= p.disputes_won + p.disputes_lost;
     UPDATE discrepancies d SET settled_at = now(), decision = 'refunded after all'
       FROM refunds r
      WHERE d.discrepancy_id = ANY (noted) AND d.kind = 'refund_refused' AND d.settled_at IS NULL

@@ -22,7 +22,8 @@ static const char *const discrepancy_kinds[] = {"amount_mismatch",      "observa
                                                 "reference_conflict",   "refund_refused",
                                                 "refund_unknown",       "refund_over_captured",
                                                 "refund_mismatch",      "dispute_opened",
-                                                "dispute_after_refund", NULL};
+                                                "dispute_lost",         "dispute_after_refund",
+                                                NULL};
 
 err_t admin_row_id(str_t text, int64_t *id, err_detail_t *detail)
 {

@@ -190,7 +190,7 @@ def test_a_dispute_is_a_flag_and_one_after_a_refund_is_told_to_a_person(stack):
     assert stack.api.post(f"/payments/{payment_id}/refunds").status == 202
     stack.wait_for_payment(payment_id, "REFUNDED")
     dispute("lost")
-    wait_for(lambda: "dispute_after_refund" in discrepancies(stack, payment_id), 10, "it is told")
+    wait_for(lambda: {"dispute_lost", "dispute_after_refund"} <= set(discrepancies(stack, payment_id)), 10, "it is told")
     assert stack.get_payment(payment_id)["disputed"]
 
 

@@ -4,7 +4,8 @@
  - The first capture that fits while the order is open pays it, for good. Every other one that fits is given back, once. One that does
    not fit waits for a person; so does one that was given back in part before it came to fit, and one that came to more after a
    person had it given back.
- - Of a capture no more is promised back than it brought: less every refund that has not failed, less what the PSP gave back by itself.
+ - Of a capture no more is promised back than it brought: less every refund that has not failed (what was asked for or
+   what was given back for it, whichever is more), less what the PSP gave back by itself.
  - A refund is due until a report says how it ended.
  - A capture is the merchant's when it pays the order or a person has accepted it, and so are the refunds of it; else it is nobody's
    yet. What a PSP gives back by itself is the merchant's."""
@@ -136,6 +137,11 @@ class Order:
         return ("SUCCESS" if "refund_succeeded" in told else "FAILED" if "refund_failed" in told
                 else "UNKNOWN" if self.refunds[name].unknown else "PENDING")
 
+    def given_for(self, name, currency):
+        """What the PSP says it gave back for this refund."""
+        return sum(fact.amount for fact in self.payments[self.refunds[name].payment].facts().values()
+                   if fact.kind == "refund_succeeded" and fact.refund == name and fact.currency == currency)
+
     def refundable(self, number):
         """[(capture, what is left of it)], the one that pays the order first."""
         captures = sorted(((number, ref) for ref in self.payments[number].captures()), key=lambda c: c != self.applied)
@@ -146,8 +152,8 @@ class Order:
         found = []
         for capture in captures:
             fact = self.fact(capture)
-            left = max(fact.amount - sum(self.refunds[name].amount for name in self.refunds_of(capture)
-                                         if self.refund_status(name) != "FAILED"), 0)
+            left = max(fact.amount - sum(max(self.refunds[name].amount, self.given_for(name, fact.currency))
+                                         for name in self.refunds_of(capture) if self.refund_status(name) != "FAILED"), 0)
             taken = min(left, by_itself[fact.currency])
             by_itself[fact.currency] -= taken
             found.append((capture, left - taken))

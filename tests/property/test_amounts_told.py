@@ -1,4 +1,5 @@
 """What a PSP says of an amount, and takes back; what it refunds other than it was asked for."""
+import itertools
 import os
 import uuid
 
@@ -34,11 +35,11 @@ def tell(query, payment, kind, amount, source="webhook", currency="INR", refund=
     return row[0]
 
 
-def ask_refund(query, payment, amount):
+def ask_refund(query, payment, amount, verdict="ok"):
     refund = str(uuid.uuid4())
     (row,) = query(f"""SELECT verdict FROM refunds_create(ARRAY['{refund}']::uuid[], ARRAY['{payment}']::uuid[],
                                                           ARRAY[{amount}::bigint], ARRAY[NULL::text])""")
-    assert row == ["ok"]
+    assert row == [verdict]
     return refund
 
 
@@ -87,3 +88,31 @@ def test_a_refund_that_comes_to_something_else_is_a_discrepancy(query, payment, 
     found = discrepancies(query, payment, "refund_mismatch")
     assert [row[1] for row in found] == (["t"] if differs else [])
     assert not broken_invariants(query)
+
+
+@pytest.mark.parametrize("given, left", [(30000, 15000), (10000, 35000), (9000, 35000)])
+def test_what_is_left_to_refund_is_less_what_the_psp_gave_back(query, payment, given, left):
+    tell(query, payment, "captured", 45000)
+    tell(query, payment, "refund_succeeded", given, refund=ask_refund(query, payment, 10000))
+    ask_refund(query, payment, left + 1, "exceeds_capture")
+    ask_refund(query, payment, left)
+    ask_refund(query, payment, 1, "exceeds_capture")
+    assert not broken_invariants(query)
+
+
+@pytest.mark.parametrize("kinds", itertools.permutations(["dispute_opened", "dispute_lost"]))
+def test_a_lost_dispute_waits_for_a_person_and_ends_the_wait_for_the_psp(query, payment, kinds):
+    tell(query, payment, "captured", 45000)
+    for kind in kinds:
+        tell(query, payment, kind, 45000)
+    ((_, is_open, _, detail),) = discrepancies(query, payment, "dispute_lost")
+    assert is_open == "t" and detail == "Razorpay took 45000 INR back"
+    ((_, is_open, decision, _),) = discrepancies(query, payment, "dispute_opened")
+    assert (is_open, decision) == ("f", "lost")
+
+
+def test_a_dispute_that_was_lost_after_it_was_won_waits_for_a_person(query, payment):
+    for kind, amount in (("captured", 45000), ("dispute_opened", 45000), ("dispute_won", 45000), ("dispute_lost", 45000)):
+        tell(query, payment, kind, amount)
+    assert [row[2] for row in discrepancies(query, payment, "dispute_opened")] == ["won"]
+    assert [row[1] for row in discrepancies(query, payment, "dispute_lost")] == ["t"]
