@@ -162,8 +162,7 @@ $$;
 -- none after an OPEN one, or giving up. A NULL outcome says nothing about the attempt, only what comes next. An outcome is set
 -- once; only UNKNOWN may still become another. Two routers may be at one payment, or one router twice: the first checkout that
 -- was opened is the payment's, nothing is tried after it, and none is shown once the payment was given up; who is still at an
--- earlier round decides nothing about the newest. Gives back where each
--- payment stands, in the order of the input.
+-- earlier round decides nothing about the newest. Gives back where each payment stands, in the order of the input.
 CREATE FUNCTION attempts_record(attempt_ids uuid[], outcomes text[], errors text[], psp_refs text[], checkout_urls text[],
                                 took_ms int[], next_attempt_ids uuid[], next_psps text[], give_ups boolean[])
 RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$

@@ -9,15 +9,17 @@ verify_sql() { "$PG_BIN/psql" -X -v ON_ERROR_STOP=1 "$@" "$(postgres_url postgre
 
 # What is still on its way, in words; nothing when quiet.
 verify_busy() {
-    local entries parked attempts refunds
+    local entries parked dead attempts refunds
     entries=$(verify_stream_open)
     [ "$entries" = 0 ] || say "$entries webhooks in the stream"
-    read -r parked attempts refunds < <(verify_sql -At -F ' ' -c "
+    read -r parked dead attempts refunds < <(verify_sql -At -F ' ' -c "
         SELECT (SELECT count(*) FROM inbox WHERE outcome = 'parked' AND retry_at <= now()),
+               (SELECT count(*) FROM inbox WHERE outcome = 'dead' AND dead_copied_at IS NULL),
                (SELECT count(*) FROM attempts WHERE outcome IS NULL AND started_at > now() - interval '20 seconds'),
                (SELECT count(*) FROM refunds WHERE next_call_at <= now())" 2>/dev/null ||
-        echo "? ? ?")
+        echo "? ? ? ?")
     [ "$parked" = 0 ] || say "$parked parked webhooks that are due"
+    [ "$dead" = 0 ] || say "$dead dead letters without a copy in their stream"
     [ "$attempts" = 0 ] || say "$attempts calls to PSPs"
     [ "$refunds" = 0 ] || say "$refunds refunds that are due"
 }

@@ -37,6 +37,8 @@ class Run:
         env = SETTINGS | {"RECONCILE_INTERVAL_S": 1 if self.plan.reconciles else 86400}
         self.stack = Stack(scale=SCALE, supervise=True, env=env)
         try:
+            if not self.plan.reconciles: # nothing is due by itself: a reconciler that starts looks at once, whatever its interval
+                self.stack.psql("ALTER TABLE payments ALTER COLUMN next_check_at DROP DEFAULT")
             findings = self._load_and_check()
             self.events = int(self.stack.psql("SELECT count(*) FROM outbox")[0][0])
             if findings.all():
