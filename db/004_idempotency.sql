@@ -24,7 +24,8 @@ CREATE FUNCTION idempotency_take(idempotency_ids uuid[], fingerprints uuid[], re
 RETURNS TABLE (n bigint, idempotency_id uuid, resource_id uuid, state text) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    nil CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
+    nil  CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
+    made bigint;
 BEGIN
     INSERT INTO idempotency_keys AS k (idempotency_id, fingerprint, resource_id)
     SELECT DISTINCT ON (u.id) u.id, u.fingerprint, u.resource_id
@@ -35,6 +36,13 @@ BEGIN
        SET fingerprint = excluded.fingerprint, resource_id = excluded.resource_id, created_at = now(), holder = NULL,
            lease_until = NULL, verdict = NULL, document = NULL
      WHERE k.created_at < now() - interval '24 hours';
+    GET DIAGNOSTICS made = ROW_COUNT;
+    IF made = cardinality(array_remove(idempotency_ids, nil)) THEN -- as nearly always: nothing came before, nothing is read back
+        RETURN QUERY
+            SELECT u.n, nullif(u.id, nil), u.resource_id, CASE u.id WHEN nil THEN 'none' ELSE 'new' END
+              FROM unnest(idempotency_ids, resource_ids) WITH ORDINALITY AS u(id, resource_id, n);
+        RETURN;
+    END IF;
     RETURN QUERY
         SELECT u.n, k.idempotency_id, coalesce(k.resource_id, u.resource_id),
                CASE WHEN k.idempotency_id IS NULL THEN 'none' WHEN k.fingerprint <> u.fingerprint THEN 'reused'

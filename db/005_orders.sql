@@ -13,8 +13,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_s
 DECLARE
     ids    uuid[] := order_ids; -- of the orders that answer, request by request
     states text[];              -- NULL: no request has a key
+    made   bigint;
 BEGIN
-    IF EXISTS (SELECT FROM unnest(idempotency_ids) AS k(id) WHERE k.id <> '00000000-0000-0000-0000-000000000000') THEN
+    IF array_remove(idempotency_ids, '00000000-0000-0000-0000-000000000000') <> '{}' THEN
         SELECT array_agg(k.resource_id ORDER BY k.n), array_agg(k.state ORDER BY k.n) INTO ids, states
           FROM idempotency_take(idempotency_ids, fingerprints, order_ids) k;
     END IF;
@@ -26,6 +27,16 @@ BEGIN
      WHERE n.state IS NULL OR n.state IN ('none', 'new')
      ORDER BY n.order_id
     ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS made = ROW_COUNT;
+    IF made = cardinality(order_ids) THEN -- as nearly always: all are new, nothing is read back
+        RETURN QUERY
+            SELECT n.order_id, 'PENDING', n.user_id, n.amount, n.currency, now(), now() + make_interval(secs => n.lifetime_s),
+                   'created'
+              FROM unnest(order_ids, user_ids, amounts, currencies, lifetimes_s)
+                   WITH ORDINALITY AS n(order_id, user_id, amount, currency, lifetime_s, position)
+             ORDER BY n.position;
+        RETURN;
+    END IF;
     RETURN QUERY
         SELECT n.order_id, 'PENDING', o.user_id, o.amount, o.currency, o.created_at, o.expires_at,
                CASE WHEN n.state = 'reused' THEN 'key_reused'
