@@ -9,7 +9,6 @@
 #include "gateway/events.h"
 #include "gateway/handlers.h"
 #include "lib/clock.h"
-#include "lib/crash_point.h"
 #include "lib/limits.h"
 #include "lib/log.h"
 
@@ -21,13 +20,7 @@ enum {
 };
 
 const config_entry_t gateway_settings[] = {
-    CONFIG_TEXT("TIFFIN_ENV", gateway_config_t, tiffin_env, "prod", 0,
-                "dev or prod; dev takes the prototype's body signature and runs without API keys"),
-    CONFIG_TEXT("LOG_LEVEL", gateway_config_t, log_level, "info", 0,
-                "least level that is logged: debug, info, warn, error"),
-    CONFIG_TEXT("TIFFIN_CRASH_AT", gateway_config_t, crash_at, NULL, 0,
-                "dev only, for crash tests: <point>[:<n>] kills the process when it passes that "
-                "point of lib/crash_point.h for the n-th time"),
+    PROCESS_SETTINGS(gateway_config_t, process),
     CONFIG_TEXT("API_ADDR", gateway_config_t, api_addr, "127.0.0.1:8080", 0,
                 "where HTTP is served"),
     CONFIG_TEXT("HUB_BIND", gateway_config_t, hub_bind, "tcp://127.0.0.1:5550", 0,
@@ -176,15 +169,7 @@ void gateway_start(gateway_t *self, const gateway_config_t *config)
 {
     memset(self, 0, sizeof *self);
     self->config = config;
-    self->instance = config_instance("gateway");
-    self->dev = config_is_dev(config->tiffin_env);
-    log_level_t level;
-    if (!log_level_parse(config->log_level, &level))
-        config_refuse("LOG_LEVEL", "must be debug, info, warn or error");
-    log_init("gateway", self->instance, level);
-    const char *why;
-    if (!crash_point_arm(config->crash_at, self->dev, &why))
-        config_refuse("TIFFIN_CRASH_AT", why);
+    self->dev = process_start("gateway", &config->process, &self->instance);
     psp_accounts_check((psp_accounts_t *)(uintptr_t)&config->psps, self->dev);
     if (!self->dev)
         check_production(config);

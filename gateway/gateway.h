@@ -15,9 +15,10 @@
 #include "lib/config.h"
 #include "lib/http_server.h"
 #include "lib/payment/psp_accounts.h"
+#include "lib/process.h"
 
 typedef struct gateway_config {
-    const char *tiffin_env, *log_level, *crash_at;
+    process_settings_t process;
     const char *api_addr, *hub_bind, *tap_bind, *redis_url;
     const char *api_keys_file, *tls_cert_file;
     int64_t ws_max, http_threads;

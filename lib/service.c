@@ -1,7 +1,6 @@
 /* service.c - see service.h. */
 #include "lib/service.h"
 
-#include "lib/crash_point.h"
 #include "lib/log.h"
 #include "lib/resolver.h"
 
@@ -23,19 +22,11 @@ static int lookup_nothing(const char *host, char addresses[][64], int capacity, 
 void service_init(service_t *service, const char *name, const service_settings_t *settings)
 {
     *service = (service_t){.name = name, .hub_addr = settings->hub_addr};
-    service->dev = config_is_dev(settings->tiffin_env);
-    service->instance = config_instance(name);
-    log_level_t level;
-    if (!log_level_parse(settings->log_level, &level))
-        config_refuse("LOG_LEVEL", "not one of debug, info, warn, error");
+    service->dev = process_start(name, &settings->process, &service->instance);
     endpoint_set_t endpoints;
     err_detail_t detail;
     if (resolver_resolve(settings->hub_addr, lookup_nothing, NULL, &endpoints, &detail) != ERR_OK)
         config_refuse("HUB_ADDR", detail.text);
-    log_init(name, service->instance, level);
-    const char *why;
-    if (!crash_point_arm(settings->crash_at, service->dev, &why))
-        config_refuse("TIFFIN_CRASH_AT", why);
     service->actor = actor_new();
 }
 

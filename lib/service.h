@@ -27,32 +27,24 @@
 
 #include "lib/actor.h"
 #include "lib/bus.h"
-#include "lib/config.h"
+#include "lib/process.h"
 
 /* Longer than any request may live, so that what was taken is also answered. */
 #define SERVICE_DRAIN_TIMEOUT_MS (REQUEST_BUDGET_MS + 2000)
 
 /* The settings that every service has; embedded in its own configuration struct. */
 typedef struct service_settings {
-    const char *tiffin_env;
-    const char *log_level;
+    process_settings_t process;
     const char *hub_addr;
-    const char *crash_at;
 } service_settings_t;
 
 /* Entries for the service's config table; `member` is the service_settings_t inside `type`. */
 /* NOLINTBEGIN(bugprone-macro-parentheses): a member name takes no parentheses */
 #define SERVICE_SETTINGS(type, member)                                                            \
-    CONFIG_TEXT("TIFFIN_ENV", type, member.tiffin_env, "prod", 0,                                 \
-                "dev or prod; prod refuses development secrets"),                                 \
-        CONFIG_TEXT("LOG_LEVEL", type, member.log_level, "info", 0,                               \
-                    "least level that is logged: debug, info, warn, error"),                      \
+    PROCESS_SETTINGS(type, member.process),                                                       \
         CONFIG_TEXT("HUB_ADDR", type, member.hub_addr, "tcp://127.0.0.1:5550", 0,                 \
                     "every gateway's hub: a name that may have many addresses, a comma list, or " \
-                    "@file with one endpoint a line; looked up again every few seconds"),         \
-        CONFIG_TEXT("TIFFIN_CRASH_AT", type, member.crash_at, NULL, 0,                            \
-                    "dev only, for crash tests: <point>[:<n>] kills the process when it passes "  \
-                    "that point of lib/crash_point.h for the n-th time")
+                    "@file with one endpoint a line; looked up again every few seconds")
 /* NOLINTEND(bugprone-macro-parentheses) */
 
 typedef struct service {

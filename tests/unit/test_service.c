@@ -10,7 +10,7 @@
 enum { DRAINED = 40 };
 
 static const service_settings_t good = {
-    .tiffin_env = "dev", .log_level = "error", .hub_addr = "tcp://127.0.0.1:1"};
+    .process = {.tiffin_env = "dev", .log_level = "error"}, .hub_addr = "tcp://127.0.0.1:1"};
 
 static int in_child(int (*body)(const service_settings_t *), service_settings_t settings)
 {
@@ -70,13 +70,13 @@ static void a_bad_setting_ends_the_start(void **state)
     (void)state;
     assert_int_equal(in_child(only_init, good), 0);
     service_settings_t bad = good;
-    bad.log_level = "loud";
+    bad.process.log_level = "loud";
     assert_int_equal(in_child(only_init, bad), EXIT_CONFIG);
     bad = good;
     bad.hub_addr = "gateway";
     assert_int_equal(in_child(only_init, bad), EXIT_CONFIG);
     bad = good;
-    bad.tiffin_env = "test";
+    bad.process.tiffin_env = "test";
     assert_int_equal(in_child(only_init, bad), EXIT_CONFIG);
 }
 
