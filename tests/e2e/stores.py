@@ -79,12 +79,12 @@ class Connection:
 
 
 class Database:
-    """A database of the stack's own, made from the template of a cluster."""
+    """A database of the stack's own, made from a template of a cluster: the migrated one."""
 
-    def __init__(self, cluster_url):
+    def __init__(self, cluster_url, template="tiffin_template"):
         self.cluster_url = cluster_url
         self.name = "e2e_" + uuid.uuid4().hex[:16]
-        self.admin(f"CREATE DATABASE {self.name} TEMPLATE tiffin_template")
+        self.admin(f"CREATE DATABASE {self.name} TEMPLATE {template}")
         self.connection = None
 
     def admin(self, sql):
