@@ -87,17 +87,18 @@ static size_t build_razorpay_webhook(const char *secret, const subject_t *subjec
 {
     char body[1024], headers[256], hex[65];
     uint8_t digest[32];
+    const char *unique = run_id() + 24; /* its random end: the beginning is the time */
     const int size = snprintf(
         body, sizeof body,
         "{\"entity\":\"event\",\"account_id\":\"acc_bench\",\"event\":\"payment.captured\","
         "\"contains\":[\"payment\"],\"payload\":{\"payment\":{\"entity\":{\"id\":\"pay_%.8s%"
         "010lu\","
         "\"entity\":\"payment\",\"amount\":45000,\"currency\":\"INR\",\"status\":\"captured\","
-        "\"order_id\":\"order_%.8s%010lu\",\"method\":\"upi\",\"amount_refunded\":0,\"captured\":"
+        "\"order_id\":\"order_%s%010lu\",\"method\":\"upi\",\"amount_refunded\":0,\"captured\":"
         "true,"
         "\"notes\":{\"payment_id\":\"%s\",\"order_id\":\"%s\"},\"fee\":1062,\"tax\":162,"
         "\"created_at\":1760000000}}},\"created_at\":1760000001}",
-        run_id(), serial, run_id(), serial, subject->payment_id, subject->order_id);
+        unique, serial, unique, serial, subject->payment_id, subject->order_id);
     CHECK(size > 0 && (size_t)size < sizeof body);
     CHECK(HMAC(EVP_sha256(), secret, (int)strlen(secret), (const uint8_t *)body, (size_t)size,
                digest, NULL) != NULL);

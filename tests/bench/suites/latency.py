@@ -24,7 +24,8 @@ def told(tiffin, seconds):
         watcher.stdin.flush()
         report = must_succeed(load(tiffin.port, "webhooks", rate=RATE, seconds=seconds, warm_up=0, requests=len(payments),
                                    subjects=directory / "subjects", log=directory / "sent", secret=SECRET))
-        assert json.loads(watcher.stdout.readline())["messages"] == len(payments), "not all were told"
+        messages = json.loads(watcher.stdout.readline())["messages"]
+        assert messages == len(payments), f"{messages} confirmations of {len(payments)} payments"
     finally:
         watcher.kill()
         watcher.wait()
