@@ -4,14 +4,26 @@
 #include "gateway/idempotency.h"
 
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <string.h>
 #include <strings.h>
+
+/* Looked up once: EVP_sha256() is looked up anew by every digest (OpenSSL 3, crypto(7)). */
+static EVP_MD *sha256;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void fetch(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    CHECK(sha256 != NULL);
+}
 
 static uuid_t digest_of(const str_t *texts, size_t count)
 {
     uint8_t digest[EVP_MAX_MD_SIZE];
+    CHECK(pthread_once(&once, fetch) == 0);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    CHECK(context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1);
+    CHECK(context != NULL && EVP_DigestInit_ex(context, sha256, NULL) == 1);
     for (size_t i = 0; i < count; i++) /* a NUL after each: no two lists run together alike */
         CHECK(EVP_DigestUpdate(context, texts[i].data, texts[i].size) == 1 &&
               EVP_DigestUpdate(context, "", 1) == 1);
@@ -53,7 +65,7 @@ err_t idempotency_identify(const char *caller, const char *method, const char *p
                        IDEMPOTENCY_KEY_MAX_BYTES);
     *idempotency_id =
         digest_of((const str_t[]){str_of(caller), str_of(method), str_of(path), key}, 4);
-    CHECK(EVP_Digest(body.data, body.size, digest, NULL, EVP_sha256(), NULL) == 1);
+    CHECK(EVP_Digest(body.data, body.size, digest, NULL, sha256, NULL) == 1);
     memcpy(fingerprint->bytes, digest, sizeof fingerprint->bytes);
     return ERR_OK;
 }

@@ -82,6 +82,18 @@ void buf_add_text(buf_t *buf, const char *text)
     buf_add(buf, text, strlen(text));
 }
 
+void buf_add_int(buf_t *buf, int64_t value)
+{
+    char text[20], *at = text + sizeof text; /* as long as the least one */
+    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    do
+        *--at = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (value < 0)
+        *--at = '-';
+    buf_add(buf, at, (size_t)(text + sizeof text - at));
+}
+
 void buf_printf(buf_t *buf, const char *format, ...)
 {
     va_list args;
@@ -200,7 +212,7 @@ void json_str(buf_t *buf, const char *key, str_t text)
 void json_int(buf_t *buf, const char *key, int64_t value)
 {
     begin_value(buf, key);
-    buf_printf(buf, "%" PRId64, value);
+    buf_add_int(buf, value);
 }
 
 void json_bool(buf_t *buf, const char *key, bool value)

@@ -27,6 +27,7 @@ void buf_free(buf_t *buf); /* leaves it zero-initialised */
 void buf_clear(buf_t *buf); /* keeps the memory */
 void buf_add(buf_t *buf, const void *data, size_t size);
 void buf_add_text(buf_t *buf, const char *text);
+void buf_add_int(buf_t *buf, int64_t value); /* in decimal */
 void buf_printf(buf_t *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* JSON: commas and colons are placed by the writer. `key` is NULL inside arrays and for the outermost value. */

@@ -114,26 +114,41 @@ static const char *reason_phrase(struct mg_connection *connection, int status)
                       : (status == 503 ? "Service Unavailable" : "Error");
 }
 
+/* Written out once a second by each thread. */
 static void add_date(buf_t *head)
 {
-    char text[40];
-    time_t now = time(NULL);
-    struct tm utc;
-    gmtime_r(&now, &utc);
-    strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc);
-    buf_printf(head, "Date: %s\r\n", text);
+    static _Thread_local time_t written_at = -1;
+    static _Thread_local char text[40];
+    const time_t now = time(NULL);
+    if (now != written_at) {
+        struct tm utc;
+        gmtime_r(&now, &utc);
+        strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc);
+        written_at = now;
+    }
+    buf_add_text(head, text);
 }
 
 static void add_head(buf_t *head, int status, const char *phrase, const char *content_type,
                      size_t size, const uuid_t *request_id, const char *extra, bool keep)
 {
     char id[UUID_TEXT_SIZE];
-    buf_printf(head, "HTTP/1.1 %d %s\r\n", status, phrase);
+    buf_add_text(head, "HTTP/1.1 ");
+    buf_add_int(head, status);
+    buf_add_text(head, " ");
+    buf_add_text(head, phrase);
+    buf_add_text(head, "\r\n");
     add_date(head);
-    if (content_type)
-        buf_printf(head, "Content-Type: %s\r\n", content_type);
-    buf_printf(head, "Content-Length: %zu\r\nX-Request-Id: %s\r\n", size,
-               uuid_format(request_id, id));
+    if (content_type) {
+        buf_add_text(head, "Content-Type: ");
+        buf_add_text(head, content_type);
+        buf_add_text(head, "\r\n");
+    }
+    buf_add_text(head, "Content-Length: ");
+    buf_add_int(head, (int64_t)size);
+    buf_add_text(head, "\r\nX-Request-Id: ");
+    buf_add_text(head, uuid_format(request_id, id));
+    buf_add_text(head, "\r\n");
     if (status == 503 || status == 429)
         buf_add_text(head, "Retry-After: 1\r\n");
     buf_add_text(head, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
