@@ -2,11 +2,11 @@
 # local.sh - Tiffin on one Debian 12 machine: builds it, runs it, tests it. See usage() below, or `deploy/local.sh help`.
 #
 # Each concern is a file in deploy/lib: common (output, ports), packages, build, supervise (runit), postgres, redis, services
-# (instances and their environment), stack (up, down, status, …), verify (invariants), test, chaos (the crash harness).
+# (instances and their environment), stack (up, down, status, …), verify (invariants), test, chaos (the crash harness), bench.
 set -euo pipefail
 
 ROOT=$(cd -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/.." && pwd)
-for part in common packages build supervise postgres redis services stack verify test chaos; do
+for part in common packages build supervise postgres redis services stack verify test chaos bench; do
     # shellcheck source=/dev/null
     . "$ROOT/deploy/lib/$part.sh"
 done
@@ -29,6 +29,7 @@ deploy/local.sh COMMAND
   fuzz [SECONDS]         every fuzz target that long (default 60)
   chaos [--seed N] [--runs N] [--bug NAME]
                          the crash harness: nothing lost, nothing doubled, whatever dies (chaos --help)
+  bench [SUITE …]        the benchmark: ratios against baselines in the same run (bench --help)
   help                   this
 
 Environment
@@ -59,6 +60,7 @@ main() {
     start-store) store_start "${1:-}" ;;
     fuzz) test_fuzz_only "${1:-60}" ;;
     chaos) chaos_run "$@" ;;
+    bench) bench_run "$@" ;;
     help | --help | -h) usage ;;
     *)
         usage >&2

@@ -201,6 +201,8 @@ void admin_gateways(http_request_t *request)
         json_open_object(&body, NULL);
         json_text(&body, "gateway", psp_name(psp_at(i)));
         json_bool(&body, "configured", psp_account_of(accounts, psp_at(i)) != NULL);
+        if (psp_signature_header(psp_at(i)) != NULL)
+            json_text(&body, "signature_header", psp_signature_header(psp_at(i)));
         add_webhook_counts(&body, i);
         if (webhook_intake_last_refusal(i, &refusal)) {
             json_open_object(&body, "last_refused_webhook");

@@ -22,6 +22,7 @@ static _Atomic uint64_t counts[PSP_COUNT][INTAKE_OUTCOMES];
 
 static const char *const outcome_names[INTAKE_OUTCOMES] = {[INTAKE_ACCEPTED] = "accepted",
                                                            [INTAKE_DUPLICATE] = "duplicate",
+                                                           [INTAKE_IGNORED] = "ignored",
                                                            [INTAKE_MALFORMED] = "malformed",
                                                            [INTAKE_BAD_SIGNATURE] = "bad_signature",
                                                            [INTAKE_UNAVAILABLE] = "unavailable"};
@@ -114,10 +115,10 @@ static const char *header_of(void *arg, const char *name)
     return http_header(arg, name);
 }
 
-static void respond_accepted(const webhook_intake_t *self, http_request_t *request,
-                             const psp_t *psp, const psp_report_t *report, bool duplicate)
+static void respond_taken(const webhook_intake_t *self, http_request_t *request, const psp_t *psp,
+                          const psp_report_t *report, webhook_intake_outcome_t outcome)
 {
-    const char *answer = duplicate ? "duplicate" : "accepted";
+    const char *answer = outcome_names[outcome];
     const webhook_received_t received = {.psp = str_of(psp_name(psp)),
                                          .event_id = str_of(report->event_id),
                                          .payment_id = report->payment_id,
@@ -125,7 +126,7 @@ static void respond_accepted(const webhook_intake_t *self, http_request_t *reque
                                          .answer = str_of(answer)};
     if (self->observe != NULL)
         self->observe(self->observe_arg, &received, request);
-    count(psp, duplicate ? INTAKE_DUPLICATE : INTAKE_ACCEPTED);
+    count(psp, outcome);
     buf_t body = {0};
     json_open_object(&body, NULL);
     json_text(&body, "status", answer);
@@ -175,10 +176,14 @@ void webhook_intake_handle(const webhook_intake_t *self, http_request_t *request
         http_respond_problem(request, err, detail.text);
         return;
     }
+    if (psp_report_is_empty(&report)) {
+        respond_taken(self, request, psp, &report, INTAKE_IGNORED);
+        return;
+    }
     bool duplicate = false;
     err = append(self, request, psp, &report, &duplicate, &detail);
     if (err == ERR_OK) {
-        respond_accepted(self, request, psp, &report, duplicate);
+        respond_taken(self, request, psp, &report, duplicate ? INTAKE_DUPLICATE : INTAKE_ACCEPTED);
         return;
     }
     count(psp, INTAKE_UNAVAILABLE);

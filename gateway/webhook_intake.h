@@ -14,13 +14,12 @@ typedef struct webhook_intake {
     redis_thread_t *redis;
     const psp_accounts_t *accounts;
     bool dev;
-    /* Told of every webhook that was accepted or is a duplicate, on the HTTP thread (the tap); may
-     * be NULL. */
+    /* Told of every webhook that was answered 200, on the HTTP thread (the tap); may be NULL. */
     void (*observe)(void *arg, const webhook_received_t *webhook, const http_request_t *request);
     void *observe_arg;
 } webhook_intake_t;
 
-/* Answers the request: 200 accepted or duplicate, 400, 401, 404, 503. */
+/* Answers the request: 200 accepted, duplicate or ignored, 400, 401, 404, 503. */
 void webhook_intake_handle(const webhook_intake_t *self, http_request_t *request);
 
 /* The newest webhook of a PSP that was refused; false when there was none. */
@@ -35,6 +34,7 @@ bool webhook_intake_last_refusal(size_t psp_index, webhook_refusal_t *refusal);
 typedef enum webhook_intake_outcome {
     INTAKE_ACCEPTED,
     INTAKE_DUPLICATE,
+    INTAKE_IGNORED, /* it says nothing about a payment: not queued */
     INTAKE_MALFORMED,
     INTAKE_BAD_SIGNATURE,
     INTAKE_UNAVAILABLE,

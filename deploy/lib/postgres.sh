@@ -42,13 +42,17 @@ postgres_init() {
     mv "$new" "$PG_DATA"
 }
 
+# postgres_settings: the lines of deploy/postgresql.conf as arguments, one per line. The server's user may not be able to read the file.
+postgres_settings() {
+    sed -n 's/[[:space:]]*#.*//; s/^\([a-z_]*\) *= *\(.*[^ ]\) *$/-c\n\1=\2/p' "$ROOT/deploy/postgresql.conf"
+}
+
 postgres_write() {
+    local settings
+    mapfile -t settings < <(postgres_settings)
     instance_write postgres PATH="$PATH" LANG=C.UTF-8 TZ=UTC "${PG_AS[@]}" "$PG_BIN/postgres" -D "$PG_DATA" \
         -p "${PORTS[postgres]}" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
-        -c fsync=on -c synchronous_commit=on -c full_page_writes=on \
-        -c max_connections=200 -c shared_buffers=64MB -c work_mem=4MB -c maintenance_work_mem=32MB \
-        -c wal_level=minimal -c max_wal_senders=0 -c max_wal_size=512MB -c jit=off \
-        -c max_parallel_workers_per_gather=0 -c log_timezone=UTC -c timezone=UTC
+        -c wal_level=minimal -c max_wal_senders=0 "${settings[@]}"
     # SIGTERM lets clients finish, for ever; SIGINT ends their sessions and shuts down cleanly.
     mkdir -p "$SV/postgres/control"
     # shellcheck disable=SC2016 # the script expands it

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/payment/psp/connector.h"
+#include "lib/payment/psp/fields.h"
 
 static const char *const fact_names[PSP_FACT_KINDS] = {
 #define FACT_NAME(NAME, name) [PSP_FACT_##NAME] = (name),
@@ -40,6 +41,11 @@ const char *psp_checkout_outcome_name(psp_checkout_outcome_t outcome)
     return names[outcome];
 }
 
+const char *psp_signature_header(const psp_t *psp)
+{
+    return psp->webhooks ? psp->webhooks->signature_header : NULL;
+}
+
 err_t psp_webhook_verify(const psp_t *psp, const psp_account_t *account, bool dev,
                          psp_header_fn *header, void *header_arg, str_t body, int64_t now_us,
                          psp_report_t *report, err_detail_t *detail)
@@ -47,14 +53,27 @@ err_t psp_webhook_verify(const psp_t *psp, const psp_account_t *account, bool de
     memset(report, 0, sizeof *report);
     if (!account)
         return err_set(detail, ERR_SIGNATURE_INVALID, "%s is not configured here", psp->name);
-    return psp->connector->webhook_verify(psp, account, dev, header, header_arg, body, now_us,
-                                          report, detail);
+    const bool own = psp->webhooks && header(header_arg, psp->webhooks->signature_header);
+    const psp_webhooks_t *webhooks = own ? psp->webhooks : &psp_webhooks_prototype;
+    return webhooks->verify(psp, account, dev, header, header_arg, body, now_us, report, detail);
 }
 
 err_t psp_webhook_read(const psp_t *psp, str_t body, psp_report_t *report, err_detail_t *detail)
 {
     memset(report, 0, sizeof *report);
-    return psp->connector->webhook_read(psp, body, report, detail);
+    json_t *root = psp_read_body(body, detail);
+    if (!root)
+        return ERR_MALFORMED_WEBHOOK;
+    const bool own = psp->webhooks && psp->webhooks->recognises(root);
+    const psp_webhooks_t *webhooks = own ? psp->webhooks : &psp_webhooks_prototype;
+    err_t err = webhooks->read(root, report, detail);
+    json_decref(root);
+    return err;
+}
+
+bool psp_report_is_empty(const psp_report_t *report)
+{
+    return report->kind == PSP_FACT_NONE && uuid_is_nil(&report->payment_id);
 }
 
 void psp_checkout_request(const psp_t *psp, const psp_account_t *account,

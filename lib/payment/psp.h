@@ -65,7 +65,7 @@ bool psp_fact_is_refund(psp_fact_kind_t kind);
 /* What a webhook, a status answer, a refund's answer or a settlement line says about one payment. */
 typedef struct psp_report {
     char event_id[PSP_EVENT_ID_SIZE]; /* the PSP's event id; of a status answer one derived from its content */
-    uuid_t payment_id;                /* ours, as the PSP echoes it */
+    uuid_t payment_id;                /* ours, as the PSP echoes it; nil when it does not, or when it is about no payment */
     uuid_t order_id;                  /* ours; nil when the PSP does not echo it */
     uuid_t refund_id;                 /* refund_*: ours, as the PSP echoes it; nil when it does not */
     psp_fact_kind_t kind;             /* NONE: nothing happened yet */
@@ -83,12 +83,19 @@ typedef struct psp_report {
 /* A request header of the webhook by name (case-insensitive), or NULL. */
 typedef const char *(psp_header_fn)(void *arg, const char *name);
 
-/* ERR_SIGNATURE_INVALID, ERR_MALFORMED_WEBHOOK (with detail), or ERR_OK with the report. `dev`: TIFFIN_ENV=dev, where the
- * prototype's body signature ("Razorpay:dev-secret") is taken for every PSP. `now_us` for formats with a time window. */
+/* The header in which the PSP's own format has its signature; NULL while only the prototype's is known of it. Static. */
+const char *psp_signature_header(const psp_t *psp);
+
+/* ERR_SIGNATURE_INVALID, ERR_MALFORMED_WEBHOOK (with detail), or ERR_OK with the report. A request with the PSP's signature header
+ * is of its own format, in any environment. Every other is of the prototype's, whose body signature ("Razorpay:dev-secret") is
+ * taken where `dev` (TIFFIN_ENV=dev). `now_us` for formats with a time window. */
 err_t psp_webhook_verify(const psp_t *psp, const psp_account_t *account, bool dev, psp_header_fn *header, void *header_arg,
                          str_t body, int64_t now_us, psp_report_t *report, err_detail_t *detail) MUST_CHECK;
-/* The same without the signature: for a body that was verified before it was stored, and for a line of a settlement report. */
+/* The same without the signature: for a body that was verified before it was stored, and for a line of a settlement report. An
+ * event id that came in a header is not in the body: `event_id` is then empty, whoever stored the body has it. */
 err_t psp_webhook_read(const psp_t *psp, str_t body, psp_report_t *report, err_detail_t *detail) MUST_CHECK;
+/* Nothing about any payment: kind NONE and no payment_id (a settlement was paid out, a bank is down …). */
+bool psp_report_is_empty(const psp_report_t *report);
 
 /* ---- checkout (create a payment at the PSP) ---- */
 

@@ -24,12 +24,12 @@ typedef struct account_row {
 static const char *const settings[VALUE_COUNT] = {"BASE_URL", "KEY_ID", "KEY_SECRET",
                                                   "WEBHOOK_SECRET"};
 
-#define ROW(title, prefix, path, test_key, connector, type, member)          \
-    {                                                                        \
-        prefix,                                                              \
-        {                                                                    \
-            "http://127.0.0.1:8081/" #path, test_key, DEV_SECRET, DEV_SECRET \
-        }                                                                    \
+#define ROW(title, prefix, path, test_key, connector, webhooks, type, member) \
+    {                                                                         \
+        prefix,                                                               \
+        {                                                                     \
+            "http://127.0.0.1:8081/" #path, test_key, DEV_SECRET, DEV_SECRET  \
+        }                                                                     \
     }
 static const account_row_t rows[PSP_COUNT] = {PSPS(ROW, , )};
 #undef ROW

@@ -13,15 +13,19 @@
 #include "lib/payment/psp.h"
 
 /* One row per PSP, in priority order: registered spelling, prefix of its settings, its path at the
- * simulator, key id in development, connector. `type` and `member` are handed through. */
+ * simulator, key id in development, connector, format of its own webhooks. `type` and `member` are
+ * handed through. */
 #define PSPS(ROW, type, member)                                                                   \
-    ROW("Razorpay", "RAZORPAY", razorpay, "rzp_test_key", psp_connector_prototype, type, member), \
-        ROW("Cashfree", "CASHFREE", cashfree, "cf_test_key", psp_connector_prototype, type,       \
+    ROW("Razorpay", "RAZORPAY", razorpay, "rzp_test_key", psp_connector_prototype,                \
+        &psp_webhooks_razorpay, type, member),                                                    \
+        ROW("Cashfree", "CASHFREE", cashfree, "cf_test_key", psp_connector_prototype, NULL, type, \
             member),                                                                              \
-        ROW("Juspay", "JUSPAY", juspay, "jp_test_key", psp_connector_prototype, type, member)
+        ROW("Juspay", "JUSPAY", juspay, "jp_test_key", psp_connector_prototype, NULL, type,       \
+            member)
 
 /* PSP_INDEX_razorpay …, PSP_COUNT */
-#define PSP_INDEX_ROW(title, prefix, path, test_key, connector, type, member) PSP_INDEX_##path
+#define PSP_INDEX_ROW(title, prefix, path, test_key, connector, webhooks, type, member) \
+    PSP_INDEX_##path
 enum { PSPS(PSP_INDEX_ROW, , ), PSP_COUNT };
 #undef PSP_INDEX_ROW
 
@@ -32,7 +36,7 @@ typedef struct psp_accounts {
 /* Entries for a config table; `member` is the psp_accounts_t inside `type`. Types, members and
  * parts of literals cannot be put in parentheses. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define PSP_ACCOUNT_SETTINGS(type, member) PSPS(PSP_ACCOUNT_ROW, type, member)
-#define PSP_ACCOUNT_ROW(title, prefix, path, test_key, connector, type, member)                  \
+#define PSP_ACCOUNT_ROW(title, prefix, path, test_key, connector, webhooks, type, member)        \
     CONFIG_TEXT(prefix "_BASE_URL", type, member.of[PSP_INDEX_##path].base_url, NULL, 0,         \
                 "where " title "'s API is, without a slash at the end; in dev "                  \
                 "http://127.0.0.1:8081/" #path),                                                 \

@@ -50,7 +50,7 @@ class Gateway:
 
 class Stack:
     """scale: instances by service, e.g. {"order": 3, "gateway": 2}; env: settings of every process; private_pg: a PostgreSQL
-    that may be stopped."""
+    that may be stopped; a function that makes it in a directory, or True."""
 
     def __init__(self, scale=None, supervise=False, private_pg=False, env=None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="stack-", dir=os.environ.get("TIFFIN_E2E_DIR")))
@@ -78,7 +78,7 @@ class Stack:
 
     def _start(self, private_pg):
         if private_pg:
-            self.cluster = Cluster(self.directory / "pg")
+            self.cluster = (private_pg if callable(private_pg) else Cluster)(self.directory / "pg")
         self.database = Database(self.cluster.url if self.cluster else os.environ["TIFFIN_TEST_DATABASE_URL"])
         self.redis = Redis(self.directory, free_port())
         self.gateways = [Gateway(number) for number in range(1, self.scale["gateway"] + 1)]

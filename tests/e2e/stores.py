@@ -79,12 +79,12 @@ class Connection:
 
 
 class Database:
-    """A database of the stack's own, made from the template of a cluster."""
+    """A database of the stack's own, made from a template of a cluster: the migrated one."""
 
-    def __init__(self, cluster_url):
+    def __init__(self, cluster_url, template="tiffin_template"):
         self.cluster_url = cluster_url
         self.name = "e2e_" + uuid.uuid4().hex[:16]
-        self.admin(f"CREATE DATABASE {self.name} TEMPLATE tiffin_template")
+        self.admin(f"CREATE DATABASE {self.name} TEMPLATE {template}")
         self.connection = None
 
     def admin(self, sql):
@@ -123,20 +123,21 @@ class Database:
 
 
 class Cluster:
-    """A PostgreSQL of the test's own, to be stopped, frozen and started again."""
+    """A PostgreSQL of the test's own, to be stopped, frozen and started again. settings: of postgresql.conf, name to value."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, settings=None, env=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
         subprocess.run([PG_CLUSTER, "init", self.directory], check=True)
         bin_dir = os.environ.get("PG_BINDIR") or max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"),
                                                      key=lambda path: float(path.parent.name))
-        argv = [str(pathlib.Path(bin_dir) / "postgres"), "-D", str(self.directory / "data")]
+        argv = [str(pathlib.Path(bin_dir) / "postgres"), "-D", str(self.directory / "data"),
+                *(f"--{name}={value}" for name, value in (settings or {}).items())]
         if os.geteuid() == 0:
             owner = pwd.getpwnam("postgres")
             argv = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups", "--",
                     "setpriv", "--pdeathsig", "KILL", "--", *argv]
-        self.process = Process("postgres", argv, {**os.environ, "LC_ALL": "C.UTF-8"}, str(self.directory) + ".log")
+        self.process = Process("postgres", argv, {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}, str(self.directory) + ".log")
         host = urllib.parse.quote(str(self.directory / "socket"), safe="")
         self.url = f"postgresql://postgres@{host}/postgres"
         self.start()

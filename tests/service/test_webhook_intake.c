@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/hmac.h"
 #include "lib/json_read.h"
 #include "lib/limits.h"
 #include "lib/redis.h"
@@ -145,6 +146,27 @@ static int post_event(const fixture_t *fixture, const char *event_id, const char
     return post(fixture, "razorpay", body, answer, capacity);
 }
 
+/* An event in Razorpay's own format, signed with this secret. */
+static int post_own(const fixture_t *fixture, const char *gateway, const char *secret,
+                    const char *body, char *answer, size_t capacity)
+{
+    uint8_t digest[HMAC_SHA256_SIZE];
+    buf_t headers = {0};
+    hmac_sha256(str_of(secret), str_of(body), digest);
+    buf_add_text(&headers, "X-Razorpay-Event-Id: evt_own\r\nX-Razorpay-Signature: ");
+    for (size_t i = 0; i < sizeof digest; i++)
+        buf_printf(&headers, "%02x", digest[i]);
+    buf_add_text(&headers, "\r\n");
+    const int status = post_with(fixture, gateway, headers.data, body, answer, capacity);
+    buf_free(&headers);
+    return status;
+}
+
+#define OWN_CAPTURE                                                                           \
+    "{\"event\":\"payment.captured\",\"payload\":{\"payment\":{\"entity\":{\"id\":\"pay_1\"," \
+    "\"amount\":45000,\"currency\":\"INR\",\"notes\":{\"payment_id\":\"" PAYMENT_1 "\"}}}},"  \
+    "\"created_at\":1}"
+
 /* ---- what Redis holds ---- */
 
 static redisReply *ask_redis(const fixture_t *fixture, const char *format, const char *argument)
@@ -265,6 +287,48 @@ static void an_accepted_webhook_is_in_the_stream_as_it_was_sent(void **state)
     freeReplyObject(entries);
     assert_int_equal(fixture.observed, 1);
     assert_string_equal(fixture.observed_answer, "accepted");
+    stop(&fixture);
+}
+
+static void a_webhook_in_the_psps_own_format_is_taken_in_production(void **state)
+{
+    (void)state;
+    fixture_t fixture;
+    start(&fixture);
+    fixture.intake.dev = false;
+    char answer[2048];
+    assert_int_equal(post_own(&fixture, "razorpay", "guessed", OWN_CAPTURE, answer, sizeof answer),
+                     401);
+    assert_int_equal(
+        post_own(&fixture, "cashfree", "dev-secret", OWN_CAPTURE, answer, sizeof answer), 401);
+    assert_int_equal(stream_length(&fixture), 0);
+    assert_int_equal(
+        post_own(&fixture, "razorpay", "dev-secret", OWN_CAPTURE, answer, sizeof answer), 200);
+    assert_non_null(strstr(answer, "{\"status\":\"accepted\"}"));
+    redisReply *entries = ask_redis(&fixture, "XRANGE %s - +", "stream:webhooks");
+    assert_int_equal(entries->elements, 1);
+    assert_string_equal(field_of(entries->element[0], "event_id"), "evt_own");
+    assert_string_equal(field_of(entries->element[0], "payment_id"), PAYMENT_1);
+    assert_string_equal(field_of(entries->element[0], "body"), OWN_CAPTURE);
+    freeReplyObject(entries);
+    stop(&fixture);
+}
+
+static void what_says_nothing_about_a_payment_is_answered_and_not_queued(void **state)
+{
+    (void)state;
+    fixture_t fixture;
+    start(&fixture);
+    char answer[2048];
+    const uint64_t before = webhook_intake_count(0, INTAKE_IGNORED);
+    assert_int_equal(post_own(&fixture, "razorpay", "dev-secret",
+                              "{\"event\":\"settlement.processed\",\"payload\":{}}", answer,
+                              sizeof answer),
+                     200);
+    assert_non_null(strstr(answer, "{\"status\":\"ignored\"}"));
+    assert_int_equal(stream_length(&fixture), 0);
+    assert_int_equal(webhook_intake_count(0, INTAKE_IGNORED), before + 1);
+    assert_string_equal(fixture.observed_answer, "ignored");
     stop(&fixture);
 }
 
@@ -436,6 +500,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_headers_are_kept_in_small_letters_and_without_secrets),
     cmocka_unit_test(any_bytes_in_headers_are_kept_as_json_within_their_bound),
     cmocka_unit_test(an_accepted_webhook_is_in_the_stream_as_it_was_sent),
+    cmocka_unit_test(a_webhook_in_the_psps_own_format_is_taken_in_production),
+    cmocka_unit_test(what_says_nothing_about_a_payment_is_answered_and_not_queued),
     cmocka_unit_test(an_event_handled_for_the_same_payment_is_a_duplicate),
     cmocka_unit_test(an_event_that_is_queued_but_not_handled_is_queued_again),
     cmocka_unit_test(a_pending_report_is_queued_too),

@@ -63,6 +63,32 @@ static void a_queued_webhook_is_read_by_its_connector(void **state)
     assert_true(uuid_equal(&item.report.payment_id, &item.payment_id));
 }
 
+/* The stored headers are for people: what is signed is the body. */
+static void a_webhook_in_the_psps_own_format_is_known_by_its_body(void **state)
+{
+    (void)state;
+    entry_t entry;
+    webhook_item_t item;
+    const char *const texts[] = {
+        "source",
+        "webhook",
+        "psp",
+        "Razorpay",
+        "event_id",
+        "evt_own",
+        "body",
+        "{\"event\":\"payment.captured\",\"payload\":{\"payment\":{\"entity\":{\"id\":"
+        "\"pay_1\",\"amount\":45000,\"currency\":\"INR\",\"notes\":{\"payment_id\":"
+        "\"" PAYMENT "\"}}}},\"created_at\":1}",
+        NULL};
+    assert_true(webhook_item_from_entry(make_entry(&entry, texts), &item));
+    webhook_item_read(&item);
+    assert_false(item.malformed);
+    assert_string_equal(webhook_item_kind(&item), "captured");
+    assert_string_equal(item.report.psp_ref, "pay_1");
+    assert_true(str_is(item.event_id, "evt_own"));
+}
+
 /* ---- each source ---- */
 
 /* The item of an entry with these further fields, read. */
@@ -256,6 +282,7 @@ static void outcomes_have_the_names_of_the_inbox(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_queued_webhook_is_read_by_its_connector),
+    cmocka_unit_test(a_webhook_in_the_psps_own_format_is_known_by_its_body),
     cmocka_unit_test(a_webhook_says_any_kind_of_fact),
     cmocka_unit_test(a_settlement_line_says_what_was_kept),
     cmocka_unit_test(a_status_answer_is_read_for_the_payment_that_was_asked_about),

@@ -21,13 +21,11 @@
 #include <strings.h>
 
 #include "lib/clock.h"
-#include "lib/json_read.h"
-#include "lib/payment/money.h"
 #include "lib/payment/psp/connector.h"
+#include "lib/payment/psp/fields.h"
 #include "lib/payment/psp_accounts.h"
 
 enum {
-    REF_MAX_BYTES = 120,  /* event_id, gateway_txn_id, psp_ref */
     KEYS_MAX_BYTES = 257, /* key_id ":" key_secret, as psp_accounts_check bounds them */
     EVENT_DIGEST_BYTES = 16,
     TIMEOUT_DEFAULT_MS = 5000, /* the caller may set another */
@@ -35,32 +33,11 @@ enum {
 
 /* ---- fields ---- */
 
-static err_t malformed(err_detail_t *detail, const char *field, const char *what)
-{
-    return err_set(detail, ERR_MALFORMED_WEBHOOK, "%s %s", field, what);
-}
-
-static bool is_reference(str_t text)
-{
-    return text.size >= 1 && text.size <= REF_MAX_BYTES && utf8_valid(text.data, text.size) &&
-           !utf8_has_control(text.data, text.size);
-}
-
-static err_t read_reference(const json_t *root, const char *field, char *value, size_t capacity,
-                            err_detail_t *detail)
-{
-    str_t text = json_read_str(root, field);
-    if (!is_reference(text))
-        return malformed(detail, field, "must be a text of 1 to 120 printable bytes");
-    str_copy(text, value, capacity);
-    return ERR_OK;
-}
-
 static err_t read_uuid(const json_t *root, const char *field, uuid_t *uuid, err_detail_t *detail)
 {
     str_t text = json_read_str(root, field);
     if (!text.data || !uuid_parse(text.data, text.size, uuid))
-        return malformed(detail, field, "must be a UUID");
+        return psp_malformed(detail, field, "must be a UUID");
     return ERR_OK;
 }
 
@@ -72,7 +49,7 @@ static err_t read_kind(const json_t *root, psp_report_t *report, err_detail_t *d
     if (json_object_get(root, "kind")) {
         report->kind = psp_fact_kind_parse(kind);
         if (report->kind == PSP_FACT_KINDS)
-            return malformed(detail, "kind", "must be a kind of fact");
+            return psp_malformed(detail, "kind", "must be a kind of fact");
     } else if (str_is(status, "SUCCESS")) {
         report->kind = of_refund ? PSP_FACT_REFUND_SUCCEEDED : PSP_FACT_CAPTURED;
     } else if (str_is(status, "FAILED")) {
@@ -80,35 +57,10 @@ static err_t read_kind(const json_t *root, psp_report_t *report, err_detail_t *d
     } else if (str_is(status, "PENDING")) {
         report->kind = of_refund ? PSP_FACT_REFUND_REQUESTED : PSP_FACT_NONE;
     } else {
-        return malformed(detail, "status", "must be SUCCESS, FAILED or PENDING");
+        return psp_malformed(detail, "status", "must be SUCCESS, FAILED or PENDING");
     }
     if (of_refund && !psp_fact_is_refund(report->kind))
-        return malformed(detail, "refund_id", "is for refunds only");
-    return ERR_OK;
-}
-
-/* Why, in the PSP's words where it gives printable ones. */
-static void read_reason(const json_t *root, psp_report_t *report)
-{
-    str_t words = json_read_str(root, "error");
-    if (words.size > 0 && utf8_valid(words.data, words.size) &&
-        !utf8_has_control(words.data, words.size))
-        str_copy(words, report->reason, sizeof report->reason);
-    else if (report->kind == PSP_FACT_FAILED)
-        snprintf(report->reason, sizeof report->reason, "the PSP says that the payment failed");
-    else if (report->kind == PSP_FACT_REFUND_FAILED)
-        snprintf(report->reason, sizeof report->reason, "the PSP says that the refund failed");
-    else if (report->kind == PSP_FACT_NONE)
-        snprintf(report->reason, sizeof report->reason, "the PSP says that it is pending");
-}
-
-static err_t read_amount(const json_t *root, int64_t *amount, err_detail_t *detail)
-{
-    const json_t *value = json_object_get(root, "amount");
-    if (!json_is_integer(value) || json_integer_value(value) < 1 ||
-        json_integer_value(value) > AMOUNT_MAX)
-        return malformed(detail, "amount", "must be a positive integer in minor units");
-    *amount = json_integer_value(value);
+        return psp_malformed(detail, "refund_id", "is for refunds only");
     return ERR_OK;
 }
 
@@ -120,20 +72,8 @@ static err_t read_fee(const json_t *root, psp_report_t *report, err_detail_t *de
         return ERR_OK;
     if (!json_is_integer(value) || json_integer_value(value) < 0 ||
         json_integer_value(value) > report->amount)
-        return malformed(detail, "fee", "must be a part of the amount in minor units");
+        return psp_malformed(detail, "fee", "must be a part of the amount in minor units");
     report->fee = json_integer_value(value);
-    return ERR_OK;
-}
-
-static err_t read_currency(const json_t *root, char currency[4], err_detail_t *detail)
-{
-    currency[0] = '\0';
-    if (!json_object_get(root, "currency"))
-        return ERR_OK;
-    str_t text = json_read_str(root, "currency");
-    if (!currency_known(text))
-        return malformed(detail, "currency", "must be an ISO 4217 code");
-    str_copy(text, currency, 4);
     return ERR_OK;
 }
 
@@ -141,7 +81,7 @@ static err_t read_time(const json_t *root, int64_t *wall_us, err_detail_t *detai
 {
     str_t text = json_read_str(root, "occurred_at");
     if (!text.data || memchr(text.data, '\0', text.size) || !rfc3339_parse(text.data, wall_us))
-        return malformed(detail, "occurred_at", "must be an RFC 3339 time");
+        return psp_malformed(detail, "occurred_at", "must be an RFC 3339 time");
     return ERR_OK;
 }
 
@@ -153,10 +93,11 @@ static err_t read_common(const json_t *root, psp_report_t *report, err_detail_t 
     if (json_object_get(root, "refund_id"))
         TRY(read_uuid(root, "refund_id", &report->refund_id, detail));
     TRY(read_kind(root, report, detail));
-    read_reason(root, report);
-    TRY(read_amount(root, &report->amount, detail));
+    psp_read_reason(json_read_str(root, "error"), report);
+    TRY(psp_read_amount(root, &report->amount, detail));
     TRY(read_fee(root, report, detail));
-    TRY(read_currency(root, report->currency, detail));
+    if (json_object_get(root, "currency"))
+        TRY(psp_read_currency(root, report->currency, detail));
     TRY(read_time(root, &report->occurred_at_us, detail));
     report->ref_is_per_payment = true;
     return ERR_OK;
@@ -164,19 +105,11 @@ static err_t read_common(const json_t *root, psp_report_t *report, err_detail_t 
 
 /* ---- webhooks ---- */
 
-static json_t *read_body(str_t body, err_detail_t *detail)
-{
-    err_detail_t why;
-    json_t *root = json_read_object(body, &why);
-    if (!root)
-        (void)err_set(detail, ERR_MALFORMED_WEBHOOK, "the body %s", why.text);
-    return root;
-}
-
 static err_t read_webhook(const json_t *root, psp_report_t *report, err_detail_t *detail)
 {
-    TRY(read_reference(root, "event_id", report->event_id, sizeof report->event_id, detail));
-    TRY(read_reference(root, "gateway_txn_id", report->psp_ref, sizeof report->psp_ref, detail));
+    TRY(psp_read_reference(root, "event_id", report->event_id, sizeof report->event_id, detail));
+    TRY(psp_read_reference(root, "gateway_txn_id", report->psp_ref, sizeof report->psp_ref,
+                           detail));
     return read_common(root, report, detail);
 }
 
@@ -203,7 +136,7 @@ static err_t webhook_verify(const psp_t *psp, const psp_account_t *account, bool
     (void)header;
     (void)header_arg;
     (void)now_us; /* the format is never stale */
-    json_t *root = read_body(body, detail);
+    json_t *root = psp_read_body(body, detail);
     if (!root)
         return ERR_MALFORMED_WEBHOOK;
     err_t err;
@@ -214,17 +147,6 @@ static err_t webhook_verify(const psp_t *psp, const psp_account_t *account, bool
         err = err_set(detail, ERR_SIGNATURE_INVALID, "the signature is wrong or missing");
     else
         err = read_webhook(root, report, detail);
-    json_decref(root);
-    return err;
-}
-
-static err_t webhook_read(const psp_t *psp, str_t body, psp_report_t *report, err_detail_t *detail)
-{
-    (void)psp;
-    json_t *root = read_body(body, detail);
-    if (!root)
-        return ERR_MALFORMED_WEBHOOK;
-    err_t err = read_webhook(root, report, detail);
     json_decref(root);
     return err;
 }
@@ -310,7 +232,7 @@ static void read_open(str_t body, psp_checkout_answer_t *answer)
 {
     json_t *root = json_read_object(body, NULL);
     str_t ref = json_read_str(root, "psp_ref"), url = json_read_str(root, "checkout_url");
-    if (is_reference(ref) && is_url(url, sizeof answer->checkout_url) &&
+    if (psp_is_reference(ref) && is_url(url, sizeof answer->checkout_url) &&
         str_is(json_read_str(root, "status"), "PENDING")) {
         answer->outcome = PSP_CHECKOUT_OPEN;
         str_copy(ref, answer->psp_ref, sizeof answer->psp_ref);
@@ -374,11 +296,11 @@ static err_t read_status_answer(const json_t *root, const uuid_t *payment_id, ps
 {
     TRY(read_common(root, report, detail));
     if (!uuid_equal(&report->payment_id, payment_id))
-        return malformed(detail, "payment_id", "is of another payment than was asked for");
+        return psp_malformed(detail, "payment_id", "is of another payment than was asked for");
     /* Something that did not happen yet has no reference yet. */
     if (report->kind != PSP_FACT_NONE)
-        TRY(read_reference(root, "gateway_txn_id", report->psp_ref, sizeof report->psp_ref,
-                           detail));
+        TRY(psp_read_reference(root, "gateway_txn_id", report->psp_ref, sizeof report->psp_ref,
+                               detail));
     derive_event_id("status", report);
     return ERR_OK;
 }
@@ -395,7 +317,7 @@ static err_t status_read(const uuid_t *payment_id, int http_status, str_t body,
     }
     if (http_status != 200)
         return err_set(detail, ERR_MALFORMED_WEBHOOK, "HTTP %d is no status answer", http_status);
-    json_t *root = read_body(body, detail);
+    json_t *root = psp_read_body(body, detail);
     if (!root)
         return ERR_MALFORMED_WEBHOOK;
     err_t err = read_status_answer(root, payment_id, report, detail);
@@ -428,10 +350,11 @@ static err_t read_refund_answer(const json_t *root, const uuid_t *refund_id,
 {
     TRY(read_common(root, report, detail));
     if (!uuid_equal(&report->payment_id, payment_id))
-        return malformed(detail, "payment_id", "is of another payment than was asked for");
+        return psp_malformed(detail, "payment_id", "is of another payment than was asked for");
     if (!uuid_equal(&report->refund_id, refund_id))
-        return malformed(detail, "refund_id", "is of another refund than was asked for");
-    return read_reference(root, "gateway_txn_id", report->psp_ref, sizeof report->psp_ref, detail);
+        return psp_malformed(detail, "refund_id", "is of another refund than was asked for");
+    return psp_read_reference(root, "gateway_txn_id", report->psp_ref, sizeof report->psp_ref,
+                              detail);
 }
 
 /* Client errors that say nothing about the refund itself: our key, or the moment, is wrong. */
@@ -462,7 +385,7 @@ static err_t refund_read(const uuid_t *refund_id, const uuid_t *payment_id, int 
 {
     err_t err = ERR_OK;
     if (http_status == 200 || http_status == 201) {
-        json_t *root = read_body(body, detail);
+        json_t *root = psp_read_body(body, detail);
         if (!root)
             return ERR_MALFORMED_WEBHOOK;
         err = read_refund_answer(root, refund_id, payment_id, report, detail);
@@ -479,12 +402,15 @@ static err_t refund_read(const uuid_t *refund_id, const uuid_t *payment_id, int 
 }
 
 const psp_connector_t psp_connector_prototype = {
-    .webhook_verify = webhook_verify,
-    .webhook_read = webhook_read,
     .checkout_request = checkout_request,
     .checkout_read = checkout_read,
     .status_request = status_request,
     .status_read = status_read,
     .refund_request = refund_request,
     .refund_read = refund_read,
+};
+
+const psp_webhooks_t psp_webhooks_prototype = {
+    .verify = webhook_verify,
+    .read = read_webhook,
 };

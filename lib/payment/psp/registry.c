@@ -4,9 +4,9 @@
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp_accounts.h"
 
-#define ROW(title, prefix, path, test_key, connector, type, member) \
-    {                                                               \
-        title, &(connector)                                         \
+#define ROW(title, prefix, path, test_key, connector, webhooks, type, member) \
+    {                                                                         \
+        title, &(connector), webhooks                                         \
     }
 static const psp_t registry[PSP_COUNT] = {PSPS(ROW, , )};
 #undef ROW

@@ -1,0 +1,22 @@
+# bench.sh - the benchmark: tests/bench/run.py on release binaries, with servers of its own.
+
+bench_run() {
+    local status=0
+    test_prepare
+    command -v node npm >/dev/null || packages_ensure bench # any Node from 18 on will do
+    bench_peer_install
+    in_a_group build bench build-bench || exit 1
+    TIFFIN_BIN=$ROOT/build-bench/bin "$PYTHON" "$ROOT/tests/bench/run.py" --home "$TIFFIN_HOME" "$@" || status=$?
+    exit "$status"
+}
+
+# The libraries of the Node peer, as its lock file says.
+bench_peer_install() {
+    local peer=$ROOT/tests/bench/peer start
+    [ ! "$peer/package-lock.json" -nt "$peer/node_modules/.package-lock.json" ] || {
+        now_ms start
+        with_progress "$LOG/peer.log" npm --prefix "$peer" ci --omit=dev --no-audit --no-fund ||
+            die "npm could not install the peer's libraries: see $LOG/peer.log"
+        step "installed the peer's libraries in $(took "$start")"
+    }
+}

@@ -1,0 +1,29 @@
+/* fields.h - what the connectors read out of a PSP's JSON: each field exactly what it should be, or
+ * ERR_MALFORMED_WEBHOOK with the field's name. Included by lib/payment only. */
+#ifndef TIFFIN_LIB_PAYMENT_PSP_FIELDS_H
+#define TIFFIN_LIB_PAYMENT_PSP_FIELDS_H
+
+#include "lib/json_read.h"
+#include "lib/payment/psp.h"
+
+/* ERR_MALFORMED_WEBHOOK, "<field> <what>". */
+err_t psp_malformed(err_detail_t *detail, const char *field, const char *what) MUST_CHECK;
+
+/* A body that is one JSON object; json_decref it. NULL: malformed. */
+json_t *psp_read_body(str_t body, err_detail_t *detail);
+
+/* A PSP's id of something: 1 to 120 bytes of printable UTF-8. */
+bool psp_is_reference(str_t text);
+err_t psp_read_reference(const json_t *object, const char *field, char *value, size_t capacity,
+                         err_detail_t *detail) MUST_CHECK;
+
+/* A positive integer in minor units, member "amount". */
+err_t psp_read_amount(const json_t *object, int64_t *amount, err_detail_t *detail) MUST_CHECK;
+/* An ISO 4217 code, member "currency". */
+err_t psp_read_currency(const json_t *object, char currency[4], err_detail_t *detail) MUST_CHECK;
+
+/* The report's reason: the PSP's words where they are printable, else a sentence of ours for what
+ * has failed or is pending. */
+void psp_read_reason(str_t words, psp_report_t *report);
+
+#endif
