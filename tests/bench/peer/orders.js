@@ -82,11 +82,11 @@ const SCHEMA_READ = {
   },
 };
 
-module.exports = async function orders(app, { pool }) {
+module.exports = async function orders(app, { database }) {
   keepRawBody(app);
 
   async function first(key) {
-    const { rows: [order] } = await pool.query(FIRST, [key.id, key.fingerprint]);
+    const { rows: [order] } = await database.query(FIRST, [key.id, key.fingerprint]);
     if (!order.same) throw new Problem(422, 'IDEMPOTENCY_KEY_REUSED', 'The Idempotency-Key came with another request before');
     return order;
   }
@@ -97,8 +97,8 @@ module.exports = async function orders(app, { pool }) {
     const orderId = uuid7();
     const values = [orderId, body.user_id, body.amount, body.currency, body.receipt, body.metadata, body.customer,
       body.expires_in_s ?? ORDER_TTL_S];
-    const { rows: [row] } = key ? await pool.query(CREATE_WITH_KEY, [...values, key.id, key.fingerprint])
-      : await pool.query(CREATE, values);
+    const { rows: [row] } = key ? await database.query(CREATE_WITH_KEY, [...values, key.id, key.fingerprint])
+      : await database.query(CREATE, values);
     let order;
     if (row) {
       order = { order_id: orderId, user_id: body.user_id, amount: body.amount, currency: body.currency, ...row };
@@ -111,7 +111,7 @@ module.exports = async function orders(app, { pool }) {
   });
 
   app.get('/orders/:id', { schema: SCHEMA_READ }, async (request) => {
-    const { rows: [order] } = await pool.query(READ, [request.params.id]);
+    const { rows: [order] } = await database.query(READ, [request.params.id]);
     if (!order) throw new Problem(404, 'ORDER_NOT_FOUND', 'No such order');
     return order;
   });

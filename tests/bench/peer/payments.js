@@ -51,15 +51,15 @@ const SCHEMA = {
   },
 };
 
-module.exports = async function payments(app, { pool }) {
+module.exports = async function payments(app, { database }) {
   keepRawBody(app);
 
   // What was answered first, or why there is nothing to answer with.
   async function firstOrRefuse(key, orderId) {
-    const { rows: [payment] } = key ? await pool.query(FIRST, [key.id, key.fingerprint]) : { rows: [] };
+    const { rows: [payment] } = key ? await database.query(FIRST, [key.id, key.fingerprint]) : { rows: [] };
     if (payment?.same) return { ...payment, status: 'PENDING' };
     if (payment) throw new Problem(422, 'IDEMPOTENCY_KEY_REUSED', 'The Idempotency-Key came with another request before');
-    const { rows: [order] } = await pool.query(ORDER_STATUS, [orderId]);
+    const { rows: [order] } = await database.query(ORDER_STATUS, [orderId]);
     throw order ? new Problem(409, 'ORDER_NOT_PAYABLE', 'The order cannot be paid')
       : new Problem(404, 'ORDER_NOT_FOUND', 'No such order');
   }
@@ -68,7 +68,7 @@ module.exports = async function payments(app, { pool }) {
     const { order_id: orderId, payment_method: method } = request.body;
     const key = requestKey(request);
     const paymentId = uuid7();
-    const { rows: [row] } = await pool.query(INITIATE, [paymentId, orderId, method, `http://127.0.0.1/checkout/${paymentId}`, key?.id,
+    const { rows: [row] } = await database.query(INITIATE, [paymentId, orderId, method, `http://127.0.0.1/checkout/${paymentId}`, key?.id,
       key?.fingerprint]);
     const payment = row ?? await firstOrRefuse(key, orderId);
     if (!row) reply.header('Idempotency-Replayed', 'true');

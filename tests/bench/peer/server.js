@@ -3,19 +3,19 @@
 
 const cluster = require('node:cluster');
 const fastify = require('fastify');
-const { Pool, types } = require('pg');
 const Redis = require('ioredis');
+const { Database } = require('./database');
 const { uuid7 } = require('./ids');
 const { answerProblems } = require('./problem');
 
-const { PORT, DATABASE_URL, REDIS_URL, WEBHOOK_SECRET, POOL_SIZE = '16', WORKERS = '1' } = process.env;
+const { PORT, DATABASE_URL, REDIS_URL, WEBHOOK_SECRET, POOL_SIZE = '8', WORKERS = '1' } = process.env;
 
 async function serve() {
-  types.setTypeParser(types.builtins.INT8, Number); // amounts are below 2^53
-  const pool = new Pool({ connectionString: DATABASE_URL, max: Number(POOL_SIZE), idleTimeoutMillis: 0 });
-  // What is said in one turn of the event loop is one write. A PSP that is not answered in time sends its webhook again.
-  const redis = new Redis(REDIS_URL, { enableAutoPipelining: true, maxRetriesPerRequest: 1 });
-  for (const store of [pool, redis]) store.on('error', (error) => console.error(error.message)); // the next request tries again
+  const database = new Database(DATABASE_URL, Number(POOL_SIZE));
+  await database.open();
+  // Commands do not wait for the answers to those before them. A PSP that is not answered in time sends its webhook again.
+  const redis = new Redis(REDIS_URL, { maxRetriesPerRequest: 1 });
+  redis.on('error', (error) => console.error(error.message)); // it connects again by itself
 
   const app = fastify({
     logger: { level: 'warn' },
@@ -29,8 +29,8 @@ async function serve() {
     done();
   });
   answerProblems(app);
-  app.register(require('./orders'), { pool });
-  app.register(require('./payments'), { pool });
+  app.register(require('./orders'), { database });
+  app.register(require('./payments'), { database });
   app.register(require('./webhooks'), { redis, secret: WEBHOOK_SECRET });
   await app.listen({ host: '127.0.0.1', port: Number(PORT), backlog: 4096 });
 }
