@@ -25,7 +25,8 @@ function answerProblems(app) {
   app.setErrorHandler((error, request, reply) => {
     const status = error.statusCode ?? 500;
     if (status >= 500) request.log.error(error);
-    answer(request, reply, status, codeOf(error), status >= 500 ? 'A bug of ours' : error.message);
+    const code = codeOf(error);
+    answer(request, reply, status, code, code === 'INTERNAL' ? 'A bug of ours' : error.message);
   });
   app.setNotFoundHandler((request, reply) => answer(request, reply, 404, 'NOT_FOUND', 'No such resource'));
 }
