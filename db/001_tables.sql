@@ -4,8 +4,11 @@
 -- transaction; statuses are generated columns over those sums and over the few things that we decide ourselves (expired_at,
 -- cancelled_at: each set once, never cleared; given_up_at). Only the functions of the later files write these tables, and each
 -- takes its locks in this order: idempotency keys, orders, payments, refunds, inbox, each by id; the feed's row last.
--- They run with enable_seqscan off: a plan that was made while a table was empty, and is kept by a session for days, would read the
--- whole table for every row. Amounts are bigint minor units.
+-- They run without sequential scans, hash joins and merge joins: a plan that was made while a table was empty, and is kept by a session
+-- for days, would read the whole table for every row. They are plpgsql where they could be SQL: that keeps its plans, a function in SQL
+-- is parsed and planned anew by each call. What hangs on a fact names its payment and its order once more, to be found by them; that
+-- these are the fact's is not asked of every row (a foreign key costs as much as an index) but of all (invariants.sql).
+-- Amounts are bigint minor units.
 
 -- ---- statuses: the one place where they are derived ----
 
@@ -165,7 +168,7 @@ CREATE TABLE facts (
     -- Formats whose references are unique within one payment only are scoped by it; elsewhere the nil UUID.
     ref_scope      uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
     payment_id     uuid NOT NULL REFERENCES payments,
-    order_id       uuid NOT NULL REFERENCES orders,
+    order_id       uuid NOT NULL, -- the payment's
     source         text NOT NULL, -- who brought it first
     reason         text,
     occurred_at    timestamptz NOT NULL,
@@ -213,9 +216,9 @@ CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON fact_observation
 
 -- The one capture that pays an order: the primary key makes a second one impossible.
 CREATE TABLE applied_captures (
-    order_id   uuid PRIMARY KEY REFERENCES orders,
+    order_id   uuid PRIMARY KEY, -- the fact's, as is the payment
     fact_id    bigint NOT NULL UNIQUE REFERENCES facts,
-    payment_id uuid NOT NULL REFERENCES payments,
+    payment_id uuid NOT NULL,
     amount     bigint NOT NULL, -- when it was applied
     applied_at timestamptz NOT NULL DEFAULT now()
 );
@@ -311,8 +314,8 @@ CREATE INDEX inbox_dead_to_copy ON inbox (inbox_id) WHERE outcome = 'dead' AND d
 
 CREATE TABLE outbox (
     event_id   bigint PRIMARY KEY,
-    order_id   uuid NOT NULL REFERENCES orders,
-    payment_id uuid REFERENCES payments,
+    order_id   uuid NOT NULL,
+    payment_id uuid,           -- NULL for events of the order itself
     user_id    text NOT NULL,
     seq        int NOT NULL,
     type       text NOT NULL,

@@ -14,7 +14,8 @@ CREATE TYPE new_event AS (
 -- Numbers and stores the events; the caller holds the locks of their orders. Payloads are rendered from the rows as they stand
 -- now, that is as they will be committed.
 CREATE FUNCTION outbox_append(events new_event[]) RETURNS SETOF outbox LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     count_new int := coalesce(array_length(events, 1), 0);
     base      bigint;
@@ -50,26 +51,41 @@ REVOKE ALL ON FUNCTION outbox_append FROM PUBLIC;
 -- The feed after an event, in order. Reading one snapshot can never skip an event: see table feed.
 CREATE FUNCTION events_after(after bigint, at_most int)
 RETURNS TABLE (event_id bigint, order_id uuid, payment_id uuid, user_id text, type text, payload text)
-STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-    SELECT o.event_id, o.order_id, o.payment_id, o.user_id, o.type, o.payload
-      FROM outbox o WHERE o.event_id > after ORDER BY o.event_id LIMIT at_most
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT o.event_id, o.order_id, o.payment_id, o.user_id, o.type, o.payload
+          FROM outbox o WHERE o.event_id > after ORDER BY o.event_id LIMIT at_most;
+END
 $$;
 
 -- The newest event that was stored before a time: where a reader starts that wants what came since. 0 when there is none.
 CREATE FUNCTION last_event_before(at_us bigint) RETURNS bigint
-STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-    SELECT coalesce((SELECT o.event_id FROM outbox o
-                      WHERE o.created_at < to_timestamp(at_us / 1000000.0)
-                      ORDER BY o.event_id DESC LIMIT 1), 0)
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (
+        SELECT coalesce((SELECT o.event_id FROM outbox o
+                          WHERE o.created_at < to_timestamp(at_us / 1000000.0)
+                          ORDER BY o.event_id DESC LIMIT 1), 0));
+END
 $$;
 -- The same for one user, or for one order of the user.
 CREATE FUNCTION events_of_user(of_user_id text, of_order_id uuid, after bigint, at_most int)
 RETURNS TABLE (event_id bigint, order_id uuid, payment_id uuid, user_id text, type text, payload text)
-STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-    SELECT o.event_id, o.order_id, o.payment_id, o.user_id, o.type, o.payload
-      FROM outbox o
-     WHERE o.user_id = of_user_id AND o.event_id > after AND (of_order_id IS NULL OR o.order_id = of_order_id)
-     ORDER BY o.event_id LIMIT at_most
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT o.event_id, o.order_id, o.payment_id, o.user_id, o.type, o.payload
+          FROM outbox o
+         WHERE o.user_id = of_user_id AND o.event_id > after AND (of_order_id IS NULL OR o.order_id = of_order_id)
+         ORDER BY o.event_id LIMIT at_most;
+END
 $$;
 
 REVOKE ALL ON FUNCTION events_after, events_of_user, last_event_before FROM PUBLIC;

@@ -18,7 +18,7 @@ CREATE TABLE ledger_entries (
     account    text NOT NULL CHECK (account ~ '^(psp_receivable:.+|merchant|unapplied|refunds|fees|settlement|disputes)$'),
     currency   text NOT NULL,
     amount     bigint NOT NULL CHECK (amount <> 0), -- debit positive, credit negative
-    payment_id uuid NOT NULL REFERENCES payments,
+    payment_id uuid NOT NULL, -- of the transaction's fact
     PRIMARY KEY (txn_id, line)
 );
 CREATE INDEX ledger_entries_by_payment ON ledger_entries (payment_id);
@@ -30,9 +30,8 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION 'a ledger transaction does not sum to zero';
     END IF;
-    PERFORM 1 FROM ledger_entries e
-      JOIN (SELECT txn_id, count(*) AS lines FROM inserted GROUP BY txn_id) i USING (txn_id)
-     GROUP BY e.txn_id, i.lines HAVING count(*) <> i.lines;
+    PERFORM 1 FROM (SELECT txn_id, count(*) AS lines FROM inserted GROUP BY txn_id) i
+      WHERE i.lines <> (SELECT count(*) FROM ledger_entries e WHERE e.txn_id = i.txn_id);
     IF FOUND THEN
         RAISE EXCEPTION 'a ledger transaction is complete once it is written';
     END IF;
@@ -84,34 +83,56 @@ REVOKE ALL ON FUNCTION ledger_due FROM PUBLIC;
 
 -- Books what is due and not yet booked. The caller holds the locks of the facts' payments.
 CREATE FUNCTION ledger_book(fact_ids bigint[]) RETURNS void LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    unbalanced bigint[]; -- facts that have something to be booked, ascending
+    txns       bigint[]; -- the transaction of each
+    -- the lines
+    places     int[];    -- in `unbalanced`
+    lines      int[];
+    accounts   text[];
+    currencies text[];
+    amounts    bigint[];
+    payments   uuid[];
 BEGIN
     WITH booked AS (
         SELECT t.fact_id, e.payment_id, e.account, e.currency, e.amount
           FROM ledger_transactions t JOIN ledger_entries e USING (txn_id) WHERE t.fact_id = ANY (fact_ids)
-    ), open AS MATERIALIZED (
-        SELECT s.fact_id, s.payment_id, s.account, s.currency, sum(s.amount)::bigint AS amount,
-               row_number() OVER (PARTITION BY s.fact_id ORDER BY min(s.line), s.account, s.currency)::int AS line
+    ), open AS (
+        SELECT s.fact_id, s.payment_id, s.account, s.currency, sum(s.amount)::bigint AS amount, min(s.line) AS line
           FROM (SELECT d.fact_id, d.payment_id, d.line, d.account, d.currency, d.amount FROM ledger_due(fact_ids) d
                 UNION ALL
                 SELECT b.fact_id, b.payment_id, 9, b.account, b.currency, -b.amount FROM booked b) s
          GROUP BY s.fact_id, s.payment_id, s.account, s.currency
         HAVING sum(s.amount) <> 0
-    ), written AS (
+    ), placed AS (
+        SELECT o.*, dense_rank() OVER (ORDER BY o.fact_id)::int AS place,
+               row_number() OVER (PARTITION BY o.fact_id ORDER BY o.line, o.account, o.currency)::int AS number
+          FROM open o
+    )
+    SELECT array_agg(p.fact_id ORDER BY p.place) FILTER (WHERE p.number = 1), array_agg(p.place), array_agg(p.number),
+           array_agg(p.account), array_agg(p.currency), array_agg(p.amount), array_agg(p.payment_id)
+      INTO unbalanced, places, lines, accounts, currencies, amounts, payments FROM placed p;
+    IF unbalanced IS NULL THEN
+        RETURN;
+    END IF;
+    WITH written AS (
         INSERT INTO ledger_transactions (kind, fact_id, revision)
         SELECT CASE WHEN n.revisions > 0 THEN 'correction'
                     ELSE CASE f.kind WHEN 'captured' THEN 'capture' WHEN 'refund_succeeded' THEN 'refund'
                                      WHEN 'settled' THEN 'settlement' ELSE 'dispute' END END,
                f.fact_id, n.revisions + 1
-          FROM (SELECT DISTINCT o.fact_id FROM open o) u
-          JOIN facts f USING (fact_id)
-          CROSS JOIN LATERAL (SELECT count(*)::int AS revisions FROM ledger_transactions t WHERE t.fact_id = u.fact_id) n
+          FROM facts f
+         CROSS JOIN LATERAL (SELECT count(*)::int AS revisions FROM ledger_transactions t WHERE t.fact_id = f.fact_id) n
+         WHERE f.fact_id = ANY (unbalanced)
          ORDER BY f.fact_id
         RETURNING txn_id, fact_id
     )
+    SELECT array_agg(w.txn_id ORDER BY w.fact_id) INTO txns FROM written w;
     INSERT INTO ledger_entries (txn_id, line, account, currency, amount, payment_id)
-    SELECT w.txn_id, o.line, o.account, o.currency, o.amount, o.payment_id
-      FROM written w JOIN open o USING (fact_id);
+    SELECT txns[l.place], l.line, l.account, l.currency, l.amount, l.payment_id
+      FROM unnest(places, lines, accounts, currencies, amounts, payments) AS l(place, line, account, currency, amount, payment_id);
 END
 $$;
 REVOKE ALL ON FUNCTION ledger_book FROM PUBLIC;
@@ -154,7 +175,8 @@ $$;
 -- Extends the chain by at most so many transactions; how many. One session at a time, another has nothing to do. (Whoever books has
 -- locked its rows, and so has its transaction id, before it draws a number.)
 CREATE FUNCTION ledger_seal(at_most int) RETURNS bigint LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     state         ledger_seal_state;
     last_position bigint;
@@ -196,7 +218,8 @@ GRANT EXECUTE ON FUNCTION ledger_seal TO tiffin_reconciler;
 
 -- The newest hash; NULL while nothing is sealed.
 CREATE FUNCTION ledger_head() RETURNS text STABLE LANGUAGE sql
-SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
     SELECT encode(s.hash, 'hex') FROM ledger_seals s ORDER BY s.position DESC LIMIT 1
 $$;
 

@@ -55,7 +55,8 @@ $$;
 
 -- Deletes keys that are no longer remembered.
 CREATE FUNCTION idempotency_forget_old(at_most int) RETURNS bigint LANGUAGE sql
-SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
     WITH gone AS (
         DELETE FROM idempotency_keys k
          WHERE k.idempotency_id IN (SELECT o.idempotency_id FROM idempotency_keys o
@@ -68,7 +69,8 @@ $$;
 -- Lets others have the payments of these keys at once: their holders have stopped working on them. `finals`: because the order can
 -- be paid no more; that answer is remembered.
 CREATE FUNCTION idempotency_release(idempotency_ids uuid[], holders uuid[], finals boolean[]) RETURNS void LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
     PERFORM 1 FROM idempotency_keys k WHERE k.idempotency_id = ANY (idempotency_ids) ORDER BY k.idempotency_id FOR UPDATE;
     UPDATE idempotency_keys k

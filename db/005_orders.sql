@@ -8,7 +8,8 @@ CREATE FUNCTION orders_create(order_ids uuid[], user_ids text[], amounts bigint[
                               idempotency_ids uuid[] DEFAULT NULL, fingerprints uuid[] DEFAULT NULL)
 RETURNS TABLE (order_id uuid, status text, user_id text, amount bigint, currency text, created_at timestamptz,
                expires_at timestamptz, verdict text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
     ids    uuid[] := order_ids; -- of the orders that answer, request by request
@@ -52,22 +53,28 @@ $$;
 
 -- The public JSON of orders; at most 50 of an order's payments, newest first.
 CREATE FUNCTION order_documents(order_ids uuid[]) RETURNS TABLE (order_id uuid, status text, document text)
-STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-    SELECT o.order_id, o.status,
-           (SELECT row_to_json(document) FROM (
-                SELECT o.order_id, o.status, o.user_id, o.amount, o.currency, o.paid_amount, o.refunded_amount, o.receipt,
-                       o.metadata, rfc3339(o.created_at) AS created_at, rfc3339(o.expires_at) AS expires_at,
-                       (SELECT coalesce(json_agg(row_to_json(entry) ORDER BY entry.payment_id DESC), '[]'::json) FROM (
-                            SELECT p.payment_id, p.psp AS gateway, p.method, p.status, p.amount, p.currency,
-                                   p.captured_amount, p.refunded_amount, p.applied, rfc3339(p.created_at) AS created_at
-                              FROM payments p WHERE p.order_id = o.order_id
-                             ORDER BY p.payment_id DESC LIMIT 50) entry) AS payments) document)::text
-      FROM orders o WHERE o.order_id = ANY (order_ids)
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT o.order_id, o.status,
+               (SELECT row_to_json(document) FROM (
+                    SELECT o.order_id, o.status, o.user_id, o.amount, o.currency, o.paid_amount, o.refunded_amount, o.receipt,
+                           o.metadata, rfc3339(o.created_at) AS created_at, rfc3339(o.expires_at) AS expires_at,
+                           (SELECT coalesce(json_agg(row_to_json(entry) ORDER BY entry.payment_id DESC), '[]'::json) FROM (
+                                SELECT p.payment_id, p.psp AS gateway, p.method, p.status, p.amount, p.currency,
+                                       p.captured_amount, p.refunded_amount, p.applied, rfc3339(p.created_at) AS created_at
+                                  FROM payments p WHERE p.order_id = o.order_id
+                                 ORDER BY p.payment_id DESC LIMIT 50) entry) AS payments) document)::text
+          FROM orders o WHERE o.order_id = ANY (order_ids);
+END
 $$;
 
 -- One page, newest first, of a user's orders, of a receipt's, or of all; a NULL filter does not filter.
 CREATE FUNCTION orders_page(by_user_id text, by_status text, by_receipt text, before uuid, at_most int) RETURNS text
-STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     upper_bound uuid := coalesce(before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
     ids         uuid[];
@@ -102,7 +109,8 @@ $$;
 
 -- Expires what is due and unpaid, with the payments that are still open. Returns the events.
 CREATE FUNCTION orders_expire(at_most int) RETURNS TABLE (event_id bigint, type text, payload text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
     ids uuid[];
@@ -140,7 +148,8 @@ CREATE FUNCTION orders_cancel(order_ids uuid[], idempotency_ids uuid[] DEFAULT N
                               request_ids uuid[] DEFAULT NULL)
 RETURNS TABLE ("position" bigint, order_id uuid, verdict text, replayed boolean, first_request_id uuid, status text, document text,
                payload text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
     ids    uuid[];

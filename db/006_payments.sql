@@ -26,28 +26,33 @@ CREATE TYPE payment_position AS (
 
 -- A payment that still lacks a checkout is only worth another call, or another try of the customer's, while its order can be paid.
 CREATE FUNCTION payment_positions(payment_ids uuid[], order_ids uuid[]) RETURNS SETOF payment_position
-STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-    SELECT n.payment_id,
-           CASE WHEN p.order_id <> n.order_id THEN 'id_conflict'
-                WHEN o.order_id IS NULL THEN 'order_not_found'
-                WHEN p.checkout_url IS NOT NULL THEN 'ok'
-                WHEN p.payment_id IS NULL OR o.status <> 'PENDING' OR o.expires_at <= now() THEN 'order_not_payable'
-                ELSE 'ok' END,
-           n.order_id, p.amount, p.currency, p.method, p.requested_psp, p.return_url, p.expires_at, p.status,
-           p.given_up_at IS NOT NULL, newest.attempt_id, newest.number,
-           CASE WHEN p.checkout_url IS NULL THEN newest.psp ELSE p.psp END, newest.outcome, p.checkout_url,
-           tried.psps, tried.failures, false, NULL::uuid
-      FROM unnest(payment_ids, order_ids) WITH ORDINALITY AS n(payment_id, order_id, position)
-      LEFT JOIN payments p ON p.payment_id = n.payment_id
-      LEFT JOIN orders o ON o.order_id = n.order_id
-      LEFT JOIN LATERAL (SELECT * FROM attempts t WHERE t.payment_id = p.payment_id ORDER BY t.number DESC LIMIT 1) newest ON true
-      LEFT JOIN LATERAL (SELECT string_agg(t.psp, ',' ORDER BY t.number) AS psps,
-                                string_agg(t.psp || CASE t.outcome WHEN 'REFUSED' THEN ' refused' ELSE ', outcome unknown' END
-                                           || coalesce(': ' || nullif(t.error, ''), ''), '; ' ORDER BY t.number)
-                                    FILTER (WHERE t.outcome IN ('REFUSED', 'UNKNOWN')) AS failures
-                           FROM attempts t
-                          WHERE t.payment_id = p.payment_id AND t.number >= p.round_from AND p.checkout_url IS NULL) tried ON true
-     ORDER BY n.position
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT n.payment_id,
+               CASE WHEN p.order_id <> n.order_id THEN 'id_conflict'
+                    WHEN o.order_id IS NULL THEN 'order_not_found'
+                    WHEN p.checkout_url IS NOT NULL THEN 'ok'
+                    WHEN p.payment_id IS NULL OR o.status <> 'PENDING' OR o.expires_at <= now() THEN 'order_not_payable'
+                    ELSE 'ok' END,
+               n.order_id, p.amount, p.currency, p.method, p.requested_psp, p.return_url, p.expires_at, p.status,
+               p.given_up_at IS NOT NULL, newest.attempt_id, newest.number,
+               CASE WHEN p.checkout_url IS NULL THEN newest.psp ELSE p.psp END, newest.outcome, p.checkout_url,
+               tried.psps, tried.failures, false, NULL::uuid
+          FROM unnest(payment_ids, order_ids) WITH ORDINALITY AS n(payment_id, order_id, position)
+          LEFT JOIN payments p ON p.payment_id = n.payment_id
+          LEFT JOIN orders o ON o.order_id = n.order_id
+          LEFT JOIN LATERAL (SELECT * FROM attempts t WHERE t.payment_id = p.payment_id ORDER BY t.number DESC LIMIT 1) newest ON true
+          LEFT JOIN LATERAL (SELECT string_agg(t.psp, ',' ORDER BY t.number) AS psps,
+                                    string_agg(t.psp || CASE t.outcome WHEN 'REFUSED' THEN ' refused' ELSE ', outcome unknown' END
+                                               || coalesce(': ' || nullif(t.error, ''), ''), '; ' ORDER BY t.number)
+                                        FILTER (WHERE t.outcome IN ('REFUSED', 'UNKNOWN')) AS failures
+                               FROM attempts t
+                              WHERE t.payment_id = p.payment_id AND t.number >= p.round_from AND p.checkout_url IS NULL) tried ON true
+         ORDER BY n.position;
+END
 $$;
 REVOKE ALL ON FUNCTION payment_positions FROM PUBLIC;
 
@@ -61,7 +66,8 @@ CREATE FUNCTION payments_begin(payment_ids uuid[], order_ids uuid[], methods tex
                                return_urls text[], attempt_ids uuid[], psps text[],
                                idempotency_ids uuid[] DEFAULT NULL, fingerprints uuid[] DEFAULT NULL,
                                holders uuid[] DEFAULT NULL, lease_ms bigint DEFAULT 0)
-RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     lease    CONSTANT timestamptz := clock_timestamp() + make_interval(secs => lease_ms / 1000.0);
     keys     uuid[] := ARRAY(SELECT nullif(k.id, '00000000-0000-0000-0000-000000000000')
@@ -165,7 +171,8 @@ $$;
 -- earlier round decides nothing about the newest. Gives back where each payment stands, in the order of the input.
 CREATE FUNCTION attempts_record(attempt_ids uuid[], outcomes text[], errors text[], psp_refs text[], checkout_urls text[],
                                 took_ms int[], next_attempt_ids uuid[], next_psps text[], give_ups boolean[])
-RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     ids        uuid[];
     parent_ids uuid[];
@@ -233,24 +240,29 @@ REVOKE ALL ON FUNCTION refund_document FROM PUBLIC;
 -- The public JSON of payments.
 CREATE FUNCTION payment_documents(payment_ids uuid[])
 RETURNS TABLE (payment_id uuid, order_id uuid, status text, document text)
-STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-    SELECT p.payment_id, p.order_id, p.status,
-           (SELECT row_to_json(document) FROM (
-                SELECT p.payment_id, p.order_id, p.psp AS gateway, p.method, p.status, p.amount, p.currency, p.captured_amount,
-                       p.refunded_amount, p.applied, p.disputed, p.checkout_url, rfc3339(p.created_at) AS created_at,
-                       rfc3339(p.expires_at) AS expires_at,
-                       (SELECT coalesce(json_agg(row_to_json(entry)), '[]'::json) FROM (
-                            SELECT a.attempt_id, a.psp AS gateway, coalesce(a.outcome, 'PENDING') AS status, a.error, a.psp_ref,
-                                   rfc3339(a.started_at) AS started_at, a.took_ms
-                              FROM attempts a WHERE a.payment_id = p.payment_id ORDER BY a.number) entry) AS attempts,
-                       (SELECT coalesce(json_agg(d.document::json ORDER BY r.refund_id), '[]'::json)
-                          FROM refunds r CROSS JOIN LATERAL refund_document(r) AS d(document)
-                         WHERE r.payment_id = p.payment_id) AS refunds,
-                       (SELECT row_to_json(decision) FROM (
-                            SELECT CASE WHEN p.requested_psp IS NULL THEN 'priority' ELSE 'requested' END AS policy,
-                                   ARRAY(SELECT a.psp FROM attempts a WHERE a.payment_id = p.payment_id
-                                          ORDER BY a.number) AS tried) decision) AS routing) document)::text
-      FROM payments p WHERE p.payment_id = ANY (payment_ids)
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT p.payment_id, p.order_id, p.status,
+               (SELECT row_to_json(document) FROM (
+                    SELECT p.payment_id, p.order_id, p.psp AS gateway, p.method, p.status, p.amount, p.currency, p.captured_amount,
+                           p.refunded_amount, p.applied, p.disputed, p.checkout_url, rfc3339(p.created_at) AS created_at,
+                           rfc3339(p.expires_at) AS expires_at,
+                           (SELECT coalesce(json_agg(row_to_json(entry)), '[]'::json) FROM (
+                                SELECT a.attempt_id, a.psp AS gateway, coalesce(a.outcome, 'PENDING') AS status, a.error, a.psp_ref,
+                                       rfc3339(a.started_at) AS started_at, a.took_ms
+                                  FROM attempts a WHERE a.payment_id = p.payment_id ORDER BY a.number) entry) AS attempts,
+                           (SELECT coalesce(json_agg(d.document::json ORDER BY r.refund_id), '[]'::json)
+                              FROM refunds r CROSS JOIN LATERAL refund_document(r) AS d(document)
+                             WHERE r.payment_id = p.payment_id) AS refunds,
+                           (SELECT row_to_json(decision) FROM (
+                                SELECT CASE WHEN p.requested_psp IS NULL THEN 'priority' ELSE 'requested' END AS policy,
+                                       ARRAY(SELECT a.psp FROM attempts a WHERE a.payment_id = p.payment_id
+                                              ORDER BY a.number) AS tried) decision) AS routing) document)::text
+          FROM payments p WHERE p.payment_id = ANY (payment_ids);
+END
 $$;
 
 REVOKE ALL ON FUNCTION payments_begin, attempts_record, payment_documents FROM PUBLIC;

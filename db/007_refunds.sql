@@ -40,7 +40,8 @@ CREATE FUNCTION refunds_create(refund_ids uuid[], payment_ids uuid[], amounts bi
                                request_ids uuid[] DEFAULT NULL)
 RETURNS TABLE ("position" bigint, refund_id uuid, payment_id uuid, verdict text, detail text, replayed boolean,
                first_request_id uuid, status text, document text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
     keys     uuid[] := ARRAY(SELECT nullif(k.id, '00000000-0000-0000-0000-000000000000')
@@ -132,24 +133,34 @@ END
 $$;
 
 CREATE FUNCTION refund_documents(refund_ids uuid[]) RETURNS TABLE (refund_id uuid, payment_id uuid, status text, document text)
-STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-    SELECT r.refund_id, r.payment_id, r.status, refund_document(r) FROM refunds r WHERE r.refund_id = ANY (refund_ids)
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT r.refund_id, r.payment_id, r.status, refund_document(r) FROM refunds r WHERE r.refund_id = ANY (refund_ids);
+END
 $$;
 
 -- Refunds whose PSP is to be asked now, each for one caller until the lease ends.
 CREATE FUNCTION refunds_claim(at_most int, lease_ms bigint)
 RETURNS TABLE (refund_id uuid, payment_id uuid, order_id uuid, psp text, capture_ref text, amount bigint, currency text,
                reason text, calls int)
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-    WITH due AS MATERIALIZED (
-        SELECT d.refund_id FROM refunds d
-         WHERE d.next_call_at <= now() ORDER BY d.next_call_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
-    )
-    UPDATE refunds r
-       SET calls = r.calls + 1, next_call_at = clock_timestamp() + make_interval(secs => lease_ms / 1000.0)
-      FROM due d, facts f
-     WHERE r.refund_id = d.refund_id AND f.fact_id = r.capture_fact_id
-    RETURNING r.refund_id, r.payment_id, r.order_id, r.psp, f.psp_ref, r.amount, r.currency, r.reason, r.calls
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        WITH due AS MATERIALIZED (
+            SELECT d.refund_id FROM refunds d
+             WHERE d.next_call_at <= now() ORDER BY d.next_call_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
+        )
+        UPDATE refunds r
+           SET calls = r.calls + 1, next_call_at = clock_timestamp() + make_interval(secs => lease_ms / 1000.0)
+          FROM due d, facts f
+         WHERE r.refund_id = d.refund_id AND f.fact_id = r.capture_fact_id
+        RETURNING r.refund_id, r.payment_id, r.order_id, r.psp, f.psp_ref, r.amount, r.currency, r.reason, r.calls;
+END
 $$;
 
 -- A call has ended. `unknown`: it was sent, and what came of it is not known; unless the PSP has told of the refund before, it stays
@@ -157,7 +168,8 @@ $$;
 -- `calls` that the caller was given; a refund that was claimed again since keeps the newer claim's lease.
 CREATE FUNCTION refunds_called(refund_ids uuid[], unknowns boolean[], errors text[], retry_after_ms bigint[],
                                claimed_calls int[] DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
     PERFORM 1 FROM refunds r WHERE r.refund_id = ANY (refund_ids) ORDER BY r.refund_id FOR NO KEY UPDATE;
     UPDATE refunds r

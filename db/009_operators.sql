@@ -19,7 +19,8 @@ END
 $$;
 
 CREATE FUNCTION dead_letters_page(by_psp text, by_reason text, before bigint, at_most int) RETURNS text
-STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     ids  bigint[];
     more boolean;
@@ -41,18 +42,24 @@ $$;
 
 -- One dead letter whole; NULL when there is none.
 CREATE FUNCTION dead_letter_document(of_id bigint) RETURNS text
-STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-    SELECT (SELECT row_to_json(document) FROM (
-                SELECT i.inbox_id AS id, i.psp AS gateway, i.event_id, i.payment_ref AS payment_id, i.source, i.reason, i.tries,
-                       i.redrives, rfc3339(i.received_at) AS received_at, i.http_status, i.request_id,
-                       coalesce(i.headers::json, '{}'::json) AS headers, b.shown AS body, b.encoding AS body_encoding,
-                       octet_length(i.body) AS body_size) document)::text
-      FROM inbox i CROSS JOIN LATERAL body_shown(i.body) b WHERE i.inbox_id = of_id AND i.outcome = 'dead'
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (
+        SELECT (SELECT row_to_json(document) FROM (
+                    SELECT i.inbox_id AS id, i.psp AS gateway, i.event_id, i.payment_ref AS payment_id, i.source, i.reason, i.tries,
+                           i.redrives, rfc3339(i.received_at) AS received_at, i.http_status, i.request_id,
+                           coalesce(i.headers::json, '{}'::json) AS headers, b.shown AS body, b.encoding AS body_encoding,
+                           octet_length(i.body) AS body_size) document)::text
+          FROM inbox i CROSS JOIN LATERAL body_shown(i.body) b WHERE i.inbox_id = of_id AND i.outcome = 'dead');
+END
 $$;
 
 -- Has dead letters tried again, now and once: one, or (NULL) those that fit the filter, oldest first. How many.
 CREATE FUNCTION dead_letters_redrive(of_id bigint, by_psp text, by_reason text, at_most int, by_whom text) RETURNS bigint
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
     WITH chosen AS MATERIALIZED (
         SELECT i.inbox_id FROM inbox i
          WHERE i.outcome = 'dead' AND i.inbox_id BETWEEN coalesce(of_id, 0) AND coalesce(of_id, 9223372036854775807)
@@ -74,14 +81,23 @@ $$;
 CREATE FUNCTION webhooks_dead_to_copy(at_most int)
 RETURNS TABLE (inbox_id bigint, psp text, event_id text, source text, payment_ref text, reason text, tries int, body bytea,
                received_at_us bigint)
-STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-    SELECT i.inbox_id, i.psp, i.event_id, i.source, i.payment_ref, i.reason, i.tries, i.body,
-           (extract(epoch FROM i.received_at) * 1000000)::bigint
-      FROM inbox i WHERE i.outcome = 'dead' AND i.dead_copied_at IS NULL ORDER BY i.inbox_id LIMIT at_most
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT i.inbox_id, i.psp, i.event_id, i.source, i.payment_ref, i.reason, i.tries, i.body,
+               (extract(epoch FROM i.received_at) * 1000000)::bigint
+          FROM inbox i WHERE i.outcome = 'dead' AND i.dead_copied_at IS NULL ORDER BY i.inbox_id LIMIT at_most;
+END
 $$;
 CREATE FUNCTION webhooks_dead_copied(inbox_ids bigint[]) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-    UPDATE inbox SET dead_copied_at = now() WHERE inbox_id = ANY (inbox_ids) AND outcome = 'dead' AND dead_copied_at IS NULL
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    UPDATE inbox SET dead_copied_at = now() WHERE inbox_id = ANY (inbox_ids) AND outcome = 'dead' AND dead_copied_at IS NULL;
+END
 $$;
 
 -- ---- discrepancies ----
@@ -94,7 +110,8 @@ CREATE FUNCTION discrepancy_json(d discrepancies) RETURNS json STABLE LANGUAGE s
 $$;
 
 CREATE FUNCTION discrepancies_page(by_state text, by_kind text, by_payment uuid, before bigint, at_most int) RETURNS text
-STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     upper_bound bigint := coalesce(before, 9223372036854775807);
     ids         bigint[];
@@ -135,7 +152,8 @@ $$;
 -- settled (before), not_possible (that decision does not fit this kind, or nothing is left to refund).
 CREATE FUNCTION discrepancy_settle(of_id bigint, decision text, refund_id uuid, by_whom text)
 RETURNS TABLE (verdict text, document text) LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
     d       discrepancies;

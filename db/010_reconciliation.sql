@@ -8,34 +8,40 @@
 -- interval would otherwise claim again what it has asked about, without end.
 CREATE FUNCTION status_checks_claim(run bigint, at_most int, interval_s bigint)
 RETURNS TABLE (payment_id uuid, order_id uuid, psp text, failure_known boolean)
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-    WITH due AS MATERIALIZED (
-        SELECT q.payment_id FROM payments q
-         WHERE q.capture_count = 0
-           AND q.next_check_at <= (SELECT r.started_at FROM reconciliation_runs r WHERE r.run_id = run)
-         ORDER BY q.next_check_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
-    ), claimed AS (
-        UPDATE payments p
-           SET next_check_at = CASE
-                   WHEN now() - p.created_at > interval '7 days' THEN NULL
-                   WHEN p.given_up_at IS NOT NULL
-                        AND NOT EXISTS (SELECT 1 FROM attempts a
-                                         WHERE a.payment_id = p.payment_id AND a.outcome IS DISTINCT FROM 'REFUSED') THEN NULL
-                   WHEN now() - p.created_at < greatest(make_interval(secs => 10 * interval_s), interval '10 minutes')
-                       THEN now() + make_interval(secs => 0.9 * interval_s)
-                   ELSE now() + least(greatest(make_interval(secs => 0.9 * interval_s), (now() - p.created_at) / 10),
-                                      interval '6 hours') END
-          FROM due d WHERE p.payment_id = d.payment_id
-        RETURNING p.payment_id, p.order_id, p.failure_count > 0 AS failure_known
-    )
-    SELECT DISTINCT c.payment_id, c.order_id, a.psp, c.failure_known
-      FROM claimed c LEFT JOIN attempts a ON a.payment_id = c.payment_id AND a.outcome IS DISTINCT FROM 'REFUSED'
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        WITH due AS MATERIALIZED (
+            SELECT q.payment_id FROM payments q
+             WHERE q.capture_count = 0
+               AND q.next_check_at <= (SELECT r.started_at FROM reconciliation_runs r WHERE r.run_id = run)
+             ORDER BY q.next_check_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
+        ), claimed AS (
+            UPDATE payments p
+               SET next_check_at = CASE
+                       WHEN now() - p.created_at > interval '7 days' THEN NULL
+                       WHEN p.given_up_at IS NOT NULL
+                            AND NOT EXISTS (SELECT 1 FROM attempts a
+                                             WHERE a.payment_id = p.payment_id AND a.outcome IS DISTINCT FROM 'REFUSED') THEN NULL
+                       WHEN now() - p.created_at < greatest(make_interval(secs => 10 * interval_s), interval '10 minutes')
+                           THEN now() + make_interval(secs => 0.9 * interval_s)
+                       ELSE now() + least(greatest(make_interval(secs => 0.9 * interval_s), (now() - p.created_at) / 10),
+                                          interval '6 hours') END
+              FROM due d WHERE p.payment_id = d.payment_id
+            RETURNING p.payment_id, p.order_id, p.failure_count > 0 AS failure_known
+        )
+        SELECT DISTINCT c.payment_id, c.order_id, a.psp, c.failure_known
+          FROM claimed c LEFT JOIN attempts a ON a.payment_id = c.payment_id AND a.outcome IS DISTINCT FROM 'REFUSED';
+END
 $$;
 
 -- Begins a run. `everything`: what is not settled is due now, however lately its PSP was asked (somebody wants to know; at most
 -- 50,000 payments at once, those that have waited longest).
 CREATE FUNCTION reconciliation_begin(instance text, everything boolean) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     new_run_id bigint;
 BEGIN
@@ -50,14 +56,19 @@ BEGIN
 END
 $$;
 CREATE FUNCTION reconciliation_finish(run bigint, asked int, news int, errors int) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
     UPDATE reconciliation_runs r
        SET finished_at = now(), asked = $2, news = $3, errors = $4
-     WHERE r.run_id = run
+     WHERE r.run_id = run;
+END
 $$;
 
 CREATE FUNCTION reconciliations_page(before bigint, at_most int) RETURNS text
-STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     ids  bigint[];
     more boolean;
@@ -79,11 +90,15 @@ $$;
 -- statement. An answer that does not fit the socket is sent before the commit, with every lock held, the feed's too, and none of
 -- the server's own timeouts ends that. What such a session wanted is rolled back. How many. (Needs the owner to be a superuser or a
 -- member of pg_signal_backend and pg_read_all_stats; otherwise it sees none.)
-CREATE FUNCTION sessions_end_unread(after_s int) RETURNS bigint LANGUAGE sql
+CREATE FUNCTION sessions_end_unread(after_s int) RETURNS bigint LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT count(*) FILTER (WHERE pg_terminate_backend(a.pid)) FROM pg_stat_activity a
-     WHERE a.datname = current_database() AND a.application_name LIKE 'tiffin-%' AND a.backend_xid IS NOT NULL
-       AND a.wait_event = 'ClientWrite' AND a.query_start < clock_timestamp() - make_interval(secs => after_s)
+#variable_conflict use_column
+BEGIN
+    RETURN (
+        SELECT count(*) FILTER (WHERE pg_terminate_backend(a.pid)) FROM pg_stat_activity a
+         WHERE a.datname = current_database() AND a.application_name LIKE 'tiffin-%' AND a.backend_xid IS NOT NULL
+           AND a.wait_event = 'ClientWrite' AND a.query_start < clock_timestamp() - make_interval(secs => after_s));
+END
 $$;
 
 REVOKE ALL ON FUNCTION sessions_end_unread FROM PUBLIC;

@@ -107,6 +107,21 @@ SELECT r.refund_id FROM refunds r
  WHERE r.automatic AND NOT EXISTS (SELECT FROM discrepancies d WHERE d.fact_id = r.capture_fact_id
                                                                  AND d.kind = 'unapplied_capture' AND d.refund_id = r.refund_id);
 
+-- invariant: what hangs on a fact is of its payment and its order
+SELECT f.fact_id FROM facts f JOIN payments p ON p.payment_id = f.payment_id WHERE f.order_id <> p.order_id
+UNION ALL
+SELECT f.fact_id FROM applied_captures a JOIN facts f ON f.fact_id = a.fact_id
+ WHERE (a.order_id, a.payment_id) <> (f.order_id, f.payment_id)
+UNION ALL
+SELECT f.fact_id FROM ledger_transactions t JOIN facts f ON f.fact_id = t.fact_id JOIN ledger_entries e ON e.txn_id = t.txn_id
+ WHERE e.payment_id <> f.payment_id;
+
+-- invariant: an event is of an order, and of one of its payments
+SELECT e.event_id FROM outbox e
+  LEFT JOIN orders o ON o.order_id = e.order_id
+  LEFT JOIN payments p ON p.payment_id = e.payment_id AND p.order_id = e.order_id
+ WHERE o.order_id IS NULL OR (e.payment_id IS NOT NULL AND p.payment_id IS NULL);
+
 -- invariant: a fact matches when it says what the payment is for
 SELECT f.fact_id FROM facts f JOIN payments p ON p.payment_id = f.payment_id
  WHERE f.matches <> ((f.amount, f.currency) = (p.amount, p.currency)) OR f.order_id <> p.order_id;

@@ -8,7 +8,9 @@
  */
 #include "services/notifier/notifier.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/crash_point.h"
 #include "lib/dispatch.h"
@@ -118,11 +120,28 @@ static void deliver(notifier_t *self)
     }
 }
 
+/* Of a payload as the outbox renders it; 0 of any other, which says only that there is something.
+ */
+static int64_t event_id_of(str_t payload)
+{
+    static const char start[] = "{\"event_id\":";
+    char text[48];
+    long long event_id = 0;
+    str_copy(payload, text, sizeof text);
+    return strncmp(text, start, sizeof start - 1) == 0 &&
+                   sscanf(text + sizeof start - 1, "%19lld", &event_id) == 1
+               ? event_id
+               : 0;
+}
+
+/* A batch's events are told one by one and read together: the first message brings all of them. */
 static void on_message(void *arg, str_t channel, str_t payload)
 {
     (void)channel;
-    (void)payload;
-    deliver(arg);
+    notifier_t *self = arg;
+    const int64_t event_id = event_id_of(payload);
+    if (event_id == 0 || !subscriptions_all_have(&self->subscriptions, event_id))
+        deliver(self);
 }
 
 static void on_welcome(void *arg, uint32_t gateway, uint32_t generation, const uint8_t *body,

@@ -42,6 +42,16 @@ void subscriptions_begin(subscriptions_t *self)
         self->rows[i].full = false;
 }
 
+bool subscriptions_all_have(const subscriptions_t *self, int64_t event_id)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        const subscription_t *row = &self->rows[i];
+        if (!row->placed || row->full || row->cursor < event_id)
+            return false;
+    }
+    return true;
+}
+
 bool subscriptions_least_cursor(const subscriptions_t *self, int64_t *cursor)
 {
     bool any = false;

@@ -33,5 +33,7 @@ void subscriptions_begin(subscriptions_t *self);
 /* The least cursor among the placed that are not full: one that takes nothing holds back nobody.
  * False when there is none. */
 bool subscriptions_least_cursor(const subscriptions_t *self, int64_t *cursor);
+/* Is every gateway placed, able to take more, and past this event? */
+bool subscriptions_all_have(const subscriptions_t *self, int64_t event_id);
 
 #endif

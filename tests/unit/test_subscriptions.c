@@ -62,10 +62,26 @@ static void a_reconnected_gateway_replaces_its_former_self(void **state)
     assert_int_equal(self.count, 0);
 }
 
+static void an_event_is_everywhere_when_every_gateway_is_past_it_and_can_take_more(void **state)
+{
+    (void)state;
+    subscriptions_t self = {0};
+    subscriptions_add(&self, 0, 1, 7, 1000);
+    subscriptions_add(&self, 1, 1, 42, 1000);
+    assert_true(subscriptions_all_have(&self, 7));
+    assert_false(subscriptions_all_have(&self, 8));
+    self.rows[1].full = true; /* it lacks later ones, and may take them by now */
+    assert_false(subscriptions_all_have(&self, 7));
+    subscriptions_begin(&self);
+    subscriptions_add(&self, 2, 1, 0, 2000); /* not placed yet */
+    assert_false(subscriptions_all_have(&self, 7));
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_gateway_that_has_delivered_goes_on_from_there),
     cmocka_unit_test(a_new_gateway_waits_for_its_place_and_does_not_hold_back_the_others),
     cmocka_unit_test(a_gateway_that_takes_no_more_does_not_hold_back_the_others),
     cmocka_unit_test(a_reconnected_gateway_replaces_its_former_self),
+    cmocka_unit_test(an_event_is_everywhere_when_every_gateway_is_past_it_and_can_take_more),
 };
 TEST_MAIN(tests)
