@@ -28,21 +28,11 @@ def drain(tiffin, payments):
     return facts / took
 
 
-def one_by_one(tiffin, payments, seconds):
-    values = ",".join(f"('{order}'::uuid,'{payment}'::uuid)" for order, payment in payments)
-    tiffin.stack.psql("DROP TABLE IF EXISTS bench_open")
-    tiffin.stack.psql(f"CREATE TABLE bench_open AS SELECT row_number() OVER () AS n, * FROM (VALUES {values}) v(order_id, payment_id)")
-    tiffin.stack.psql("ALTER TABLE bench_open ADD PRIMARY KEY (n)")
-    tiffin.stack.psql("DROP SEQUENCE IF EXISTS bench_next")
-    tiffin.stack.psql("CREATE SEQUENCE bench_next")
-    return baselines.webhook_calls(tiffin, seconds)
-
-
 def run(bench):
     tiffin = bench.tiffin()
     rounds = max(2, bench.rounds // 2)
     batched, single, statements = bench.alternate(
-        lambda: drain(tiffin, tiffin.open_payments(EVENTS)), lambda: one_by_one(tiffin, tiffin.open_payments(EVENTS), bench.seconds),
+        lambda: drain(tiffin, tiffin.open_payments(EVENTS)), lambda: baselines.webhook_calls(tiffin, bench.seconds),
         lambda: baselines.webhook_statements(bench.peer(), bench.seconds), rounds=rounds)
     tiffin.stack.psql("DROP TABLE IF EXISTS bench_open")
     tiffin.check()
