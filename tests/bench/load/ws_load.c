@@ -1,13 +1,17 @@
 /* ws_load.c - bench-ws: many WebSockets in one epoll thread, and when what they are told arrives.
  *
- * Commands come on standard input, a line each; every one is answered by a JSON object on a line:
+ * Commands come on standard input, a line each; each is answered by a JSON object on a line, as is
+ * the start:
+ * {"connected":…,"connect_ms":…}.
  *
- *   post PORT PATH COUNT SECONDS BODY   sends POST PATH with that JSON body, and waits until COUNT
- * sockets were told something: {"told":…,"first_us":…,"median_us":…,"last_us":…} since it was sent
- *   collect SECONDS FILE                for so long writes a line `payment_id received_us`
- * (monotonic) of each message that names a payment; {"messages":…} quit
+ * `post PORT PATH COUNT SECONDS BODY` sends that JSON body and waits until COUNT sockets were told
+ * something:
+ * {"told":…,"first_us":…,"median_us":…,"last_us":…} since it was sent.
  *
- * The first line it prints is of the start: {"connected":…,"connect_ms":…}.
+ * `collect COUNT SECONDS FILE` writes a line `payment_id received_us` (monotonic) of each message
+ * that names a payment, until COUNT came, or so long: {"messages":…}.
+ *
+ * Anything else ends it.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -197,12 +201,12 @@ static void on_readable(crowd_t *self, watcher_t *watcher)
     }
 }
 
-/* Until `until_us`, or until `enough` sockets were told (0: until the end), or a command waits. */
-static void listen_until(crowd_t *self, int64_t until_us, unsigned enough)
+/* Until `until_us`, or until *counted has come to `enough`, or a command waits. */
+static void listen_until(crowd_t *self, int64_t until_us, const unsigned *counted, unsigned enough)
 {
     struct epoll_event events[512];
     for (int64_t now_us; (now_us = clock_mono_us()) < until_us;) {
-        if (enough > 0 && self->told >= enough)
+        if (counted != NULL && *counted >= enough)
             return;
         const int64_t wait_ms = (until_us - now_us) / 1000 + 1;
         const int count = epoll_wait(self->epoll, events, 512, wait_ms < 100 ? (int)wait_ms : 100);
@@ -262,7 +266,7 @@ static void command_post(crowd_t *self, const char *arguments)
     forget(self);
     const int64_t began_us = clock_mono_us();
     send_all(fd, request, (size_t)size);
-    listen_until(self, began_us + (int64_t)(seconds * 1e6), count);
+    listen_until(self, began_us + (int64_t)(seconds * 1e6), &self->told, count);
     close(fd);
     report_told(self, began_us);
 }
@@ -270,12 +274,13 @@ static void command_post(crowd_t *self, const char *arguments)
 static void command_collect(crowd_t *self, const char *arguments)
 {
     char name[512];
+    unsigned count;
     double seconds;
-    CHECK(sscanf(arguments, "%lf %511s", &seconds, name) == 2);
+    CHECK(sscanf(arguments, "%u %lf %511s", &count, &seconds, name) == 3);
     self->collect = fopen(name, "w");
     CHECK(self->collect != NULL);
     forget(self);
-    listen_until(self, clock_mono_us() + (int64_t)(seconds * 1e6), 0);
+    listen_until(self, clock_mono_us() + (int64_t)(seconds * 1e6), &self->messages, count);
     CHECK(fclose(self->collect) == 0);
     self->collect = NULL;
     printf("{\"messages\":%u}\n", self->messages);
@@ -304,7 +309,7 @@ static void idle(crowd_t *self)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     CHECK(epoll_ctl(self->epoll, EPOLL_CTL_ADD, STDIN_FILENO, &event) == 0);
-    listen_until(self, INT64_MAX, 0);
+    listen_until(self, INT64_MAX, NULL, 0);
     CHECK(epoll_ctl(self->epoll, EPOLL_CTL_DEL, STDIN_FILENO, NULL) == 0);
 }
 

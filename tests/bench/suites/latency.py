@@ -4,7 +4,7 @@ import subprocess
 
 from bench import BENCH_BIN, SECRET, Row, load, must_succeed
 
-RATE, USERS = 1000, 200
+RATE = 1000
 
 
 def p(report, name):
@@ -20,7 +20,7 @@ def told(tiffin, seconds):
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert json.loads(watcher.stdout.readline())["connected"] == 500
-        watcher.stdin.write(f"collect {seconds + 2} {directory / 'told'}\n")
+        watcher.stdin.write(f"collect {len(payments)} {seconds + 20} {directory / 'told'}\n")
         watcher.stdin.flush()
         report = must_succeed(load(tiffin.port, "webhooks", rate=RATE, seconds=seconds, warm_up=0, requests=len(payments),
                                    subjects=directory / "subjects", log=directory / "sent", secret=SECRET))

@@ -1,5 +1,5 @@
 """A life of each payment (create, initiate, webhook, read) at growing rates until the p99 of all requests passes 50 ms: the knee."""
-from bench import Row, load
+from bench import SECRET, Row, load
 
 LIMIT_MS, FIRST, FACTOR = 50, 1000, 1.25
 
@@ -8,7 +8,7 @@ def run(bench):
     tiffin = bench.tiffin()
     rate, good, steps = FIRST, None, []
     while True:
-        report = load(tiffin.port, "mixed", connections=256, seconds=2 * bench.seconds, rate=rate)
+        report = load(tiffin.port, "mixed", connections=256, seconds=2 * bench.seconds, rate=rate, secret=SECRET)
         bad = report["failed"] + report["broken"] + report["unanswered"]
         p99 = report["latency_us"]["p99"] / 1000
         steps.append(f"{rate:.0f}/s {p99:.0f} ms")

@@ -2,7 +2,7 @@
 import json
 import subprocess
 
-from bench import BENCH_BIN, Row, Tiffin, resident_bytes, wait_for
+from bench import BENCH_BIN, SECRET, Row, Tiffin, resident_bytes, wait_for
 
 SIZES = (1000, 10000)
 
@@ -20,7 +20,7 @@ class Crowd:
         """A webhook of a new order of that user; what `count` sockets were told, and when, since it was sent."""
         stack = tiffin.stack
         order_id, payment_id = stack.pay_for(user_id=user)
-        body = json.dumps(stack.webhook_body(order_id, payment_id))
+        body = json.dumps(stack.webhook_body(order_id, payment_id, signature=f"Razorpay:{SECRET}"))
         self.child.stdin.write(f"post {tiffin.port} /webhooks/Razorpay {count} 10 {body}\n")
         self.child.stdin.flush()
         report = json.loads(self.child.stdout.readline())
