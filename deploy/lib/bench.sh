@@ -5,8 +5,9 @@ bench_run() {
     test_prepare
     command -v node npm >/dev/null || packages_ensure bench # any Node from 18 on will do
     bench_peer_install
-    in_a_group build bench build-bench || exit 1
-    TIFFIN_BIN=$ROOT/build-bench/bin "$PYTHON" "$ROOT/tests/bench/run.py" --home "$TIFFIN_HOME" "$@" || status=$?
+    build_release
+    in_a_group build release build bench || exit 1
+    TIFFIN_BIN=$BIN TIFFIN_BENCH_BIN=$ROOT/build/bin "$PYTHON" "$ROOT/tests/bench/run.py" --home "$TIFFIN_HOME" "$@" || status=$?
     exit "$status"
 }
 

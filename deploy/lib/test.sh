@@ -125,6 +125,7 @@ test_builds() {
     build tsan build-tsan "${threaded[@]}" || return 1
     build fuzz build-fuzz || return 1
     build clang build-clang "${SERVICES[@]/#/tiffin-}" tiffin-tap || return 1 # the other compiler's warnings
+    build release build bench-micro || return 1
 }
 
 test_cluster() {
@@ -196,6 +197,25 @@ test_fuzz() {
     stage_result "fuzz, $1 s each" "$passed" "$failed" "$start"
 }
 
+# passed_and_failed LOG: of its last line, "N passed, N failed…"; 0 1 when that is not there.
+passed_and_failed() {
+    if [[ $(tail -n 1 "$1") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
+        printf '%s %s' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+    else
+        printf '0 1'
+    fi
+}
+
+# Instructions of the code on the hot paths: no more than what is on record.
+test_instructions() {
+    local start log=$LOG/test-instructions.log passed failed
+    now_ms start
+    stage test-instructions.log "$PYTHON" "$ROOT/tests/bench/micro/check.py" "$ROOT/build/bin/bench-micro" || true
+    read -r passed failed < <(passed_and_failed "$log")
+    [ "$failed" -eq 0 ] || tail -n 60 "$log" >&2
+    stage_result "instructions" "$passed" "$failed" "$start"
+}
+
 junit_attribute() { sed -n "s/.*<testsuite [^>]*\b$1=\"\([0-9]*\)\".*/\1/p" "$2" | head -n 1; }
 
 # test_pytest NAME DIRECTORY [ARGUMENT…]
@@ -235,11 +255,7 @@ test_local() {
     local start passed failed
     now_ms start
     stage test-local.log "$ROOT/deploy/local-test.sh" "$ROOT/build-dev/bin" || true
-    if [[ $(tail -n 1 "$LOG/test-local.log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
-        passed=${BASH_REMATCH[1]} failed=${BASH_REMATCH[2]}
-    else
-        passed=0 failed=1
-    fi
+    read -r passed failed < <(passed_and_failed "$LOG/test-local.log")
     [ "$failed" -eq 0 ] || tail -n 60 "$LOG/test-local.log" >&2
     stage_result "local.sh" "$passed" "$failed" "$start"
 }
@@ -259,6 +275,7 @@ test_all() {
     # Debian's libraries are not instrumented: their locks count, what they do with memory is not judged. No sleep at each exit.
     TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 ignore_noninstrumented_modules=1 atexit_sleep_ms=0" \
         test_ctest threads build-tsan -R "${THREADED%\$}\\."
+    test_instructions
     test_fuzz "$FUZZ_SMOKE_S" "$TEST_HOME/corpora"
     test_pytest property tests/property -n "$JOBS"
     TIFFIN_BIN=$ROOT/build-dev/bin test_pytest end-to-end tests/e2e -n "$JOBS"

@@ -4,6 +4,8 @@ import pathlib
 import re
 import subprocess
 
+from bench import BENCH_BIN, free_port
+
 BASELINES = pathlib.Path(__file__).resolve().parent / "baselines"
 
 
@@ -23,6 +25,20 @@ def _pgbench(url, script, seconds, clients=32):
     found = re.search(r"^tps = ([\d.]+)", done.stdout, re.M)
     assert done.returncode == 0 and found and "failed transactions: 0" in done.stdout.replace("number of ", ""), done.stdout
     return float(found.group(1))
+
+
+class HttpAlone:
+    """The HTTP library with a handler that reads a body and answers 201."""
+
+    def __enter__(self):
+        self.port = free_port()
+        self.child = subprocess.Popen([BENCH_BIN / "bench-civetweb-post", str(self.port)], stdout=subprocess.PIPE)
+        assert self.child.stdout.readline()
+        return self
+
+    def __exit__(self, *_):
+        self.child.kill()
+        self.child.wait()
 
 
 def order_inserts(peer, seconds):

@@ -1,5 +1,5 @@
 """POST /orders with an Idempotency-Key each, against the peer and against pgbench with one insert per commit."""
-from bench import Row, cpu_text, latency_text, must_succeed, ratios, total_cpu
+from bench import Row, cpu_text, latency_text, load, must_succeed, ratios, total_cpu
 
 import baselines
 
@@ -21,9 +21,14 @@ def run(bench):
                      *TARGETS[connections]),
                  Row("orders", f"{case}: CPU ours / peer", "×", ratios(map(total_cpu, ours), map(total_cpu, theirs)), 0.5, 0.35,
                      lower=True)]
-    ours, inserts = bench.alternate(lambda: must_succeed(tiffin.load("orders", connections=64, seconds=bench.seconds))["rate"],
-                                    lambda: baselines.order_inserts(peer, bench.seconds))
-    rows += [Row("orders", "one INSERT per commit, pgbench c=32", "/s", inserts),
+    with baselines.HttpAlone() as http:
+        ours, inserts, calls, alone = bench.alternate(
+            lambda: must_succeed(tiffin.load("orders", connections=64, seconds=bench.seconds))["rate"],
+            lambda: baselines.order_inserts(peer, bench.seconds), lambda: baselines.order_calls(tiffin, bench.seconds),
+            lambda: must_succeed(load(http.port, "orders", connections=64, seconds=bench.seconds))["rate"])
+    rows += [Row("orders", "the HTTP library alone, POST, c=64", "/s", alone),
+             Row("orders", "orders_create() of one order per commit, pgbench c=32", "/s", calls),
+             Row("orders", "one INSERT per commit, pgbench c=32", "/s", inserts),
              Row("orders", "POST /orders, c=64: ours / pgbench", "×", ratios(ours, inserts), 1.0, 1.5)]
     tiffin.check()
     return rows

@@ -15,6 +15,7 @@ class Crowd:
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         report = json.loads(self.child.stdout.readline() or "{}")
         assert report.get("connected") == count, report
+        wait_for(lambda: open_sockets(tiffin) == count, 30, "all sockets are open")
 
     def confirm(self, tiffin, count, user):
         """A webhook of a new order of that user; what `count` sockets were told, and when, since it was sent."""
@@ -37,7 +38,7 @@ class Crowd:
 
 def open_sockets(tiffin):
     text = tiffin.stack.api.get("/metrics").body.decode()
-    return next(int(float(line.split()[1])) for line in text.splitlines() if line.startswith("tiffin_websockets_open"))
+    return next(int(float(line.split()[1])) for line in text.splitlines() if line.startswith("tiffin_websockets "))
 
 
 def run(bench):

@@ -1,0 +1,49 @@
+"""Instructions of each micro benchmark under callgrind, which counts the same whatever else the machine does, against
+instructions.json. What takes more than a twentieth more is a failure; --update writes the file anew.
+
+check.py BENCH_MICRO [--update]"""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+FILE = pathlib.Path(__file__).resolve().parent / "instructions.json"
+ITERATIONS = 50
+TOLERANCE = 0.05
+# Which of their variants the libraries choose depends on the processor: the plain ones everywhere.
+ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX2,-AVX,-BMI2,-MOVBE,-ERMS,-FSRM,-RTM,-SSE4_2,-SSSE3",
+               "OPENSSL_ia32cap": "0:0"}
+
+
+def instructions(program, name):
+    """Of one run, whole."""
+    with tempfile.TemporaryDirectory() as directory:
+        out = pathlib.Path(directory) / "out"
+        subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--collect-atstart=no", "--toggle-collect=measured",
+                        program, name, str(ITERATIONS)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                       env={**os.environ, **ENVIRONMENT})
+        return round(int(re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.M).group(1)) / ITERATIONS)
+
+
+def main():
+    program = sys.argv[1]
+    names = subprocess.run([program, "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    counted = {name: instructions(program, name) for name in names}
+    if "--update" in sys.argv:
+        FILE.write_text(json.dumps(counted, indent=1) + "\n")
+    expected = json.loads(FILE.read_text())
+    bad = sorted(set(expected) ^ set(counted))
+    for name, count in counted.items():
+        ratio = count / expected.get(name, count)
+        verdict = "TOO MANY" if ratio > 1 + TOLERANCE else "fewer: --update" if ratio < 1 - TOLERANCE else ""
+        bad += [name] if verdict == "TOO MANY" else []
+        print(f"{count:8} {ratio:6.3f}  {name}  {verdict}".rstrip())
+    print(f"{len(set(counted) - set(bad))} passed, {len(bad)} failed" + (f": {', '.join(bad)}" if bad else ""))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
