@@ -2,12 +2,16 @@
 #include "gateway/socket_fd.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
+
+enum { FD_MAX = 1 << 16 };
 
 static int port_of(const struct sockaddr_storage *address)
 {
@@ -34,25 +38,27 @@ static bool is_connection(int fd, const struct mg_request_info *info)
     struct sockaddr_storage peer, local;
     socklen_t peer_size = sizeof peer, local_size = sizeof local;
     return getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0 &&
+           port_of(&peer) == info->remote_port &&
            getsockname(fd, (struct sockaddr *)&local, &local_size) == 0 &&
-           port_of(&peer) == info->remote_port && port_of(&local) == info->server_port &&
-           has_host(&peer, info->remote_addr);
+           port_of(&local) == info->server_port && has_host(&peer, info->remote_addr);
 }
 
+/* Just below the lowest free descriptor lie those that were given out last: it is looked for from
+ * there, downwards and upwards in turn. */
 int socket_fd_of(const struct mg_connection *mg)
 {
     const struct mg_request_info *info = mg_get_request_info(mg);
-    DIR *directory = opendir("/proc/self/fd");
-    if (directory == NULL)
+    const int lowest_free = eventfd(0, EFD_CLOEXEC);
+    struct rlimit limit;
+    if (lowest_free < 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return -1;
-    int found = -1;
-    for (struct dirent *entry; found < 0 && (entry = readdir(directory)) != NULL;) {
-        if (entry->d_name[0] == '.')
-            continue;
-        const int fd = atoi(entry->d_name);
-        if (is_connection(fd, info))
-            found = fd;
+    close(lowest_free);
+    const int end = limit.rlim_cur < FD_MAX ? (int)limit.rlim_cur : FD_MAX;
+    for (int step = 0; step <= lowest_free || lowest_free + step < end; step++) {
+        if (step <= lowest_free && is_connection(lowest_free - step, info))
+            return lowest_free - step;
+        if (lowest_free + step < end && is_connection(lowest_free + step, info))
+            return lowest_free + step;
     }
-    closedir(directory);
-    return found;
+    return -1;
 }
