@@ -200,9 +200,9 @@ test_fuzz() {
 # passed_and_failed LOG: of its last line, "N passed, N failed…"; 0 1 when that is not there.
 passed_and_failed() {
     if [[ $(tail -n 1 "$1") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
-        printf '%s %s' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+        printf '%s %s\n' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
     else
-        printf '0 1'
+        printf '0 1\n'
     fi
 }
 
