@@ -2,6 +2,7 @@
 
 bench_run() {
     local status=0
+    case " $* " in *" -h "* | *" --help "*) exec "$PYTHON" "$ROOT/tests/bench/run.py" --help ;; esac
     test_prepare
     command -v node npm >/dev/null || packages_ensure bench # any Node from 18 on will do
     bench_peer_install
