@@ -324,7 +324,7 @@ CREATE TABLE outbox (
     UNIQUE (order_id, seq)
 );
 CREATE INDEX outbox_by_user ON outbox (user_id, event_id);
-CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON outbox
+CREATE TRIGGER immutable BEFORE UPDATE OR TRUNCATE ON outbox -- of DELETE, see 012_retention.sql
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- The one row that numbers the feed. A transaction advances it as its last write and holds its lock until it has committed: so
@@ -334,6 +334,15 @@ CREATE TABLE feed (
     last_event_id bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 10);
 INSERT INTO feed DEFAULT VALUES;
+
+-- ---- retention: what is kept for a time only (012_retention.sql) ----
+
+CREATE TABLE retention (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    inbox_id bigint NOT NULL DEFAULT 0, -- up to it, rows that were applied or were duplicates are gone
+    event_id bigint NOT NULL DEFAULT 0  -- up to it, all events are gone
+);
+INSERT INTO retention DEFAULT VALUES;
 
 -- ---- reconciliation ----
 

@@ -460,7 +460,7 @@ BEGIN
                CASE WHEN i.outcome = 'parked' OR r.n = ANY (openings) THEN i.outcome ELSE 'duplicate' END,
                i.reason, r.payment_id, coalesce(p.order_id, r.order_id), NULL::text, NULL::text
           FROM unnest(rows, payment_ids, known, order_ids) WITH ORDINALITY AS r(inbox_id, payment_id, known_id, order_id, n)
-          JOIN inbox i ON i.inbox_id = r.inbox_id
+          LEFT JOIN inbox i ON i.inbox_id = r.inbox_id -- none: it was handled so long ago that its row has just been forgotten
           LEFT JOIN payments p ON p.payment_id = r.known_id
          ORDER BY r.n;
 
