@@ -11,7 +11,7 @@ CREATE TABLE ledger_transactions (
     revision   int NOT NULL,  -- 1: the fact's first
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (fact_id, revision)
-);
+) WITH (autovacuum_freeze_min_age = 0);
 CREATE TABLE ledger_entries (
     txn_id     bigint NOT NULL REFERENCES ledger_transactions,
     line       int NOT NULL,
@@ -21,7 +21,7 @@ CREATE TABLE ledger_entries (
     amount     bigint NOT NULL CHECK (amount <> 0), -- debit positive, credit negative
     payment_id uuid NOT NULL, -- of the transaction's fact
     PRIMARY KEY (txn_id, line)
-);
+) WITH (autovacuum_freeze_min_age = 0);
 
 -- All entries of a transaction are inserted by one statement, so the sum is checked once per statement.
 CREATE FUNCTION ledger_check_balance() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -146,7 +146,7 @@ CREATE TABLE ledger_seals (
     txn_id    bigint NOT NULL UNIQUE REFERENCES ledger_transactions,
     hash      bytea NOT NULL,
     sealed_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
+) WITH (autovacuum_freeze_min_age = 0);
 CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_seals
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 

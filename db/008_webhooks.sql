@@ -253,7 +253,7 @@ BEGIN
                                     received_at_us, known_id, n)
          WHERE r.inbox_id IS NULL
          ORDER BY r.psp, r.event_id, r.payment_id, r.n
-        ON CONFLICT DO NOTHING
+        ON CONFLICT (psp, event_id, payment_ref) DO NOTHING -- named: else the primary key is searched too
         RETURNING inbox.inbox_id
     )
     SELECT coalesce(array_agg(m.inbox_id), '{}') INTO new_rows FROM made m;
@@ -309,7 +309,7 @@ BEGIN
                  WHERE r.counts AND r.kind NOT IN ('none', 'malformed', 'poison')
                  ORDER BY r.psp, r.kind, r.psp_ref, s.ref_scope, r.n) e
          ORDER BY e.n
-        ON CONFLICT DO NOTHING
+        ON CONFLICT (psp, kind, psp_ref, ref_scope) DO NOTHING
         RETURNING facts.fact_id
     )
     SELECT coalesce(array_agg(f.fact_id ORDER BY f.fact_id), '{}') INTO new_facts FROM recorded f;
