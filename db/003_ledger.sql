@@ -181,6 +181,7 @@ DECLARE
     state         ledger_seal_state;
     last_position bigint;
     last_hash     bytea;
+    last_txn_id   bigint;
     next_txn      record;
     sealed        bigint := 0;
     running       pg_snapshot;
@@ -201,14 +202,19 @@ BEGIN
         last_hash := ledger_hash(last_hash, ledger_content(next_txn.txn_id));
         INSERT INTO ledger_seals (position, txn_id, hash) VALUES (last_position, next_txn.txn_id, last_hash);
         sealed := sealed + 1;
+        last_txn_id := next_txn.txn_id;
     END LOOP;
+    -- Up to where all that is seen is sealed: when there was more than at_most, up to the last of it.
+    IF sealed < at_most THEN
+        last_txn_id := coalesce((SELECT max(s.txn_id) FROM ledger_seals s), 0);
+    END IF;
     -- An id beyond all is of a cluster that this database was copied from: nothing of it runs here.
     IF state.next_floor_after <= pg_snapshot_xmin(running) OR state.next_floor_after > pg_snapshot_xmax(running) THEN
         UPDATE ledger_seal_state t
-           SET floor_txn_id = state.next_floor_txn_id,
-               next_floor_txn_id = coalesce((SELECT max(s.txn_id) FROM ledger_seals s), 0),
+           SET floor_txn_id = least(state.next_floor_txn_id, last_txn_id),
+               next_floor_txn_id = last_txn_id,
                next_floor_after = pg_snapshot_xmax(pg_current_snapshot())
-         WHERE t.only_row AND sealed < at_most; -- what was left for the next time must not fall below the floor
+         WHERE t.only_row;
     END IF;
     RETURN sealed;
 END
