@@ -5,7 +5,7 @@ import statistics
 import subprocess
 import tempfile
 
-from bench import ROOT, Row, durable_cluster, say
+from bench import ROOT, Row, durable_cluster, ratios, say
 from stores import Connection, Database
 
 SIZES = {"10 k": 10_000, "1 M": 1_000_000, "10 M": 10_000_000}
@@ -156,8 +156,8 @@ class Filled:
 
     def __init__(self, cluster, orders):
         self.database = Database(cluster.url)
-        subprocess.run(["psql", "-X", "-q", "-v", f"orders={orders}", "-f", str(ROOT / "tests" / "bench" / "fill.sql"), self.database.url()],
-                       check=True)
+        fill = ROOT / "tests" / "bench" / "fill.sql"
+        subprocess.run(["psql", "-X", "-q", "-v", f"orders={orders}", "-f", str(fill), self.database.url()], check=True)
         self.connection = Connection(self.database.url())
         self.prepare(orders)
         self.connection.query(f"DO $$ BEGIN FOR i IN 1..{WARM_UP} LOOP PERFORM bench.captured(256); COMMIT; END LOOP; END $$")
@@ -190,9 +190,9 @@ def run(bench):
                     for one in filled.values():  # its plan, and what it reads each time, are there
                         one.measure(name, batch)
                     few, more, most = bench.alternate(*(lambda one=one: one.measure(name, batch) for one in filled.values()))
-                    rows.append(Row("scale", f"{name}, n={batch}: 10 M / 10 k orders", "×", [most_ / few_ for most_, few_ in zip(most, few)],
-                                    at_least=1.3, aim=1.1, lower=True, note="µs a request: " + ", ".join(
-                                        f"{size} {statistics.median(values):.1f}" for size, values in zip(SIZES, (few, more, most)))))
+                    took = ", ".join(f"{size} {statistics.median(values):.1f}" for size, values in zip(SIZES, (few, more, most)))
+                    rows.append(Row("scale", f"{name}, n={batch}: 10 M / 10 k orders", "×", ratios(most, few), at_least=1.3, aim=1.1,
+                                    lower=True, note=f"µs a request: {took}"))
         finally:
             cluster.destroy()
     return rows
