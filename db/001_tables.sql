@@ -9,6 +9,24 @@
 -- is parsed and planned anew by each call. What hangs on a fact names its payment and its order once more, to be found by them; that
 -- these are the fact's is not asked of every row (a foreign key costs as much as an index) but of all (invariants.sql).
 -- Amounts are bigint minor units.
+--
+-- An index costs every row; each is here for a query, or is a key that makes something happen once:
+--   orders_by_user, orders_by_receipt, orders_ended_by_status   GET /orders by these, newest first (orders_page)
+--   orders_open_by_expiry    orders_expire; GET /orders?status=PENDING
+--   payments_by_order        order_documents; the payments of orders that expire or are cancelled
+--   payments_to_check        status_checks_claim
+--   attempts (payment_id, number)   one next attempt; payment_positions, payment_documents
+--   facts (psp, kind, psp_ref, ref_scope), observations, applied_captures   each once
+--   facts_by_payment         sums_refresh, captures_refundable, audit_ledger by payment;  facts_by_refund: sums of a refund
+--   refunds_by_payment, refunds_by_capture, refunds_automatic_once, refunds_due   documents, what is left, once, refunds_claim
+--   discrepancies_by_fact, _by_inbox   each once;  _by_payment, _by_kind, _open   discrepancies_page
+--   inbox (psp, event_id, payment_ref)   each once;  inbox_parked, inbox_dead, inbox_dead_to_copy   claims and pages
+--   outbox (order_id, seq)   each once;  outbox_by_user   GET /events, sockets that resume
+--   idempotency_keys_by_age  idempotency_forget_old
+-- Ids of ours grow with time, so their indexes are written at one end. PSPs' references, user ids and Idempotency-Keys are in no order:
+-- each row of these touches a page anywhere, which is what ten million orders cost more than ten thousand.
+-- fillfactor leaves room for the new versions of rows that are updated (HOT). What is only ever appended is frozen by the vacuum that
+-- follows its inserts, not once more later.
 
 -- ---- statuses: the one place where they are derived ----
 
@@ -91,6 +109,8 @@ CREATE INDEX orders_by_user ON orders (user_id, order_id);
 CREATE INDEX orders_by_receipt ON orders (receipt, order_id) WHERE receipt IS NOT NULL;
 CREATE INDEX orders_open_by_expiry ON orders (expires_at)
     WHERE expired_at IS NULL AND cancelled_at IS NULL AND paid_amount = 0;
+CREATE INDEX orders_ended_by_status ON orders (status, order_id) -- not PENDING, which are in the one above, nor PAID, which most are
+    WHERE status IN ('EXPIRED', 'CANCELLED', 'REFUNDED', 'PARTIALLY_REFUNDED');
 
 CREATE TABLE payments (
     payment_id       uuid PRIMARY KEY, -- version 7, minted by the gateway
@@ -179,7 +199,7 @@ CREATE TABLE facts (
     refund_id      uuid,          -- refund_*: ours, when the PSP says which
     matches        boolean NOT NULL, -- amount and currency are the payment's
     UNIQUE (psp, kind, psp_ref, ref_scope)
-) WITH (fillfactor = 90);
+);
 CREATE INDEX facts_by_payment ON facts (payment_id);
 CREATE INDEX facts_by_refund ON facts (refund_id) WHERE refund_id IS NOT NULL;
 
@@ -201,7 +221,7 @@ CREATE TRIGGER immutable BEFORE DELETE OR TRUNCATE ON facts FOR EACH STATEMENT E
 -- Who said what about a fact, each once. The greatest (source_rank, whether it matches the payment, amount, currency, fee) is in
 -- effect: an order of contents, so that it does not matter what came first.
 CREATE TABLE fact_observations (
-    observation_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    observation_id bigint GENERATED ALWAYS AS IDENTITY, -- the order in which they came
     fact_id        bigint NOT NULL REFERENCES facts,
     source         text NOT NULL,
     amount         bigint NOT NULL,
@@ -210,7 +230,7 @@ CREATE TABLE fact_observations (
     refund_id      uuid,
     recorded_at    timestamptz NOT NULL DEFAULT now(),
     UNIQUE NULLS NOT DISTINCT (fact_id, source, amount, fee, currency, refund_id)
-);
+) WITH (autovacuum_freeze_min_age = 0);
 CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON fact_observations
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
@@ -221,7 +241,7 @@ CREATE TABLE applied_captures (
     payment_id uuid NOT NULL,
     amount     bigint NOT NULL, -- when it was applied
     applied_at timestamptz NOT NULL DEFAULT now()
-);
+) WITH (autovacuum_freeze_min_age = 0);
 CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON applied_captures
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
@@ -305,7 +325,7 @@ CREATE TABLE inbox (
     redrives       int NOT NULL DEFAULT 0,   -- how often a person had it tried again
     dead_copied_at timestamptz,              -- dead: when its copy went to the dead letter stream
     UNIQUE (psp, event_id, payment_ref)
-);
+) WITH (autovacuum_freeze_min_age = 0);
 CREATE INDEX inbox_parked ON inbox (retry_at) WHERE outcome = 'parked';
 CREATE INDEX inbox_dead ON inbox (inbox_id) WHERE outcome = 'dead';
 CREATE INDEX inbox_dead_to_copy ON inbox (inbox_id) WHERE outcome = 'dead' AND dead_copied_at IS NULL;
@@ -322,9 +342,9 @@ CREATE TABLE outbox (
     payload    text NOT NULL, -- the JSON that sockets and subscribers get, rendered from the rows as committed
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(), -- under the lock of the feed: in the order of event_id
     UNIQUE (order_id, seq)
-);
+) WITH (autovacuum_freeze_min_age = 0);
 CREATE INDEX outbox_by_user ON outbox (user_id, event_id);
-CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON outbox
+CREATE TRIGGER immutable BEFORE UPDATE OR TRUNCATE ON outbox -- of DELETE, see 012_retention.sql
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- The one row that numbers the feed. A transaction advances it as its last write and holds its lock until it has committed: so
@@ -334,6 +354,15 @@ CREATE TABLE feed (
     last_event_id bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 10);
 INSERT INTO feed DEFAULT VALUES;
+
+-- ---- retention: what is kept for a time only (012_retention.sql) ----
+
+CREATE TABLE retention (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    inbox_id bigint NOT NULL DEFAULT 0, -- up to it, rows that were applied or were duplicates are gone
+    event_id bigint NOT NULL DEFAULT 0  -- up to it, all events are gone
+);
+INSERT INTO retention DEFAULT VALUES;
 
 -- ---- reconciliation ----
 

@@ -48,6 +48,21 @@ END
 $$;
 REVOKE ALL ON FUNCTION outbox_append FROM PUBLIC;
 
+-- What a reader is told first that wants what came after an event which is forgotten, as is what came next: that there is a gap, and
+-- from where on there is everything. It counts as the last event that is forgotten.
+CREATE FUNCTION events_gap(after bigint)
+RETURNS TABLE (event_id bigint, order_id uuid, payment_id uuid, user_id text, type text, payload text)
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT r.event_id, '00000000-0000-0000-0000-000000000000'::uuid, NULL::uuid, '', 'gap',
+               format('{"type":"gap","from":%s}', r.event_id + 1)
+          FROM retention r WHERE r.event_id > after;
+END
+$$;
+REVOKE ALL ON FUNCTION events_gap FROM PUBLIC;
+
 -- The feed after an event, in order. Reading one snapshot can never skip an event: see table feed.
 CREATE FUNCTION events_after(after bigint, at_most int)
 RETURNS TABLE (event_id bigint, order_id uuid, payment_id uuid, user_id text, type text, payload text)
@@ -55,13 +70,15 @@ STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET e
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 BEGIN
+    RETURN QUERY SELECT g.* FROM events_gap(after) g;
     RETURN QUERY
         SELECT o.event_id, o.order_id, o.payment_id, o.user_id, o.type, o.payload
-          FROM outbox o WHERE o.event_id > after ORDER BY o.event_id LIMIT at_most;
+          FROM outbox o WHERE o.event_id > after ORDER BY o.event_id LIMIT at_most - FOUND::int;
 END
 $$;
 
--- The newest event that was stored before a time: where a reader starts that wants what came since. 0 when there is none.
+-- The newest event that was stored before a time: where a reader starts that wants what came since. Where there is none, the last
+-- that is forgotten, or 0.
 CREATE FUNCTION last_event_before(at_us bigint) RETURNS bigint
 STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
@@ -70,7 +87,8 @@ BEGIN
     RETURN (
         SELECT coalesce((SELECT o.event_id FROM outbox o
                           WHERE o.created_at < to_timestamp(at_us / 1000000.0)
-                          ORDER BY o.event_id DESC LIMIT 1), 0));
+                          ORDER BY o.event_id DESC LIMIT 1),
+                        (SELECT r.event_id FROM retention r)));
 END
 $$;
 -- The same for one user, or for one order of the user.
@@ -80,11 +98,12 @@ STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET e
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 BEGIN
+    RETURN QUERY SELECT g.* FROM events_gap(after) g;
     RETURN QUERY
         SELECT o.event_id, o.order_id, o.payment_id, o.user_id, o.type, o.payload
           FROM outbox o
          WHERE o.user_id = of_user_id AND o.event_id > after AND (of_order_id IS NULL OR o.order_id = of_order_id)
-         ORDER BY o.event_id LIMIT at_most;
+         ORDER BY o.event_id LIMIT at_most - FOUND::int;
 END
 $$;
 

@@ -11,17 +11,17 @@ CREATE TABLE ledger_transactions (
     revision   int NOT NULL,  -- 1: the fact's first
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (fact_id, revision)
-);
+) WITH (autovacuum_freeze_min_age = 0);
 CREATE TABLE ledger_entries (
     txn_id     bigint NOT NULL REFERENCES ledger_transactions,
     line       int NOT NULL,
-    account    text NOT NULL CHECK (account ~ '^(psp_receivable:.+|merchant|unapplied|refunds|fees|settlement|disputes)$'),
+    account    text NOT NULL CHECK (account IN ('merchant', 'unapplied', 'refunds', 'fees', 'settlement', 'disputes')
+                                    OR account LIKE 'psp\_receivable:_%'),
     currency   text NOT NULL,
     amount     bigint NOT NULL CHECK (amount <> 0), -- debit positive, credit negative
     payment_id uuid NOT NULL, -- of the transaction's fact
     PRIMARY KEY (txn_id, line)
-);
-CREATE INDEX ledger_entries_by_payment ON ledger_entries (payment_id);
+) WITH (autovacuum_freeze_min_age = 0);
 
 -- All entries of a transaction are inserted by one statement, so the sum is checked once per statement.
 CREATE FUNCTION ledger_check_balance() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -146,7 +146,7 @@ CREATE TABLE ledger_seals (
     txn_id    bigint NOT NULL UNIQUE REFERENCES ledger_transactions,
     hash      bytea NOT NULL,
     sealed_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
+) WITH (autovacuum_freeze_min_age = 0);
 CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_seals
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
@@ -181,6 +181,7 @@ DECLARE
     state         ledger_seal_state;
     last_position bigint;
     last_hash     bytea;
+    last_txn_id   bigint;
     next_txn      record;
     sealed        bigint := 0;
     running       pg_snapshot;
@@ -201,14 +202,19 @@ BEGIN
         last_hash := ledger_hash(last_hash, ledger_content(next_txn.txn_id));
         INSERT INTO ledger_seals (position, txn_id, hash) VALUES (last_position, next_txn.txn_id, last_hash);
         sealed := sealed + 1;
+        last_txn_id := next_txn.txn_id;
     END LOOP;
+    -- Up to where all that is seen is sealed: when there was more than at_most, up to the last of it.
+    IF sealed < at_most THEN
+        last_txn_id := coalesce((SELECT max(s.txn_id) FROM ledger_seals s), 0);
+    END IF;
     -- An id beyond all is of a cluster that this database was copied from: nothing of it runs here.
     IF state.next_floor_after <= pg_snapshot_xmin(running) OR state.next_floor_after > pg_snapshot_xmax(running) THEN
         UPDATE ledger_seal_state t
-           SET floor_txn_id = state.next_floor_txn_id,
-               next_floor_txn_id = coalesce((SELECT max(s.txn_id) FROM ledger_seals s), 0),
+           SET floor_txn_id = least(state.next_floor_txn_id, last_txn_id),
+               next_floor_txn_id = last_txn_id,
                next_floor_after = pg_snapshot_xmax(pg_current_snapshot())
-         WHERE t.only_row AND sealed < at_most; -- what was left for the next time must not fall below the floor
+         WHERE t.only_row;
     END IF;
     RETURN sealed;
 END

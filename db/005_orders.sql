@@ -91,9 +91,21 @@ BEGIN
                       WHERE o.receipt = by_receipt AND o.order_id < upper_bound
                         AND (by_status IS NULL OR o.status = by_status)
                       ORDER BY o.order_id DESC LIMIT at_most + 1);
+    ELSIF by_status = 'PENDING' THEN
+        ids := ARRAY(SELECT o.order_id
+                       FROM (SELECT x.order_id FROM orders x
+                              WHERE x.expired_at IS NULL AND x.cancelled_at IS NULL AND x.paid_amount = 0
+                              ORDER BY x.expires_at OFFSET 0) o -- all that are open, by the index that has them
+                      WHERE o.order_id < upper_bound
+                      ORDER BY o.order_id DESC LIMIT at_most + 1);
+    ELSIF by_status <> 'PAID' THEN
+        ids := ARRAY(SELECT o.order_id FROM orders o
+                      WHERE o.status = by_status AND o.order_id < upper_bound
+                        AND o.status IN ('EXPIRED', 'CANCELLED', 'REFUNDED', 'PARTIALLY_REFUNDED') -- as the index has it
+                      ORDER BY o.order_id DESC LIMIT at_most + 1);
     ELSE
         ids := ARRAY(SELECT o.order_id FROM orders o
-                      WHERE o.order_id < upper_bound AND (by_status IS NULL OR o.status = by_status)
+                      WHERE o.order_id < upper_bound AND (by_status IS NULL OR o.status = 'PAID')
                       ORDER BY o.order_id DESC LIMIT at_most + 1);
     END IF;
     more := cardinality(ids) > at_most;

@@ -6,29 +6,22 @@ SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
     UPDATE payments p
-       SET authorization_count = s.authorizations, capture_count = s.captures, captured_amount = s.captured,
-           mismatch_count = s.mismatches, failure_count = s.failures, void_count = s.voids, expiry_count = s.expiries,
-           refunded_amount = s.refunded, disputes_opened = s.opened, disputes_won = s.won, disputes_lost = s.lost,
-           applied = s.applied
-      FROM (SELECT f.payment_id,
-                   count(*) FILTER (WHERE f.kind = 'authorized') AS authorizations,
-                   count(*) FILTER (WHERE f.kind = 'captured') AS captures,
-                   coalesce(sum(f.amount) FILTER (WHERE f.kind = 'captured' AND f.currency = q.currency), 0) AS captured,
-                   count(*) FILTER (WHERE f.kind = 'captured' AND NOT f.matches) AS mismatches,
-                   count(*) FILTER (WHERE f.kind = 'failed') AS failures,
-                   count(*) FILTER (WHERE f.kind = 'voided') AS voids,
-                   count(*) FILTER (WHERE f.kind = 'expired') AS expiries,
-                   coalesce(sum(f.amount) FILTER (WHERE f.kind = 'refund_succeeded' AND f.currency = q.currency), 0) AS refunded,
-                   count(*) FILTER (WHERE f.kind = 'dispute_opened') AS opened,
-                   count(*) FILTER (WHERE f.kind = 'dispute_won') AS won,
-                   count(*) FILTER (WHERE f.kind = 'dispute_lost') AS lost,
-                   coalesce(bool_or(a.fact_id IS NOT NULL), false) AS applied
-              FROM facts f
-              JOIN payments q ON q.payment_id = f.payment_id
-              LEFT JOIN applied_captures a ON a.fact_id = f.fact_id
-             WHERE f.payment_id = ANY (payment_ids)
-             GROUP BY f.payment_id) s
-     WHERE p.payment_id = s.payment_id;
+       SET (authorization_count, capture_count, captured_amount, mismatch_count, failure_count, void_count, expiry_count,
+            refunded_amount, disputes_opened, disputes_won, disputes_lost, applied) =
+           (SELECT count(*) FILTER (WHERE f.kind = 'authorized'),
+                   count(*) FILTER (WHERE f.kind = 'captured'),
+                   coalesce(sum(f.amount) FILTER (WHERE f.kind = 'captured' AND f.currency = p.currency), 0),
+                   count(*) FILTER (WHERE f.kind = 'captured' AND NOT f.matches),
+                   count(*) FILTER (WHERE f.kind = 'failed'),
+                   count(*) FILTER (WHERE f.kind = 'voided'),
+                   count(*) FILTER (WHERE f.kind = 'expired'),
+                   coalesce(sum(f.amount) FILTER (WHERE f.kind = 'refund_succeeded' AND f.currency = p.currency), 0),
+                   count(*) FILTER (WHERE f.kind = 'dispute_opened'),
+                   count(*) FILTER (WHERE f.kind = 'dispute_won'),
+                   count(*) FILTER (WHERE f.kind = 'dispute_lost'),
+                   coalesce(bool_or(f.fact_id = (SELECT a.fact_id FROM applied_captures a WHERE a.order_id = p.order_id)), false)
+              FROM facts f WHERE f.payment_id = p.payment_id)
+     WHERE p.payment_id = ANY (payment_ids);
     UPDATE refunds r
        SET success_count = s.successes, failure_count = s.failures,
            outcome_unknown = r.outcome_unknown AND s.facts = 0,
@@ -46,11 +39,10 @@ BEGIN
     UPDATE orders o
        SET paid_amount = s.paid, refunded_amount = s.refunded
       FROM (SELECT a.order_id, a.amount AS paid,
-                   coalesce((SELECT sum(f.amount) FROM facts f
-                               LEFT JOIN refunds r ON r.refund_id = f.refund_id
-                               JOIN payments p ON p.payment_id = f.payment_id
-                              WHERE f.payment_id = a.payment_id AND f.kind = 'refund_succeeded' AND f.currency = p.currency
-                                AND (f.refund_id IS NULL OR r.capture_fact_id = a.fact_id)), 0) AS refunded
+                   CASE WHEN q.refunded_amount = 0 THEN 0
+                        ELSE coalesce((SELECT sum(f.amount) FROM facts f LEFT JOIN refunds r ON r.refund_id = f.refund_id
+                                        WHERE f.payment_id = a.payment_id AND f.kind = 'refund_succeeded' AND f.currency = q.currency
+                                          AND (f.refund_id IS NULL OR r.capture_fact_id = a.fact_id)), 0) END AS refunded
               FROM payments q JOIN applied_captures a ON a.order_id = q.order_id AND a.payment_id = q.payment_id
              WHERE q.payment_id = ANY (payment_ids)) s
      WHERE o.order_id = s.order_id AND (o.paid_amount, o.refunded_amount) IS DISTINCT FROM (s.paid, s.refunded);
@@ -220,10 +212,12 @@ DECLARE
     nil        CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
     known      uuid[];   -- payment_ids, NULL where there is no such payment
     rows       bigint[]; -- the inbox row of each report
+    new_rows   bigint[]; -- inbox rows that this call has made
     able       bigint[]; -- inbox rows of reports that can be read, or were taken from them
     open_rows  bigint[]; -- inbox rows that this call decides
-    were_dead  bigint[]; -- those of them that were dead letters once
-    openings   bigint[]; -- reports that count: the first of each open row
+    were_dead  bigint[] := '{}'; -- those of them that were dead letters once
+    dead_rows  bigint[]; -- those of them that are dead letters now
+    counts     boolean[]; -- whether a report counts: it is the first of an open row
     new_facts  bigint[]; -- facts that were not known
     touched    bigint[]; -- facts of which something new was observed
     observed   bigint;   -- how many observations those are
@@ -244,18 +238,25 @@ BEGIN
     PERFORM 1 FROM payments p WHERE p.payment_id = ANY (known) ORDER BY p.payment_id FOR NO KEY UPDATE;
     PERFORM 1 FROM refunds r WHERE r.payment_id = ANY (known) ORDER BY r.refund_id FOR NO KEY UPDATE;
 
-    -- 2. The inbox: new rows, in key order so that two batches cannot wait for each other in a circle.
-    INSERT INTO inbox (psp, event_id, payment_ref, source, body, headers, http_status, refund_id, request_id, received_at)
-    SELECT DISTINCT ON (r.psp, r.event_id, r.payment_id)
-           r.psp, r.event_id, coalesce(r.payment_id, nil)::text, r.source, r.body, r.headers, r.http_status, r.refund_id,
-           r.request_id, least(to_timestamp(r.received_at_us / 1000000.0), now()) -- nothing is parked for longer
-      FROM unnest(inbox_ids, psps, event_ids, payment_ids, sources, bodies, headers, http_statuses, refund_ids, request_ids,
-                  received_at_us)
-           WITH ORDINALITY AS r(inbox_id, psp, event_id, payment_id, source, body, headers, http_status, refund_id, request_id,
-                                received_at_us, n)
-     WHERE r.inbox_id IS NULL
-     ORDER BY r.psp, r.event_id, r.payment_id, r.n
-    ON CONFLICT DO NOTHING;
+    -- 2. The inbox: new rows, in key order so that two batches cannot wait for each other in a circle. They are written as what nearly
+    -- all of them come to, so that only the others are written twice (7.).
+    WITH made AS (
+        INSERT INTO inbox (psp, event_id, payment_ref, source, body, headers, http_status, refund_id, request_id, received_at,
+                           outcome, payment_id, tries)
+        SELECT DISTINCT ON (r.psp, r.event_id, r.payment_id)
+               r.psp, r.event_id, coalesce(r.payment_id, nil)::text, r.source, r.body, r.headers, r.http_status, r.refund_id,
+               r.request_id, least(to_timestamp(r.received_at_us / 1000000.0), now()), -- nothing is parked for longer
+               CASE WHEN r.known_id IS NOT NULL THEN 'applied' END, r.known_id, (r.known_id IS NOT NULL)::int
+          FROM unnest(inbox_ids, psps, event_ids, payment_ids, sources, bodies, headers, http_statuses, refund_ids, request_ids,
+                      received_at_us, known)
+               WITH ORDINALITY AS r(inbox_id, psp, event_id, payment_id, source, body, headers, http_status, refund_id, request_id,
+                                    received_at_us, known_id, n)
+         WHERE r.inbox_id IS NULL
+         ORDER BY r.psp, r.event_id, r.payment_id, r.n
+        ON CONFLICT (psp, event_id, payment_ref) DO NOTHING -- named: else the primary key is searched too
+        RETURNING inbox.inbox_id
+    )
+    SELECT coalesce(array_agg(m.inbox_id), '{}') INTO new_rows FROM made m;
     rows := ARRAY(
         SELECT coalesce(r.inbox_id, i.inbox_id)
           FROM unnest(inbox_ids, psps, event_ids, payment_ids) WITH ORDINALITY AS r(inbox_id, psp, event_id, payment_id, n)
@@ -265,23 +266,26 @@ BEGIN
 
     -- What is still open among them: new, parked, or dead for a reason that a further delivery may do away with. One that cannot
     -- be read opens nothing but a new row and its own, and a row that is told of several times is decided by one that can.
-    able := ARRAY(SELECT r.inbox_id FROM unnest(rows, inbox_ids, kinds) AS r(inbox_id, own_id, kind)
-                   WHERE r.own_id IS NOT NULL OR r.kind NOT IN ('malformed', 'poison'));
-    open_rows := ARRAY(
-        SELECT i.inbox_id FROM inbox i
-         WHERE i.inbox_id = ANY (rows)
-           AND (i.outcome IS NULL
-                OR (i.inbox_id = ANY (able)
-                    AND (i.outcome = 'parked'
-                         OR (i.outcome = 'dead' AND (i.reason IN ('PAYMENT_NOT_FOUND', 'DELIVERED_TOO_OFTEN')
-                                                     OR starts_with(i.reason, 'MALFORMED: '))))))
-         ORDER BY i.inbox_id FOR NO KEY UPDATE);
-    were_dead := ARRAY(SELECT i.inbox_id FROM inbox i
-                        WHERE i.inbox_id = ANY (open_rows) AND (i.outcome = 'dead' OR i.redrives > 0));
-    openings := ARRAY(SELECT DISTINCT ON (r.inbox_id) r.n
-                        FROM unnest(rows, kinds) WITH ORDINALITY AS r(inbox_id, kind, n)
-                       WHERE r.inbox_id = ANY (open_rows)
-                       ORDER BY r.inbox_id, r.kind IN ('malformed', 'poison'), r.n);
+    open_rows := new_rows;
+    IF cardinality(new_rows) < cardinality(rows) THEN
+        able := ARRAY(SELECT r.inbox_id FROM unnest(rows, inbox_ids, kinds) AS r(inbox_id, own_id, kind)
+                       WHERE r.own_id IS NOT NULL OR r.kind NOT IN ('malformed', 'poison'));
+        open_rows := new_rows || ARRAY(
+            SELECT i.inbox_id FROM inbox i
+             WHERE i.inbox_id = ANY (able)
+               AND (i.outcome = 'parked'
+                    OR (i.outcome = 'dead' AND (i.reason IN ('PAYMENT_NOT_FOUND', 'DELIVERED_TOO_OFTEN')
+                                                OR starts_with(i.reason, 'MALFORMED: '))))
+             ORDER BY i.inbox_id FOR NO KEY UPDATE);
+        were_dead := ARRAY(SELECT i.inbox_id FROM inbox i
+                            WHERE i.inbox_id = ANY (open_rows) AND (i.outcome = 'dead' OR i.redrives > 0));
+    END IF;
+    -- (IN (SELECT unnest …) is looked up in a hash table, = ANY in a list.)
+    counts := ARRAY(SELECT r.inbox_id IN (SELECT unnest(open_rows)) AND r.place = 1
+                      FROM (SELECT u.inbox_id, u.n, row_number() OVER (PARTITION BY u.inbox_id
+                                                                       ORDER BY u.kind IN ('malformed', 'poison'), u.n) AS place
+                              FROM unnest(rows, kinds) WITH ORDINALITY AS u(inbox_id, kind, n)) r
+                     ORDER BY r.n);
 
     -- 3. Facts, each once whoever brings it, numbered as they arrived. Of several reports with one key only the first counts, as
     -- if they had come one by one. (Two batches could wait for each other here in a circle only where PSPs give payments of both
@@ -297,24 +301,24 @@ BEGIN
                        r.amount = p.amount AND coalesce(r.currency, p.currency) = p.currency AS matches,
                        to_timestamp(r.occurred_at_us / 1000000.0) AS occurred_at
                   FROM unnest(psps, sources, known, order_ids, kinds, psp_refs, refs_per_payment, amounts, fees, currencies,
-                              occurred_at_us, reasons)
+                              occurred_at_us, reasons, counts)
                        WITH ORDINALITY AS r(psp, source, payment_id, order_id, kind, psp_ref, ref_per_payment, amount, fee,
-                                            currency, occurred_at_us, reason, n)
+                                            currency, occurred_at_us, reason, counts, n)
                   JOIN payments p ON p.payment_id = r.payment_id AND (r.order_id IS NULL OR r.order_id = p.order_id)
                  CROSS JOIN LATERAL (SELECT CASE WHEN r.ref_per_payment THEN r.payment_id ELSE nil END) AS s(ref_scope)
-                 WHERE r.n = ANY (openings) AND r.kind NOT IN ('none', 'malformed', 'poison')
+                 WHERE r.counts AND r.kind NOT IN ('none', 'malformed', 'poison')
                  ORDER BY r.psp, r.kind, r.psp_ref, s.ref_scope, r.n) e
          ORDER BY e.n
-        ON CONFLICT DO NOTHING
+        ON CONFLICT (psp, kind, psp_ref, ref_scope) DO NOTHING
         RETURNING facts.fact_id
     )
     SELECT coalesce(array_agg(f.fact_id ORDER BY f.fact_id), '{}') INTO new_facts FROM recorded f;
 
     of_facts := ARRAY(
         SELECT f.fact_id
-          FROM unnest(psps, known, kinds, psp_refs, refs_per_payment)
-               WITH ORDINALITY AS r(psp, payment_id, kind, psp_ref, ref_per_payment, n)
-          LEFT JOIN facts f ON r.n = ANY (openings) AND f.psp = r.psp AND f.kind = r.kind AND f.psp_ref = r.psp_ref
+          FROM unnest(psps, known, kinds, psp_refs, refs_per_payment, counts)
+               WITH ORDINALITY AS r(psp, payment_id, kind, psp_ref, ref_per_payment, counts, n)
+          LEFT JOIN facts f ON r.counts AND f.psp = r.psp AND f.kind = r.kind AND f.psp_ref = r.psp_ref
                AND f.ref_scope = CASE WHEN r.ref_per_payment THEN r.payment_id ELSE nil END AND f.payment_id = r.payment_id
          ORDER BY r.n);
 
@@ -338,7 +342,8 @@ BEGIN
 
     IF cardinality(touched) > 0 THEN
         parents := ARRAY(SELECT DISTINCT f.payment_id FROM facts f WHERE f.fact_id = ANY (touched));
-        is_first := observed = cardinality(touched) AND NOT given_back AND touched <@ new_facts;
+        is_first := observed = cardinality(touched) AND NOT given_back
+                    AND NOT EXISTS (SELECT unnest(touched) EXCEPT SELECT unnest(new_facts));
 
         IF NOT is_first THEN -- the greatest observation is in effect
             WITH effective AS (
@@ -379,7 +384,7 @@ BEGIN
         -- As nearly always: then there is nothing to look for that does not fit.
         ordinary := is_first AND NOT EXISTS (SELECT FROM facts f
                                               WHERE f.payment_id = ANY (parents)
-                                                AND NOT (f.kind = 'authorized' OR f.fact_id = ANY (paying)));
+                                                AND NOT (f.kind = 'authorized' OR f.fact_id IN (SELECT unnest(paying))));
         IF NOT ordinary THEN
             INSERT INTO refunds (refund_id, payment_id, order_id, capture_fact_id, psp, amount, currency, reason, automatic)
             SELECT uuid7(), f.payment_id, f.order_id, f.fact_id, f.psp, f.amount, f.currency,
@@ -409,32 +414,36 @@ BEGIN
         END IF;
     END IF;
 
-    -- 7. How each open inbox row ends.
-    WITH decided AS (
-        SELECT r.inbox_id, r.kind, r.reason, p.payment_id, p.order_id AS known_order, r.fact_id,
+    -- 7. How each open inbox row ends, where that is not what it was written as.
+    WITH judged AS (
+        SELECT r.inbox_id, p.payment_id, r.inbox_id IN (SELECT unnest(new_rows)) AS is_new,
+               r.kind = 'none' OR r.fact_id IN (SELECT unnest(new_facts)) AS is_news,
                CASE WHEN r.kind = 'malformed' THEN 'MALFORMED: ' || coalesce(r.reason, '')
                     WHEN r.kind = 'poison' THEN 'DELIVERED_TOO_OFTEN'
                     WHEN p.payment_id IS NULL THEN 'PAYMENT_NOT_FOUND'
                     WHEN r.order_id <> p.order_id THEN 'ORDER_MISMATCH'
                     WHEN r.kind <> 'none' AND r.fact_id IS NULL THEN 'REFERENCE_OF_ANOTHER_PAYMENT' END AS trouble
-          FROM unnest(rows, known, order_ids, kinds, reasons, of_facts)
-               WITH ORDINALITY AS r(inbox_id, known_id, order_id, kind, reason, fact_id, n)
+          FROM unnest(rows, known, order_ids, kinds, reasons, of_facts, counts)
+               AS r(inbox_id, known_id, order_id, kind, reason, fact_id, counts)
           LEFT JOIN payments p ON p.payment_id = r.known_id
-         WHERE r.n = ANY (openings)
+         WHERE r.counts
+    ), decided AS (
+        UPDATE inbox i
+           SET tries = CASE WHEN j.is_new THEN 1 ELSE i.tries + 1 END, deliveries = 0,
+               outcome = CASE
+                   WHEN j.trouble = 'PAYMENT_NOT_FOUND' AND now() < i.received_at + make_interval(secs => park_for_s) THEN 'parked'
+                   WHEN j.trouble IS NOT NULL THEN 'dead'
+                   WHEN j.is_news THEN 'applied'
+                   ELSE 'duplicate' END,
+               reason = j.trouble,
+               payment_id = CASE WHEN j.trouble IS NULL THEN j.payment_id END,
+               retry_at = CASE WHEN j.trouble = 'PAYMENT_NOT_FOUND' THEN
+                   now() + make_interval(secs => least(power(2, least(i.tries, 10)), 30)) END
+          FROM judged j
+         WHERE i.inbox_id = j.inbox_id AND NOT (j.is_new AND j.is_news AND j.trouble IS NULL)
+        RETURNING i.inbox_id, i.outcome
     )
-    UPDATE inbox i
-       SET tries = i.tries + 1, deliveries = 0,
-           outcome = CASE
-               WHEN d.trouble = 'PAYMENT_NOT_FOUND' AND now() < i.received_at + make_interval(secs => park_for_s) THEN 'parked'
-               WHEN d.trouble IS NOT NULL THEN 'dead'
-               WHEN d.kind = 'none' OR d.fact_id = ANY (new_facts) THEN 'applied'
-               ELSE 'duplicate' END,
-           reason = d.trouble,
-           payment_id = CASE WHEN d.trouble IS NULL THEN d.payment_id END,
-           retry_at = CASE WHEN d.trouble = 'PAYMENT_NOT_FOUND' THEN
-               now() + make_interval(secs => least(power(2, least(i.tries, 10)), 30)) END
-      FROM decided d
-     WHERE i.inbox_id = d.inbox_id;
+    SELECT coalesce(array_agg(d.inbox_id) FILTER (WHERE d.outcome = 'dead'), '{}') INTO dead_rows FROM decided d;
     INSERT INTO discrepancies (kind, psp, payment_id, order_id, inbox_id, detail, action)
     SELECT CASE i.reason WHEN 'PAYMENT_NOT_FOUND' THEN 'unknown_reference' WHEN 'ORDER_MISMATCH' THEN 'order_mismatch'
                          ELSE 'reference_conflict' END,
@@ -442,7 +451,7 @@ BEGIN
            format('event %s of %s names payment %s: %s', i.event_id, i.psp, i.payment_ref, i.reason),
            'kept as a dead letter; it can be driven again'
       FROM inbox i LEFT JOIN payments p ON p.payment_id = i.payment_ref::uuid
-     WHERE i.inbox_id = ANY (open_rows) AND i.outcome = 'dead'
+     WHERE i.inbox_id = ANY (dead_rows)
        AND i.reason IN ('PAYMENT_NOT_FOUND', 'ORDER_MISMATCH', 'REFERENCE_OF_ANOTHER_PAYMENT')
      ORDER BY i.inbox_id
     ON CONFLICT DO NOTHING;
@@ -457,10 +466,11 @@ BEGIN
     -- parked they are too, since a duplicate is remembered as handled.
     RETURN QUERY
         SELECT r.n,
-               CASE WHEN i.outcome = 'parked' OR r.n = ANY (openings) THEN i.outcome ELSE 'duplicate' END,
+               CASE WHEN i.outcome = 'parked' OR r.counts THEN i.outcome ELSE 'duplicate' END,
                i.reason, r.payment_id, coalesce(p.order_id, r.order_id), NULL::text, NULL::text
-          FROM unnest(rows, payment_ids, known, order_ids) WITH ORDINALITY AS r(inbox_id, payment_id, known_id, order_id, n)
-          JOIN inbox i ON i.inbox_id = r.inbox_id
+          FROM unnest(rows, payment_ids, known, order_ids, counts)
+               WITH ORDINALITY AS r(inbox_id, payment_id, known_id, order_id, counts, n)
+          LEFT JOIN inbox i ON i.inbox_id = r.inbox_id -- none: it was handled so long ago that its row has just been forgotten
           LEFT JOIN payments p ON p.payment_id = r.known_id
          ORDER BY r.n;
 
@@ -474,10 +484,10 @@ BEGIN
                          JOIN payments p ON p.payment_id = f.payment_id
                         CROSS JOIN LATERAL (
                               SELECT CASE
-                                  WHEN f.fact_id = ANY (paying) THEN 'payment.confirmed'
-                                  WHEN f.fact_id = ANY (mismatches) THEN 'payment.mismatch'
-                                  WHEN f.kind = 'refund_succeeded' AND f.fact_id = ANY (new_facts) THEN 'payment.refunded'
-                                  WHEN f.kind IN ('failed', 'voided') AND f.fact_id = ANY (new_facts)
+                                  WHEN f.fact_id IN (SELECT unnest(paying)) THEN 'payment.confirmed'
+                                  WHEN f.fact_id IN (SELECT unnest(mismatches)) THEN 'payment.mismatch'
+                                  WHEN f.kind = 'refund_succeeded' AND f.fact_id IN (SELECT unnest(new_facts)) THEN 'payment.refunded'
+                                  WHEN f.kind IN ('failed', 'voided') AND f.fact_id IN (SELECT unnest(new_facts))
                                        AND p.capture_count = 0 THEN 'payment.failed' END) AS t(type)
                         WHERE f.fact_id = ANY (touched) AND t.type IS NOT NULL
                         ORDER BY f.fact_id)) e;

@@ -6,8 +6,8 @@ CREATE VIEW audit_facts AS
            a.fact_id IS NOT NULL AS applied, f.recorded_at
       FROM facts f LEFT JOIN applied_captures a USING (fact_id);
 CREATE VIEW audit_ledger AS
-    SELECT e.txn_id, e.account, e.currency, e.amount, e.payment_id, t.created_at
-      FROM ledger_entries e JOIN ledger_transactions t USING (txn_id);
+    SELECT e.txn_id, e.account, e.currency, e.amount, f.payment_id, t.created_at -- the fact's: by it, entries are found
+      FROM ledger_entries e JOIN ledger_transactions t USING (txn_id) JOIN facts f USING (fact_id);
 CREATE VIEW audit_outbox AS
     SELECT event_id, order_id, seq, type, payload, created_at FROM outbox;
 -- Refunds and what was found not to fit: to compare with a bank's book.

@@ -166,26 +166,34 @@ SELECT i.inbox_id FROM inbox i
  WHERE i.outcome = 'dead' AND i.reason IN ('PAYMENT_NOT_FOUND', 'ORDER_MISMATCH', 'REFERENCE_OF_ANOTHER_PAYMENT')
    AND NOT EXISTS (SELECT FROM discrepancies d WHERE d.inbox_id = i.inbox_id);
 
--- invariant: events of an order are numbered without gaps
-SELECT order_id, count(*), min(seq), max(seq) FROM outbox GROUP BY order_id HAVING min(seq) <> 1 OR max(seq) <> count(*);
+-- invariant: events of an order are numbered without gaps, to the newest; the first ones may be forgotten
+SELECT o.order_id, o.event_seq, count(e.event_id), min(e.seq), max(e.seq)
+  FROM orders o CROSS JOIN retention r LEFT JOIN outbox e ON e.order_id = o.order_id
+ GROUP BY o.order_id, r.event_id
+HAVING max(e.seq) <> o.event_seq OR max(e.seq) - min(e.seq) + 1 <> count(e.event_id)
+    OR (r.event_id = 0 AND count(e.event_id) <> o.event_seq);
 
--- invariant: an order knows its newest event
-SELECT o.order_id, o.event_seq, max(e.seq) FROM orders o LEFT JOIN outbox e ON e.order_id = o.order_id
- GROUP BY o.order_id HAVING o.event_seq <> coalesce(max(e.seq), 0);
+-- invariant: orders have had as many events as the feed
+SELECT f.last_event_id, sum(o.event_seq) FROM feed f CROSS JOIN orders o
+ GROUP BY f.last_event_id HAVING sum(o.event_seq) <> f.last_event_id;
 
--- invariant: the feed has no gaps
-SELECT f.last_event_id, count(e.event_id), max(e.event_id) FROM feed f LEFT JOIN outbox e ON true
- GROUP BY f.last_event_id HAVING count(e.event_id) <> f.last_event_id OR coalesce(max(e.event_id), 0) <> f.last_event_id;
+-- invariant: the feed has no gaps after what is forgotten
+SELECT f.last_event_id, r.event_id, count(e.event_id), max(e.event_id) FROM feed f CROSS JOIN retention r LEFT JOIN outbox e ON true
+ GROUP BY f.last_event_id, r.event_id
+HAVING count(e.event_id) <> f.last_event_id - r.event_id OR coalesce(max(e.event_id), r.event_id) <> f.last_event_id;
 
--- invariant: every applied capture was confirmed exactly once
-SELECT a.order_id, count(e.event_id) FROM applied_captures a
-  LEFT JOIN outbox e ON e.order_id = a.order_id AND e.type = 'payment.confirmed'
- GROUP BY a.order_id HAVING count(e.event_id) <> 1;
+-- invariant: every applied capture was confirmed exactly once, where no event of its order is forgotten
+SELECT a.order_id, o.event_seq FROM applied_captures a
+  JOIN orders o ON o.order_id = a.order_id LEFT JOIN outbox e ON e.order_id = a.order_id
+ GROUP BY a.order_id, o.event_seq
+HAVING count(e.event_id) = o.event_seq AND count(e.event_id) FILTER (WHERE e.type = 'payment.confirmed') <> 1;
 
--- invariant: every refund that succeeded was told once
-SELECT f.fact_id FROM facts f LEFT JOIN outbox e ON e.payment_id = f.payment_id AND e.type = 'payment.refunded'
- WHERE f.kind = 'refund_succeeded' GROUP BY f.fact_id, f.payment_id
-HAVING count(e.event_id) <> (SELECT count(*) FROM facts g WHERE g.payment_id = f.payment_id AND g.kind = 'refund_succeeded');
+-- invariant: every refund that succeeded was told once, where no event of its order is forgotten
+SELECT f.fact_id FROM facts f JOIN orders o ON o.order_id = f.order_id LEFT JOIN outbox e ON e.order_id = f.order_id
+ WHERE f.kind = 'refund_succeeded' GROUP BY f.fact_id, f.payment_id, o.event_seq
+HAVING count(e.event_id) = o.event_seq
+   AND count(e.event_id) FILTER (WHERE e.payment_id = f.payment_id AND e.type = 'payment.refunded')
+       <> (SELECT count(*) FROM facts g WHERE g.payment_id = f.payment_id AND g.kind = 'refund_succeeded');
 
 -- invariant: an Idempotency-Key that was answered has its effect
 SELECT k.idempotency_id, k.verdict FROM idempotency_keys k

@@ -86,6 +86,10 @@ static void send_all(notifier_t *self, const PGresult *events)
             notifier_store_event(events, n, &event);
             if (event.event_id <= row->cursor)
                 continue;
+            if (str_is(event.type, "gap")) { /* what came before is forgotten */
+                row->cursor = event.event_id;
+                continue;
+            }
             if (event.event_id != row->cursor + 1) /* numbers have no gaps: see table feed */
                 log_limited(LOG_LEVEL_ERROR, NULL, "gap in the feed", "after=%lld next=%lld",
                             (long long)row->cursor, (long long)event.event_id);

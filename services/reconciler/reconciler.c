@@ -7,7 +7,8 @@
  * answer was lost (a reconciler died, Redis was down, a PSP hung) comes due again by itself.
  *
  * Beside it, each second, what was booked since is sealed into the ledger's hash chain, off the
- * path of those who book; and sessions are ended whose stopped client holds up everybody.
+ * path of those who book; sessions are ended whose stopped client holds up everybody; and what is
+ * kept for a time only is forgotten.
  *
  * Runs do not overlap. A run asks with a bounded number of calls at once and lets a PSP rest that
  * fails call after call, so that one that hangs costs a run seconds, not hours.
@@ -32,10 +33,11 @@
 
 enum {
     TICK_MS = 250,
-    SEAL_EVERY_MS = 1000,
-    UNREAD_S = 5,    /* longer than any statement may take: its client has left, or cannot */
-    SEAL_MAX = 1000, /* transactions in one statement … */
-    SEALS_MAX = 4,   /* … and so many statements at once: the loop must come round */
+    UPKEEP_EVERY_MS = 1000,
+    UNREAD_S = 5,      /* longer than any statement may take: its client has left, or cannot */
+    SEAL_MAX = 1000,   /* transactions in one statement … */
+    FORGET_MAX = 1000, /* … and rows; faster than they come in on one machine … */
+    UPKEEP_MAX = 4,    /* … and so many statements of each at once: the loop must come round */
     FIRST_RUN_AFTER_MS = 1000,
     RUN_RETRY_AFTER_MS = 5000, /* when the database was not there */
     CLAIM_PAGE = 200,
@@ -56,6 +58,10 @@ const config_entry_t reconciler_settings[] = {
                "calls to PSPs at once"),
     CONFIG_INT("PSP_STATUS_TIMEOUT_MS", reconciler_config_t, psp_status_timeout_ms, 5000, 100,
                10000, 0, "a PSP that has not told a status after this is asked again later"),
+    CONFIG_INT("KEEP_WEBHOOKS_DAYS", reconciler_config_t, keep_webhooks_days, 35, 35, 36500, 0,
+               "webhooks that were handled are forgotten after so many days; dead letters never"),
+    CONFIG_INT("KEEP_EVENTS_DAYS", reconciler_config_t, keep_events_days, 35, 1, 36500, 0,
+               "events of the feed are forgotten after so many days"),
     PSP_ACCOUNT_SETTINGS(reconciler_config_t, accounts),
     CONFIG_END};
 
@@ -83,7 +89,7 @@ struct reconciler {
     reconciler_store_t *store;
     redis_t *redis;
     http_client_t *http;
-    int tick_timer, seal_timer;
+    int tick_timer, upkeep_timer;
     bool stopping;
     int64_t next_run_mono_ms;
     run_t run;
@@ -93,7 +99,7 @@ struct reconciler {
 };
 
 static void on_tick(void *arg);
-static void on_seal_timer(void *arg);
+static void on_upkeep_timer(void *arg);
 static void on_answers(void *arg);
 
 reconciler_t *reconciler_new(service_t *service, const reconciler_config_t *config)
@@ -113,7 +119,7 @@ reconciler_t *reconciler_new(service_t *service, const reconciler_config_t *conf
     self->http = http_client_new((unsigned)config->calls_max);
     self->next_run_mono_ms = clock_mono_ms() + FIRST_RUN_AFTER_MS;
     self->tick_timer = actor_add_timer(service->actor, TICK_MS, on_tick, self);
-    self->seal_timer = actor_add_timer(service->actor, SEAL_EVERY_MS, on_seal_timer, self);
+    self->upkeep_timer = actor_add_timer(service->actor, UPKEEP_EVERY_MS, on_upkeep_timer, self);
     actor_add_fd(service->actor, http_client_fd(self->http), on_answers, self);
     return self;
 }
@@ -140,7 +146,7 @@ void reconciler_destroy(reconciler_t **self_p)
     if (self == NULL)
         return;
     actor_remove_fd(self->service->actor, http_client_fd(self->http));
-    actor_remove_timer(self->service->actor, self->seal_timer);
+    actor_remove_timer(self->service->actor, self->upkeep_timer);
     actor_remove_timer(self->service->actor, self->tick_timer);
     http_client_destroy(&self->http);
     drop_all(&self->waiting);
@@ -424,7 +430,7 @@ static void on_answers(void *arg)
     go_on(self);
 }
 
-/* ---- each second: sessions that hold up all others, the ledger's chain ---- */
+/* ---- each second: sessions that hold up all others, the ledger's chain, what is old ---- */
 
 static void end_unread(reconciler_t *self)
 {
@@ -438,20 +444,40 @@ static void end_unread(reconciler_t *self)
         log_warn(NULL, "unread sessions ended", "count=%lld", (long long)ended);
 }
 
-static void on_seal_timer(void *arg)
+static void seal(reconciler_t *self)
 {
-    reconciler_t *self = arg;
     err_detail_t detail = {{0}};
     int64_t sealed = SEAL_MAX;
     err_t err = ERR_OK;
-    if (self->stopping)
-        return;
-    end_unread(self);
-    for (int i = 0; i < SEALS_MAX && err == ERR_OK && sealed == SEAL_MAX; i++)
+    for (int i = 0; i < UPKEEP_MAX && err == ERR_OK && sealed == SEAL_MAX; i++)
         err = reconciler_store_seal(self->store, SEAL_MAX, &sealed, &detail);
     if (err != ERR_OK)
         log_limited(LOG_LEVEL_WARN, NULL, "ledger not sealed", "code=%s detail=\"%s\"",
                     err_name(err), detail.text);
+}
+
+static void forget(reconciler_t *self)
+{
+    err_detail_t detail = {{0}};
+    int64_t forgotten = FORGET_MAX;
+    err_t err = ERR_OK;
+    for (int i = 0; i < UPKEEP_MAX && err == ERR_OK && forgotten >= FORGET_MAX; i++)
+        err = reconciler_store_forget(self->store, (int)self->config.keep_webhooks_days,
+                                      (int)self->config.keep_events_days, FORGET_MAX, &forgotten,
+                                      &detail);
+    if (err != ERR_OK)
+        log_limited(LOG_LEVEL_WARN, NULL, "what is old not forgotten", "code=%s detail=\"%s\"",
+                    err_name(err), detail.text);
+}
+
+static void on_upkeep_timer(void *arg)
+{
+    reconciler_t *self = arg;
+    if (self->stopping)
+        return;
+    end_unread(self);
+    seal(self);
+    forget(self);
 }
 
 /* ---- operators ---- */

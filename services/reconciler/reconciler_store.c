@@ -116,3 +116,18 @@ err_t reconciler_store_seal(reconciler_store_t *self, int at_most, int64_t *seal
     PQclear(result);
     return ERR_OK;
 }
+
+err_t reconciler_store_forget(reconciler_store_t *self, int webhooks_days, int events_days,
+                              int at_most, int64_t *forgotten, err_detail_t *detail)
+{
+    PGresult *result = NULL;
+    pg_params_reset(&self->params);
+    pg_param_int4(&self->params, webhooks_days);
+    pg_param_int4(&self->params, events_days);
+    pg_param_int4(&self->params, at_most);
+    TRY(pg_exec(self->pg, "history_forget", "SELECT history_forget($1, $2, $3)", &self->params,
+                &result, detail));
+    *forgotten = pg_get_int8(result, 0, 0);
+    PQclear(result);
+    return ERR_OK;
+}

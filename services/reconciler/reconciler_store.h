@@ -53,4 +53,9 @@ err_t reconciler_store_end_unread(reconciler_store_t *self, int after_s, int64_t
 err_t reconciler_store_seal(reconciler_store_t *self, int at_most, int64_t *sealed,
                             err_detail_t *detail) MUST_CHECK;
 
+/* Forgets webhooks that were handled and events older than so many days, at most `at_most` of each;
+ * how many. */
+err_t reconciler_store_forget(reconciler_store_t *self, int webhooks_days, int events_days,
+                              int at_most, int64_t *forgotten, err_detail_t *detail) MUST_CHECK;
+
 #endif

@@ -11,10 +11,13 @@ MANY, FEW = 1500, 5
 READS = """SELECT c.relname, pg_stat_get_xact_tuples_returned(c.oid) + pg_stat_get_xact_tuples_fetched(c.oid)
              FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'i')"""
 
+ORDER_STATUSES = ("PAID", "CANCELLED", "EXPIRED", "REFUNDED", "PARTIALLY_REFUNDED")  # of PENDING all that are open are read
+
 # c: the connection; s: ids to ask for
 CALLS = {
     "orders_create": lambda c, s: create(c, *[{"key": new_id()} for _ in range(FEW)]),
     "orders_cancel": lambda c, s: cancel(c, *[{"order_id": order, "key": new_id()} for order in s.open_orders]),
+    "orders of a status": lambda c, s: [c.query(f"SELECT orders_page(NULL, '{status}', NULL, NULL, {FEW})") for status in ORDER_STATUSES],
     "orders_expire": lambda c, s: c.query(f"SELECT count(*) FROM orders_expire({FEW})"),
     "payments_begin": lambda c, s: begin(c, *[{"order_id": order, "key": new_id()} for order in s.open_orders]),
     "attempts_record": lambda c, s: record(c, *[{"attempt_id": attempt, "outcome": "UNKNOWN", "next_attempt_id": new_id(),

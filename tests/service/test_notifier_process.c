@@ -180,6 +180,20 @@ static void a_gateway_that_just_started_gets_what_came_since(void **state)
     assert_int_equal(event.event_id, 6);
 }
 
+/* A gateway that has had events since is told of all that come after what is forgotten. */
+static void a_gateway_goes_on_after_what_is_forgotten(void **state)
+{
+    fixture_t *fixture = *state;
+    make_events(fixture, 700); /* more than is read at once */
+    execute(fixture, "UPDATE retention SET event_id = 100");
+    execute(fixture, "DELETE FROM outbox WHERE event_id <= 100");
+    fixture->gateway.last_event_id = 7;
+    start_notifier(fixture, NULL);
+    wait_until(has_a_message, fixture, SOON_MS, "an event");
+    fixture->gateway.last_event_id = 100;
+    await_event(fixture, 700);
+}
+
 /* Again and again at this point, with the feed growing meanwhile. */
 static void dies_and_loses_nothing(fixture_t *fixture, const char *point)
 {
@@ -219,6 +233,7 @@ static const struct CMUnitTest tests[] = {
                                     teardown),
     cmocka_unit_test_setup_teardown(a_gateway_that_just_started_gets_what_came_since, setup,
                                     teardown),
+    cmocka_unit_test_setup_teardown(a_gateway_goes_on_after_what_is_forgotten, setup, teardown),
     cmocka_unit_test_setup_teardown(a_notifier_that_dies_before_it_sends_loses_nothing, setup,
                                     teardown),
     cmocka_unit_test_setup_teardown(a_notifier_that_dies_after_it_sends_loses_nothing, setup,

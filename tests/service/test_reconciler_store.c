@@ -417,6 +417,26 @@ static void runs_are_listed_newest_first_page_by_page(void **state)
     PQclear(page);
 }
 
+static void what_is_old_is_forgotten_in_steps(void **state)
+{
+    fixture_t *fixture = *state;
+    err_detail_t detail = {{0}};
+    int64_t forgotten;
+    const uuid_t none = {{0}};
+    look(fixture,
+         "INSERT INTO inbox (psp, event_id, payment_ref, source, body, received_at, recorded_at, "
+         "outcome) SELECT 'Razorpay', n::text, coalesce($1::text, ''), 'webhook', 'x', now(), "
+         "now() - n * interval '10 days', 'applied' FROM generate_series(9, 1, -1) n",
+         &none);
+    const int64_t wanted[] = {3, 2, 0}; /* those of 90, 80 … 50 days; then none */
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        assert_int_equal(
+            reconciler_store_forget(fixture->stores[0], 45, 35, 3, &forgotten, &detail), ERR_OK);
+        assert_int_equal(forgotten, wanted[i]);
+    }
+    assert_string_equal(look(fixture, "SELECT count($1::uuid) FROM inbox", &none), "4");
+}
+
 static void the_reconcilers_role_can_write_no_payment_state(void **state)
 {
     fixture_t *fixture = *state;
@@ -424,6 +444,7 @@ static void the_reconcilers_role_can_write_no_payment_state(void **state)
         "UPDATE payments SET capture_count = 1",
         "INSERT INTO facts (psp) VALUES ('Razorpay')",
         "SELECT * FROM payments",
+        "DELETE FROM outbox",
         "SELECT * FROM attempts_record('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
     };
     PQclear(PQexec(fixture->admin, "SET ROLE tiffin_reconciler"));
@@ -465,6 +486,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(who_asks_for_everything_claims_what_was_asked_about_lately,
                                     setup, teardown),
     cmocka_unit_test_setup_teardown(runs_are_listed_newest_first_page_by_page, setup, teardown),
+    cmocka_unit_test_setup_teardown(what_is_old_is_forgotten_in_steps, setup, teardown),
     cmocka_unit_test_setup_teardown(the_reconcilers_role_can_write_no_payment_state, setup,
                                     teardown),
 };

@@ -43,6 +43,9 @@ full_page_writes = off
 wal_level = minimal
 max_wal_senders = 0
 END
+    # Plans are made as they are in use.
+    grep -E '^(random_page_cost|jit|work_mem|max_parallel_workers_per_gather) ' "$root/deploy/postgresql.conf" \
+        >> "$path/data/postgresql.conf"
 }
 
 # The URL of the maintenance database; the socket's directory is its percent-encoded host, so the URL needs no quoting in a shell.
