@@ -2,6 +2,7 @@
 instructions.json. What takes more than a twentieth more is a failure; --update writes the file anew.
 
 check.py BENCH_MICRO [--update]"""
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -34,7 +35,8 @@ def instructions(program, name):
 def main():
     program = sys.argv[1]
     names = subprocess.run([program, "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
-    counted = {name: instructions(program, name) for name in names}
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        counted = dict(zip(names, pool.map(lambda name: instructions(program, name), names)))
     if "--update" in sys.argv:
         FILE.write_text(json.dumps(counted, indent=1) + "\n")
     expected = json.loads(FILE.read_text())
