@@ -39,8 +39,9 @@ void buf_clear(buf_t *buf)
         buf->data[0] = '\0';
 }
 
-/* Room for `size` more bytes and the NUL; false, and overflow, when the bound does not allow it. */
-static bool reserve(buf_t *buf, size_t size)
+/* Makes room for `size` more bytes and the NUL; false, and overflow, when the bound does not allow
+ * it. */
+static bool grow(buf_t *buf, size_t size)
 {
     size_t limit = buf->limit ? buf->limit : BUF_LIMIT_DEFAULT;
     if (limit > LIMIT_MAX)
@@ -50,8 +51,6 @@ static bool reserve(buf_t *buf, size_t size)
         return false;
     }
     size_t needed = buf->size + size + 1;
-    if (needed <= buf->capacity)
-        return true;
     size_t capacity = buf->capacity ? buf->capacity : CAPACITY_MIN;
     while (capacity < needed)
         capacity *= 2;
@@ -65,6 +64,12 @@ static bool reserve(buf_t *buf, size_t size)
     buf->data = data;
     buf->capacity = capacity;
     return true;
+}
+
+/* Is there room for `size` more bytes and the NUL? What was allocated is within the bound. */
+static bool reserve(buf_t *buf, size_t size)
+{
+    return (!buf->overflow && size < buf->capacity - buf->size) || grow(buf, size);
 }
 
 void buf_add(buf_t *buf, const void *data, size_t size)
