@@ -67,7 +67,7 @@ static bool grow(buf_t *buf, size_t size)
 }
 
 /* Is there room for `size` more bytes and the NUL? What was allocated is within the bound. */
-static bool reserve(buf_t *buf, size_t size)
+static inline bool reserve(buf_t *buf, size_t size)
 {
     return (!buf->overflow && size < buf->capacity - buf->size) || grow(buf, size);
 }
@@ -148,8 +148,24 @@ static size_t utf8_run(const char *data, size_t size)
     return 0;
 }
 
+/* Data that needs no escapes, as nearly all; false when it was not added. */
+static bool add_plain_quoted(buf_t *buf, const char *data, size_t size)
+{
+    if (plain_run(data, size) < size || !reserve(buf, size + 2))
+        return false;
+    char *at = buf->data + buf->size;
+    at[0] = '"';
+    if (size > 0)
+        memcpy(at + 1, data, size);
+    memcpy(at + 1 + size, "\"", 2); /* and the NUL */
+    buf->size += size + 2;
+    return true;
+}
+
 static void add_quoted(buf_t *buf, const char *data, size_t size)
 {
+    if (add_plain_quoted(buf, data, size))
+        return;
     buf_add(buf, "\"", 1);
     while (size > 0) {
         bool ascii = (unsigned char)*data < 0x80;
