@@ -39,8 +39,9 @@ void buf_clear(buf_t *buf)
         buf->data[0] = '\0';
 }
 
-/* Room for `size` more bytes and the NUL; false, and overflow, when the bound does not allow it. */
-static bool reserve(buf_t *buf, size_t size)
+/* Makes room for `size` more bytes and the NUL; false, and overflow, when the bound does not allow
+ * it. */
+static bool grow(buf_t *buf, size_t size)
 {
     size_t limit = buf->limit ? buf->limit : BUF_LIMIT_DEFAULT;
     if (limit > LIMIT_MAX)
@@ -50,8 +51,6 @@ static bool reserve(buf_t *buf, size_t size)
         return false;
     }
     size_t needed = buf->size + size + 1;
-    if (needed <= buf->capacity)
-        return true;
     size_t capacity = buf->capacity ? buf->capacity : CAPACITY_MIN;
     while (capacity < needed)
         capacity *= 2;
@@ -65,6 +64,12 @@ static bool reserve(buf_t *buf, size_t size)
     buf->data = data;
     buf->capacity = capacity;
     return true;
+}
+
+/* Is there room for `size` more bytes and the NUL? What was allocated is within the bound. */
+static inline bool reserve(buf_t *buf, size_t size)
+{
+    return (!buf->overflow && size < buf->capacity - buf->size) || grow(buf, size);
 }
 
 void buf_add(buf_t *buf, const void *data, size_t size)
@@ -143,8 +148,24 @@ static size_t utf8_run(const char *data, size_t size)
     return 0;
 }
 
+/* Data that needs no escapes, as nearly all; false when it was not added. */
+static bool add_plain_quoted(buf_t *buf, const char *data, size_t size)
+{
+    if (plain_run(data, size) < size || !reserve(buf, size + 2))
+        return false;
+    char *at = buf->data + buf->size;
+    at[0] = '"';
+    if (size > 0)
+        memcpy(at + 1, data, size);
+    memcpy(at + 1 + size, "\"", 2); /* and the NUL */
+    buf->size += size + 2;
+    return true;
+}
+
 static void add_quoted(buf_t *buf, const char *data, size_t size)
 {
+    if (add_plain_quoted(buf, data, size))
+        return;
     buf_add(buf, "\"", 1);
     while (size > 0) {
         bool ascii = (unsigned char)*data < 0x80;

@@ -72,11 +72,21 @@ static size_t sequence_size(const unsigned char *at, size_t left)
     return size;
 }
 
+/* Eight bytes at the start, all of them ASCII? Most text is, and each message is looked through. */
+static bool eight_are_ascii(const unsigned char *at, size_t left)
+{
+    uint64_t bytes;
+    if (left < sizeof bytes)
+        return false;
+    memcpy(&bytes, at, sizeof bytes);
+    return (bytes & UINT64_C(0x8080808080808080)) == 0;
+}
+
 bool utf8_valid(const char *data, size_t size)
 {
     const unsigned char *bytes = (const unsigned char *)data;
     for (size_t i = 0; i < size;) {
-        size_t step = sequence_size(bytes + i, size - i);
+        size_t step = eight_are_ascii(bytes + i, size - i) ? 8 : sequence_size(bytes + i, size - i);
         if (step == 0)
             return false;
         i += step;

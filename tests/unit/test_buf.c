@@ -145,6 +145,21 @@ static void bytes_that_are_no_utf8_become_the_replacement_character(void **state
     buf_free(&buf);
 }
 
+static void a_json_text_needs_room_for_both_quotes(void **state)
+{
+    (void)state;
+    for (size_t limit = 1; limit <= 6; limit++) {
+        buf_t buf;
+        buf_init(&buf, limit);
+        json_text(&buf, NULL, "abc");
+        assert_int_equal(buf.overflow, limit < 5);
+        assert_true(buf.size <= limit);
+        if (limit >= 5)
+            assert_string_equal(buf.data, "\"abc\"");
+        buf_free(&buf);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(bytes_grow_and_stay_terminated),
     cmocka_unit_test(past_the_bound_nothing_more_is_added),
@@ -153,5 +168,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(document_begins_anew_after_a_newline),
     cmocka_unit_test(every_byte_is_written_so_that_it_reads_back),
     cmocka_unit_test(bytes_that_are_no_utf8_become_the_replacement_character),
+    cmocka_unit_test(a_json_text_needs_room_for_both_quotes),
 };
 TEST_MAIN(tests)

@@ -101,6 +101,22 @@ static void nothing_is_read_past_the_end(void **state)
     assert_true(utf8_valid(NULL, 0));
 }
 
+static void a_broken_byte_is_found_wherever_it_is(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size <= 40; size++) {
+        char *exact = malloc(size);
+        memset(exact, 'a', size);
+        assert_true(utf8_valid(exact, size));
+        for (size_t at = 0; at < size; at++) {
+            exact[at] = (char)0x80;
+            assert_false(utf8_valid(exact, size));
+            exact[at] = 'a';
+        }
+        free(exact);
+    }
+}
+
 static void length_counts_code_points(void **state)
 {
     (void)state;
@@ -135,6 +151,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(copy_is_cut_between_characters),
     cmocka_unit_test(utf8_agrees_with_its_definition),
     cmocka_unit_test(nothing_is_read_past_the_end),
+    cmocka_unit_test(a_broken_byte_is_found_wherever_it_is),
     cmocka_unit_test(length_counts_code_points),
     cmocka_unit_test(controls_are_seen),
 };
