@@ -3,33 +3,16 @@
  */
 #include "gateway/idempotency.h"
 
-#include <openssl/evp.h>
-#include <pthread.h>
 #include <string.h>
 #include <strings.h>
 
-/* Looked up once: EVP_sha256() is looked up anew by every digest (OpenSSL 3, crypto(7)). */
-static EVP_MD *sha256;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void fetch(void)
-{
-    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    CHECK(sha256 != NULL);
-}
+#include "lib/sha256.h"
 
 static uuid_t digest_of(const str_t *texts, size_t count)
 {
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    CHECK(pthread_once(&once, fetch) == 0);
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    CHECK(context != NULL && EVP_DigestInit_ex(context, sha256, NULL) == 1);
-    for (size_t i = 0; i < count; i++) /* a NUL after each: no two lists run together alike */
-        CHECK(EVP_DigestUpdate(context, texts[i].data, texts[i].size) == 1 &&
-              EVP_DigestUpdate(context, "", 1) == 1);
-    CHECK(EVP_DigestFinal_ex(context, digest, NULL) == 1);
-    EVP_MD_CTX_free(context);
+    uint8_t digest[SHA256_SIZE];
     uuid_t id;
+    sha256(texts, count, digest);
     memcpy(id.bytes, digest, sizeof id.bytes);
     return id;
 }
@@ -57,16 +40,15 @@ err_t idempotency_identify(const char *caller, const char *method, const char *p
                            const char *value, str_t body, uuid_t *idempotency_id,
                            uuid_t *fingerprint, err_detail_t *detail)
 {
-    uint8_t digest[EVP_MAX_MD_SIZE];
+    static const str_t nul = {"", 1}; /* after each: no two lists run together alike */
     const str_t key = trim(value);
     if (!is_key(key))
         return err_set(detail, ERR_INVALID_IDEMPOTENCY_KEY,
                        "Idempotency-Key is not 1 to %d printable ASCII characters",
                        IDEMPOTENCY_KEY_MAX_BYTES);
-    *idempotency_id =
-        digest_of((const str_t[]){str_of(caller), str_of(method), str_of(path), key}, 4);
-    CHECK(EVP_Digest(body.data, body.size, digest, NULL, sha256, NULL) == 1);
-    memcpy(fingerprint->bytes, digest, sizeof fingerprint->bytes);
+    *idempotency_id = digest_of(
+        (const str_t[]){str_of(caller), nul, str_of(method), nul, str_of(path), nul, key, nul}, 8);
+    *fingerprint = digest_of(&body, 1);
     return ERR_OK;
 }
 

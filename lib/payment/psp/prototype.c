@@ -24,6 +24,7 @@
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp/fields.h"
 #include "lib/payment/psp_accounts.h"
+#include "lib/sha256.h"
 
 enum {
     KEYS_MAX_BYTES = 257, /* key_id ":" key_secret, as psp_accounts_check bounds them */
@@ -284,8 +285,8 @@ static void derive_event_id(const char *prefix, psp_report_t *report)
                         report->psp_ref, (long long)report->amount, (long long)report->fee,
                         report->currency, uuid_format(&report->refund_id, refund));
     CHECK(size > 0 && (size_t)size < sizeof said);
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    CHECK(EVP_Digest(said, (size_t)size, digest, NULL, EVP_sha256(), NULL) == 1);
+    uint8_t digest[SHA256_SIZE];
+    sha256(&(str_t){said, (uint32_t)size}, 1, digest);
     size_t at = (size_t)snprintf(report->event_id, sizeof report->event_id, "%s_", prefix);
     for (unsigned i = 0; i < EVENT_DIGEST_BYTES; i++, at += 2)
         snprintf(report->event_id + at, sizeof report->event_id - at, "%02x", digest[i]);

@@ -1,11 +1,14 @@
-/* edge.c - what the gateway does for each request: bodies read, signatures verified, answers and
- * frames written, webhooks queued. */
+/* edge.c - what the gateway does for each request: bodies read, keys and signatures checked,
+ * answers written and counted, events given to sockets. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
+#include "gateway/auth.h"
 #include "gateway/idempotency.h"
+#include "gateway/metrics.h"
 #include "gateway/requests.h"
 #include "gateway/socket_registry.h"
 #include "lib/hmac.h"
@@ -97,6 +100,46 @@ static void sign(void)
     hmac_sha256(str_of(razorpay_secret), str_of(razorpay_body), digest);
 }
 
+/* ---- who asks, and what is counted of it ---- */
+
+static auth_t *auth;
+
+/* One caller, whose key is "a-key". */
+static void prepare_auth(void)
+{
+    char file[] = "/tmp/bench-micro.XXXXXX";
+    const int fd = mkstemp(file);
+    CHECK(fd >= 0);
+    dprintf(fd, "shop write "
+                "2a8a1240f50636655520ac8ed22aa29473b8517b4abfdbc3bc03bcad73fc8849\n");
+    err_detail_t detail;
+    CHECK(auth_load(file, &auth, &detail) == ERR_OK);
+    unlink(file);
+    close(fd);
+}
+
+static void check_api_key(void)
+{
+    CHECK(auth_check_header(auth, "Bearer a-key", AUTH_WRITE) == ERR_OK);
+}
+
+static metrics_t *metrics;
+
+static void prepare_metrics(void)
+{
+    metrics = metrics_new();
+}
+
+static void count_answer(void)
+{
+    metrics_http(metrics, "POST", "/orders", 201, 1500);
+}
+
+static void count_reply(void)
+{
+    metrics_reply(metrics, "order", "order-1", "order.create", ERR_OK, 1200);
+}
+
 /* ---- answers ---- */
 
 static void write_order(void)
@@ -159,6 +202,9 @@ const micro_t micro_edge[] = {
     {"verify and read prototype webhook", verify_prototype, NULL},
     {"verify and read Razorpay webhook", verify_razorpay, prepare_signature},
     {"HMAC-SHA256 of a webhook", sign, NULL},
+    {"check an API key", check_api_key, prepare_auth},
+    {"count an answer", count_answer, prepare_metrics},
+    {"count a service's reply", count_reply, prepare_metrics},
     {"write an order's JSON", write_order, NULL},
     {"write a problem's head and body", write_problem, NULL},
     {"deliver an event to 3 of 10000 sockets", deliver_event, prepare_sockets},
