@@ -161,7 +161,7 @@ CREATE TABLE ledger_seal_state (
 INSERT INTO ledger_seal_state DEFAULT VALUES;
 
 -- Everything of a transaction, as text.
-CREATE FUNCTION ledger_content(of_txn_id bigint) RETURNS text STABLE LANGUAGE sql SET timezone = 'UTC' AS $$
+CREATE FUNCTION ledger_content(of_txn_id bigint) RETURNS text STABLE LANGUAGE sql AS $$
     SELECT format('%s|%s|%s|%s|%s', t.txn_id, t.kind, t.fact_id, t.revision, extract(epoch FROM t.created_at))
            || coalesce((SELECT string_agg(format(E'\n%s|%s|%s|%s|%s', e.line, e.account, e.currency, e.amount, e.payment_id), ''
                                           ORDER BY e.line)
@@ -183,7 +183,9 @@ DECLARE
     last_hash     bytea;
     last_txn_id   bigint;
     next_txn      record;
-    sealed        bigint := 0;
+    txn_ids       bigint[] := '{}';
+    hashes        bytea[] := '{}';
+    sealed        bigint;
     running       pg_snapshot;
 BEGIN
     SELECT t.* INTO state FROM ledger_seal_state t WHERE t.only_row FOR UPDATE SKIP LOCKED;
@@ -193,17 +195,19 @@ BEGIN
     running := pg_current_snapshot(); -- before the transactions are read: one that ends in between does not count as ended
     SELECT s.position, s.hash INTO last_position, last_hash FROM ledger_seals s ORDER BY s.position DESC LIMIT 1;
     FOR next_txn IN
-        SELECT t.txn_id FROM ledger_transactions t
+        SELECT t.txn_id, ledger_content(t.txn_id) AS content FROM ledger_transactions t
          WHERE t.txn_id > state.floor_txn_id
            AND NOT EXISTS (SELECT FROM ledger_seals s WHERE s.txn_id = t.txn_id AND s.txn_id > state.floor_txn_id)
          ORDER BY t.txn_id LIMIT at_most
     LOOP
-        last_position := coalesce(last_position, 0) + 1;
-        last_hash := ledger_hash(last_hash, ledger_content(next_txn.txn_id));
-        INSERT INTO ledger_seals (position, txn_id, hash) VALUES (last_position, next_txn.txn_id, last_hash);
-        sealed := sealed + 1;
+        last_hash := ledger_hash(last_hash, next_txn.content);
+        txn_ids := txn_ids || next_txn.txn_id;
+        hashes := hashes || last_hash;
         last_txn_id := next_txn.txn_id;
     END LOOP;
+    INSERT INTO ledger_seals (position, txn_id, hash)
+    SELECT coalesce(last_position, 0) + n.n, n.txn_id, n.hash FROM unnest(txn_ids, hashes) WITH ORDINALITY AS n(txn_id, hash, n);
+    sealed := cardinality(txn_ids);
     -- Up to where all that is seen is sealed: when there was more than at_most, up to the last of it.
     IF sealed < at_most THEN
         last_txn_id := coalesce((SELECT max(s.txn_id) FROM ledger_seals s), 0);

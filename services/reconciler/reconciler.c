@@ -6,9 +6,9 @@
  * webhooks go through, so that one place decides what is true. A claim is a lease: a payment whose
  * answer was lost (a reconciler died, Redis was down, a PSP hung) comes due again by itself.
  *
- * Beside it, each second, what was booked since is sealed into the ledger's hash chain, off the
- * path of those who book; sessions are ended whose stopped client holds up everybody; and what is
- * kept for a time only is forgotten.
+ * Beside it, four times a second, what was booked since is sealed into the ledger's hash chain, off
+ * the path of those who book; each second sessions are ended whose stopped client holds up
+ * everybody, and what is kept for a time only is forgotten.
  *
  * Runs do not overlap. A run asks with a bounded number of calls at once and lets a PSP rest that
  * fails call after call, so that one that hangs costs a run seconds, not hours.
@@ -33,6 +33,8 @@
 
 enum {
     TICK_MS = 250,
+    SEAL_EVERY_MS =
+        250, /* often, so that there is little at once: nobody waits long for the processor */
     UPKEEP_EVERY_MS = 1000,
     UNREAD_S = 5,      /* longer than any statement may take: its client has left, or cannot */
     SEAL_MAX = 1000,   /* transactions in one statement … */
@@ -89,7 +91,7 @@ struct reconciler {
     reconciler_store_t *store;
     redis_t *redis;
     http_client_t *http;
-    int tick_timer, upkeep_timer;
+    int tick_timer, seal_timer, upkeep_timer;
     bool stopping;
     int64_t next_run_mono_ms;
     run_t run;
@@ -99,6 +101,7 @@ struct reconciler {
 };
 
 static void on_tick(void *arg);
+static void on_seal_timer(void *arg);
 static void on_upkeep_timer(void *arg);
 static void on_answers(void *arg);
 
@@ -119,6 +122,7 @@ reconciler_t *reconciler_new(service_t *service, const reconciler_config_t *conf
     self->http = http_client_new((unsigned)config->calls_max);
     self->next_run_mono_ms = clock_mono_ms() + FIRST_RUN_AFTER_MS;
     self->tick_timer = actor_add_timer(service->actor, TICK_MS, on_tick, self);
+    self->seal_timer = actor_add_timer(service->actor, SEAL_EVERY_MS, on_seal_timer, self);
     self->upkeep_timer = actor_add_timer(service->actor, UPKEEP_EVERY_MS, on_upkeep_timer, self);
     actor_add_fd(service->actor, http_client_fd(self->http), on_answers, self);
     return self;
@@ -147,6 +151,7 @@ void reconciler_destroy(reconciler_t **self_p)
         return;
     actor_remove_fd(self->service->actor, http_client_fd(self->http));
     actor_remove_timer(self->service->actor, self->upkeep_timer);
+    actor_remove_timer(self->service->actor, self->seal_timer);
     actor_remove_timer(self->service->actor, self->tick_timer);
     http_client_destroy(&self->http);
     drop_all(&self->waiting);
@@ -470,13 +475,19 @@ static void forget(reconciler_t *self)
                     err_name(err), detail.text);
 }
 
+static void on_seal_timer(void *arg)
+{
+    reconciler_t *self = arg;
+    if (!self->stopping)
+        seal(self);
+}
+
 static void on_upkeep_timer(void *arg)
 {
     reconciler_t *self = arg;
     if (self->stopping)
         return;
     end_unread(self);
-    seal(self);
     forget(self);
 }
 
