@@ -1,7 +1,7 @@
 """A life of each payment (create, initiate, webhook, read) at growing rates until the p99 of all requests passes 50 ms: the knee."""
 from bench import SECRET, Row, load
 
-LIMIT_MS, FIRST, FACTOR = 50, 1000, 1.25
+LIMIT_MS, FIRST, FACTOR = 50, 250, 1.4
 
 
 def run(bench):
