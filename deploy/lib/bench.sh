@@ -4,7 +4,7 @@ bench_run() {
     local status=0
     case " $* " in *" -h "* | *" --help "*) exec "$PYTHON" "$ROOT/tests/bench/run.py" --help ;; esac
     test_prepare
-    command -v node npm >/dev/null || packages_ensure bench # any Node from 18 on will do
+    { command -v node && command -v npm; } >/dev/null || packages_ensure bench # any Node from 18 on will do
     bench_peer_install
     build_release
     in_a_group build release build bench || exit 1
@@ -15,10 +15,10 @@ bench_run() {
 # The libraries of the Node peer, as its lock file says.
 bench_peer_install() {
     local peer=$ROOT/tests/bench/peer start
-    [ ! "$peer/package-lock.json" -nt "$peer/node_modules/.package-lock.json" ] || {
+    if [ "$peer/package-lock.json" -nt "$peer/node_modules/.package-lock.json" ]; then
         now_ms start
         with_progress "$LOG/peer.log" npm --prefix "$peer" ci --omit=dev --no-audit --no-fund ||
             die "npm could not install the peer's libraries: see $LOG/peer.log"
         step "installed the peer's libraries in $(took "$start")"
-    }
+    fi
 }

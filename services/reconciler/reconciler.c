@@ -435,7 +435,7 @@ static void on_answers(void *arg)
     go_on(self);
 }
 
-/* ---- each second: sessions that hold up all others, the ledger's chain, what is old ---- */
+/* ---- upkeep: sessions that hold up all others, the ledger's chain, what is old ---- */
 
 static void end_unread(reconciler_t *self)
 {

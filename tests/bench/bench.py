@@ -8,12 +8,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "e2e"))
 import answers  # noqa: E402
-from client import Client  # noqa: E402
 from processes import Process, children_of, wait_for  # noqa: E402
 from stack import BIN, SERVICES, Stack, free_port  # noqa: E402
 from stores import Cluster, Database, Redis, broken_invariants  # noqa: E402
@@ -149,11 +147,6 @@ class Tiffin(Side):
         for service in SERVICES:
             charged[service] = lambda service=service: [p.pid for n, p in stack.processes.items() if n.rpartition("-")[0] == service]
         super().__init__("tiffin", stack.gateways[0].port, charged)
-
-    @property
-    def service_pids(self):
-        """Of our own processes, the simulator apart."""
-        return [process.pid for name, process in self.stack.processes.items() if not name.startswith("psp-sim")]
 
     def open_payments(self, count):
         """Orders with an open payment each, made in the database as the services make them: lines for bench-http's --subjects."""
