@@ -6,9 +6,13 @@
  */
 #include "lib/payment/money.h"
 
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/err.h"
 
 enum { CODE_LENGTH = 3 };
 
@@ -59,4 +63,53 @@ int currency_exponent(str_t code)
 bool currency_known(str_t code)
 {
     return currency_exponent(code) >= 0;
+}
+
+/* ---- decimals ---- */
+
+static bool add_digit(int64_t *amount, char digit)
+{
+    if (digit < '0' || digit > '9' || *amount > AMOUNT_MAX / 10)
+        return false;
+    *amount = *amount * 10 + (digit - '0');
+    return *amount <= AMOUNT_MAX;
+}
+
+bool amount_parse(str_t decimal, const char *currency, int64_t *amount)
+{
+    const int exponent = currency_exponent(str_of(currency));
+    uint32_t i = 0;
+    *amount = 0;
+    if (exponent < 0 || decimal.size == 0)
+        return false;
+    for (; i < decimal.size && decimal.data[i] != '.'; i++)
+        if (!add_digit(amount, decimal.data[i]))
+            return false;
+    if (i == 0 || i + 1 == decimal.size) /* ".5", "5." */
+        return false;
+    int digits = 0;
+    for (i++; i < decimal.size; i++) {
+        if (digits < exponent ? !add_digit(amount, decimal.data[i]) : decimal.data[i] != '0')
+            return false;
+        digits += digits < exponent;
+    }
+    for (; digits < exponent; digits++)
+        if (!add_digit(amount, '0'))
+            return false;
+    return *amount > 0;
+}
+
+const char *amount_format(int64_t amount, const char *currency, char text[AMOUNT_TEXT_SIZE])
+{
+    const int exponent = currency_exponent(str_of(currency));
+    CHECK(exponent >= 0 && amount >= 0 && amount <= AMOUNT_MAX);
+    int64_t unit = 1;
+    for (int i = 0; i < exponent; i++)
+        unit *= 10;
+    if (exponent == 0)
+        snprintf(text, AMOUNT_TEXT_SIZE, "%" PRId64, amount);
+    else
+        snprintf(text, AMOUNT_TEXT_SIZE, "%" PRId64 ".%0*" PRId64, amount / unit, exponent,
+                 amount % unit);
+    return text;
 }

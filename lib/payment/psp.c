@@ -41,6 +41,17 @@ const char *psp_checkout_outcome_name(psp_checkout_outcome_t outcome)
     return names[outcome];
 }
 
+const char *psp_fault_name(psp_fault_t fault)
+{
+    static const char *const names[PSP_FAULT_COUNT] = {
+#define FAULT_NAME(NAME, name) [PSP_FAULT_##NAME] = (name),
+        PSP_FAULTS(FAULT_NAME)
+#undef FAULT_NAME
+    };
+    CHECK((size_t)fault < PSP_FAULT_COUNT);
+    return names[fault];
+}
+
 const char *psp_signature_header(const psp_t *psp)
 {
     return psp->webhooks ? psp->webhooks->signature_header : NULL;

@@ -115,8 +115,23 @@ typedef enum psp_checkout_outcome { PSP_CHECKOUT_OPEN, PSP_CHECKOUT_REFUSED, PSP
 /* "OPEN" … */
 const char *psp_checkout_outcome_name(psp_checkout_outcome_t outcome);
 
+/* Whose fault it is that no checkout was opened. FAULT(NAME, "name") */
+#define PSP_FAULTS(FAULT)                                                                         \
+    FAULT(NONE, "none")         /* it is open */                                                  \
+    FAULT(CUSTOMER, "customer") /* their details, their card */                                   \
+    FAULT(MERCHANT, "merchant") /* our keys, our request, what our account may do */              \
+    FAULT(LIMIT, "limit")       /* too many calls of ours */                                      \
+    FAULT(PSP, "psp")           /* an error of theirs, or nonsense */                             \
+    FAULT(NETWORK, "network")   /* no connection, or no answer in time */
+#define PSP_FAULT_MEMBER(NAME, name) PSP_FAULT_##NAME,
+typedef enum psp_fault { PSP_FAULTS(PSP_FAULT_MEMBER) PSP_FAULT_COUNT } psp_fault_t;
+#undef PSP_FAULT_MEMBER
+/* "none", "customer" … Static. */
+const char *psp_fault_name(psp_fault_t fault);
+
 typedef struct psp_checkout_answer {
     psp_checkout_outcome_t outcome;
+    psp_fault_t fault;
     char psp_ref[PSP_REF_SIZE];
     char checkout_url[2049];
     char reason[PSP_REASON_SIZE]; /* not OPEN: why */

@@ -211,9 +211,10 @@ static void status_request(const psp_account_t *account, const uuid_t *payment_i
 /* ---- answers ---- */
 
 static void conclude(psp_checkout_answer_t *answer, psp_checkout_outcome_t outcome,
-                     const char *reason)
+                     psp_fault_t fault, const char *reason)
 {
     answer->outcome = outcome;
+    answer->fault = fault;
     str_copy(str_of(reason), answer->reason, sizeof answer->reason);
 }
 
@@ -239,7 +240,8 @@ static void read_open(str_t body, psp_checkout_answer_t *answer)
         str_copy(ref, answer->psp_ref, sizeof answer->psp_ref);
         str_copy(url, answer->checkout_url, sizeof answer->checkout_url);
     } else {
-        conclude(answer, PSP_CHECKOUT_UNKNOWN, "the PSP's answer cannot be understood");
+        conclude(answer, PSP_CHECKOUT_UNKNOWN, PSP_FAULT_PSP,
+                 "the PSP's answer cannot be understood");
     }
     json_decref(root);
 }
@@ -263,14 +265,17 @@ static void checkout_read(const http_client_response_t *response, psp_checkout_a
     str_t body = {response->body.data, (uint32_t)response->body.size};
     int status = response->status;
     if (response->err == ERR_HTTP_UNREACHABLE) { /* nothing was sent */
-        conclude(answer, PSP_CHECKOUT_REFUSED, "the PSP cannot be reached");
+        conclude(answer, PSP_CHECKOUT_REFUSED, PSP_FAULT_NETWORK, "the PSP cannot be reached");
     } else if (response->err != ERR_OK) {
-        conclude(answer, PSP_CHECKOUT_UNKNOWN, "the PSP did not answer in time");
+        conclude(answer, PSP_CHECKOUT_UNKNOWN, PSP_FAULT_NETWORK, "the PSP did not answer in time");
     } else if (status == 200 || status == 201) {
         read_open(body, answer);
     } else {
         bool refused = (status >= 400 && status < 500) || status == 503;
         answer->outcome = refused ? PSP_CHECKOUT_REFUSED : PSP_CHECKOUT_UNKNOWN;
+        answer->fault = status == 429                   ? PSP_FAULT_LIMIT
+                        : status >= 400 && status < 500 ? PSP_FAULT_MERCHANT
+                                                        : PSP_FAULT_PSP;
         read_refusal(status, body, answer);
     }
 }
