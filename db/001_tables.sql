@@ -120,6 +120,7 @@ CREATE TABLE payments (
     currency         text NOT NULL,
     requested_psp    text,
     return_url       text,
+    returned         text,          -- the query with which the PSP sent the customer back
     psp              text NOT NULL, -- of the newest attempt
     checkout_url     text,          -- where the customer pays, once a PSP has opened it
     created_at       timestamptz NOT NULL DEFAULT now(),
@@ -143,7 +144,7 @@ CREATE TABLE payments (
     applied          boolean NOT NULL DEFAULT false,
     -- Opened and not won, or lost.
     disputed         boolean NOT NULL GENERATED ALWAYS AS (disputes_lost > 0 OR disputes_opened > disputes_won) STORED,
-    -- when the reconciler asks the PSP next; NULL: never again
+    -- when the reconciler asks the PSP next; NULL: never again; -infinity: at once, a PSP has hinted at news
     next_check_at    timestamptz DEFAULT now(),
     status           text NOT NULL GENERATED ALWAYS AS
                      (payment_status(mismatch_count, capture_count, captured_amount, refunded_amount, authorization_count,
@@ -163,6 +164,7 @@ CREATE TABLE attempts (
     outcome      text CHECK (outcome IN ('OPEN', 'REFUSED', 'UNKNOWN')), -- NULL: not answered yet
     psp_ref      text,
     checkout_url text,
+    page_data    text, -- what a page of ours is opened with
     error        text,
     took_ms      int,
     UNIQUE (payment_id, number)

@@ -20,6 +20,10 @@ CREATE TYPE payment_position AS (
     checkout_url    text,
     tried_psps      text, -- of the newest round's attempts, comma separated
     failures        text, -- of its attempts that ended without a checkout, for people
+    page_data       text, -- of the open checkout
+    returned        text,
+    user_id         text, -- whose order it is
+    customer        text, -- JSON: name, email, phone
     replayed        boolean, -- the first answer of an Idempotency-Key
     first_request_id uuid    -- replayed: the id of the request that was answered so
 );
@@ -40,7 +44,10 @@ BEGIN
                n.order_id, p.amount, p.currency, p.method, p.requested_psp, p.return_url, p.expires_at, p.status,
                p.given_up_at IS NOT NULL, newest.attempt_id, newest.number,
                CASE WHEN p.checkout_url IS NULL THEN newest.psp ELSE p.psp END, newest.outcome, p.checkout_url,
-               tried.psps, tried.failures, false, NULL::uuid
+               tried.psps, tried.failures, 
+               CASE WHEN p.checkout_url IS NOT NULL
+                    THEN (SELECT t.page_data FROM attempts t WHERE t.payment_id = p.payment_id AND t.outcome = 'OPEN'
+                           ORDER BY t.number LIMIT 1) END, p.returned, o.user_id, o.customer::text, false, NULL::uuid
           FROM unnest(payment_ids, order_ids) WITH ORDINALITY AS n(payment_id, order_id, position)
           LEFT JOIN payments p ON p.payment_id = n.payment_id
           LEFT JOIN orders o ON o.order_id = n.order_id
@@ -155,7 +162,7 @@ BEGIN
     RETURN QUERY
         SELECT s.payment_id, coalesce(n.verdict, s.verdict), s.order_id, s.amount, s.currency, s.method, s.requested_psp,
                s.return_url, s.expires_at, s.status, s.given_up, s.attempt_id,
-               s.attempt_number, s.psp, s.attempt_outcome, s.checkout_url, s.tried_psps, s.failures,
+               s.attempt_number, s.psp, s.attempt_outcome, s.checkout_url, s.tried_psps, s.failures, s.page_data, s.returned, s.user_id, s.customer,
                coalesce(n.replayed, false), CASE WHEN n.replayed THEN n.first_request_id END
           FROM payment_positions(ids, order_ids) WITH ORDINALITY s
           LEFT JOIN unnest(verdicts, replays, firsts) WITH ORDINALITY AS n(verdict, replayed, first_request_id, n)
@@ -170,7 +177,7 @@ $$;
 -- was opened is the payment's, nothing is tried after it, and none is shown once the payment was given up; who is still at an
 -- earlier round decides nothing about the newest. Gives back where each payment stands, in the order of the input.
 CREATE FUNCTION attempts_record(attempt_ids uuid[], outcomes text[], errors text[], psp_refs text[], checkout_urls text[],
-                                took_ms int[], next_attempt_ids uuid[], next_psps text[], give_ups boolean[])
+                                pages_data text[], took_ms int[], next_attempt_ids uuid[], next_psps text[], give_ups boolean[])
 RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
@@ -182,10 +189,11 @@ BEGIN
     PERFORM 1 FROM payments p WHERE p.payment_id = ANY (ids) ORDER BY p.payment_id FOR NO KEY UPDATE;
 
     UPDATE attempts a
-       SET outcome = n.outcome, error = n.error, psp_ref = n.psp_ref, checkout_url = n.checkout_url, took_ms = n.took_ms
+       SET outcome = n.outcome, error = n.error, psp_ref = n.psp_ref, checkout_url = n.checkout_url,
+           page_data = n.page_data, took_ms = n.took_ms
       FROM (SELECT DISTINCT ON (u.attempt_id) u.* -- of several answers to one call, the one that says most
-              FROM unnest(attempt_ids, outcomes, errors, psp_refs, checkout_urls, attempts_record.took_ms)
-                   AS u(attempt_id, outcome, error, psp_ref, checkout_url, took_ms)
+              FROM unnest(attempt_ids, outcomes, errors, psp_refs, checkout_urls, pages_data, attempts_record.took_ms)
+                   AS u(attempt_id, outcome, error, psp_ref, checkout_url, page_data, took_ms)
              WHERE u.outcome IS NOT NULL
              ORDER BY u.attempt_id, array_position(ARRAY['OPEN', 'REFUSED', 'UNKNOWN'], u.outcome)) n
      WHERE a.attempt_id = n.attempt_id AND (a.outcome IS NULL OR a.outcome = 'UNKNOWN');
@@ -265,5 +273,29 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION payments_begin, attempts_record, payment_documents FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION payments_begin, attempts_record, payment_documents TO tiffin_router;
+-- Where one payment stands, for a page of ours. No row: there is none.
+CREATE FUNCTION payment_page(of_payment_id uuid) RETURNS SETOF payment_position
+STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+    RETURN QUERY SELECT s.* FROM payments p CROSS JOIN LATERAL payment_positions(ARRAY[p.payment_id], ARRAY[p.order_id]) s
+                  WHERE p.payment_id = of_payment_id;
+END
+$$;
+
+-- The customer has come back from the PSP, which is asked at once what became of it. With the first query that came.
+CREATE FUNCTION payment_returned(of_payment_id uuid, query text) RETURNS void LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+    UPDATE payments p SET returned = coalesce(p.returned, nullif(query, '')), next_check_at = '-infinity'
+     WHERE p.payment_id = of_payment_id AND p.capture_count = 0 AND p.next_check_at IS NOT NULL
+       AND (p.returned IS NULL OR p.returned <> query OR p.next_check_at > now() + interval '10 seconds');
+    IF FOUND THEN
+        PERFORM pg_notify('checks_due', '');
+    END IF;
+END
+$$;
+
+REVOKE ALL ON FUNCTION payments_begin, attempts_record, payment_documents, payment_page, payment_returned FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION payments_begin, attempts_record, payment_documents, payment_page, payment_returned TO tiffin_router;

@@ -145,7 +145,7 @@ $$;
 -- Refunds whose PSP is to be asked now, each for one caller until the lease ends.
 CREATE FUNCTION refunds_claim(at_most int, lease_ms bigint)
 RETURNS TABLE (refund_id uuid, payment_id uuid, order_id uuid, psp text, capture_ref text, amount bigint, currency text,
-               reason text, calls int)
+               reason text, calls int, requested boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
@@ -159,7 +159,8 @@ BEGIN
            SET calls = r.calls + 1, next_call_at = clock_timestamp() + make_interval(secs => lease_ms / 1000.0)
           FROM due d, facts f
          WHERE r.refund_id = d.refund_id AND f.fact_id = r.capture_fact_id
-        RETURNING r.refund_id, r.payment_id, r.order_id, r.psp, f.psp_ref, r.amount, r.currency, r.reason, r.calls;
+        RETURNING r.refund_id, r.payment_id, r.order_id, r.psp, f.psp_ref, r.amount, r.currency, r.reason, r.calls,
+                  EXISTS (SELECT FROM facts g WHERE g.refund_id = r.refund_id AND g.kind = 'refund_requested');
 END
 $$;
 

@@ -228,6 +228,7 @@ DECLARE
     mismatches bigint[] := '{}'; -- captures that do not match since this call
     of_facts   bigint[]; -- the fact of each report
     parents    uuid[];   -- payments of the touched facts
+    hinted     uuid[];   -- payments of which a PSP has hinted at news
 BEGIN
     -- 1. Locks.
     known := ARRAY(SELECT p.payment_id FROM unnest(payment_ids) WITH ORDINALITY AS r(payment_id, n)
@@ -306,7 +307,7 @@ BEGIN
                                             currency, occurred_at_us, reason, counts, n)
                   JOIN payments p ON p.payment_id = r.payment_id AND (r.order_id IS NULL OR r.order_id = p.order_id)
                  CROSS JOIN LATERAL (SELECT CASE WHEN r.ref_per_payment THEN r.payment_id ELSE nil END) AS s(ref_scope)
-                 WHERE r.counts AND r.kind NOT IN ('none', 'malformed', 'poison')
+                 WHERE r.counts AND r.kind NOT IN ('none', 'hint', 'malformed', 'poison')
                  ORDER BY r.psp, r.kind, r.psp_ref, s.ref_scope, r.n) e
          ORDER BY e.n
         ON CONFLICT (psp, kind, psp_ref, ref_scope) DO NOTHING
@@ -414,15 +415,29 @@ BEGIN
         END IF;
     END IF;
 
+    -- Hints are work for those who ask the PSP: the reconciler, and the router about refunds.
+    IF 'hint' = ANY (kinds) THEN
+        hinted := ARRAY(SELECT r.payment_id FROM unnest(known, kinds, counts) AS r(payment_id, kind, counts)
+                         WHERE r.kind = 'hint' AND r.counts AND r.payment_id IS NOT NULL);
+        UPDATE payments p SET next_check_at = '-infinity' WHERE p.payment_id = ANY (hinted) AND p.capture_count = 0;
+        IF FOUND THEN
+            PERFORM pg_notify('checks_due', '');
+        END IF;
+        UPDATE refunds r SET next_call_at = now() WHERE r.payment_id = ANY (hinted) AND r.next_call_at > now();
+        IF FOUND THEN
+            PERFORM pg_notify('refunds_due', '');
+        END IF;
+    END IF;
+
     -- 7. How each open inbox row ends, where that is not what it was written as.
     WITH judged AS (
         SELECT r.inbox_id, p.payment_id, r.inbox_id IN (SELECT unnest(new_rows)) AS is_new,
-               r.kind = 'none' OR r.fact_id IN (SELECT unnest(new_facts)) AS is_news,
+               r.kind IN ('none', 'hint') OR r.fact_id IN (SELECT unnest(new_facts)) AS is_news,
                CASE WHEN r.kind = 'malformed' THEN 'MALFORMED: ' || coalesce(r.reason, '')
                     WHEN r.kind = 'poison' THEN 'DELIVERED_TOO_OFTEN'
                     WHEN p.payment_id IS NULL THEN 'PAYMENT_NOT_FOUND'
                     WHEN r.order_id <> p.order_id THEN 'ORDER_MISMATCH'
-                    WHEN r.kind <> 'none' AND r.fact_id IS NULL THEN 'REFERENCE_OF_ANOTHER_PAYMENT' END AS trouble
+                    WHEN r.kind NOT IN ('none', 'hint') AND r.fact_id IS NULL THEN 'REFERENCE_OF_ANOTHER_PAYMENT' END AS trouble
           FROM unnest(rows, known, order_ids, kinds, reasons, of_facts, counts)
                AS r(inbox_id, known_id, order_id, kind, reason, fact_id, counts)
           LEFT JOIN payments p ON p.payment_id = r.known_id

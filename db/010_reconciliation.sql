@@ -5,9 +5,11 @@
 -- moves the next check: every interval_s while a payment is young, then at a tenth of its age, at most six hours apart, never
 -- again after seven days, nor once every PSP has refused it for good. A tenth of the interval is taken off, so that what was
 -- claimed late in one run is due early in the next. A run claims what was due when it began: one that takes longer than the
--- interval would otherwise claim again what it has asked about, without end.
+-- interval would otherwise claim again what it has asked about, without end. Without a run (NULL) those are claimed of which a PSP
+-- has hinted at news.
 CREATE FUNCTION status_checks_claim(run bigint, at_most int, interval_s bigint)
-RETURNS TABLE (payment_id uuid, order_id uuid, psp text, failure_known boolean)
+RETURNS TABLE (payment_id uuid, order_id uuid, psp text, failure_known boolean, psp_ref text, amount bigint, currency text,
+               returned text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
@@ -16,7 +18,8 @@ BEGIN
         WITH due AS MATERIALIZED (
             SELECT q.payment_id FROM payments q
              WHERE q.capture_count = 0
-               AND q.next_check_at <= (SELECT r.started_at FROM reconciliation_runs r WHERE r.run_id = run)
+               AND q.next_check_at <= CASE WHEN run IS NULL THEN '-infinity'::timestamptz
+                       ELSE (SELECT r.started_at FROM reconciliation_runs r WHERE r.run_id = run) END
              ORDER BY q.next_check_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
         ), claimed AS (
             UPDATE payments p
@@ -30,9 +33,10 @@ BEGIN
                        ELSE now() + least(greatest(make_interval(secs => 0.9 * interval_s), (now() - p.created_at) / 10),
                                           interval '6 hours') END
               FROM due d WHERE p.payment_id = d.payment_id
-            RETURNING p.payment_id, p.order_id, p.failure_count > 0 AS failure_known
+            RETURNING p.payment_id, p.order_id, p.failure_count > 0 AS failure_known, p.amount, p.currency, p.returned
         )
-        SELECT DISTINCT c.payment_id, c.order_id, a.psp, c.failure_known
+        SELECT DISTINCT ON (c.payment_id, a.psp, a.psp_ref)
+               c.payment_id, c.order_id, a.psp, c.failure_known, a.psp_ref, c.amount, c.currency, c.returned
           FROM claimed c LEFT JOIN attempts a ON a.payment_id = c.payment_id AND a.outcome IS DISTINCT FROM 'REFUSED';
 END
 $$;

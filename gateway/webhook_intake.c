@@ -135,25 +135,47 @@ static void respond_taken(const webhook_intake_t *self, http_request_t *request,
     buf_free(&body);
 }
 
-/* Makes it durable; the answer is the caller's. */
+/* Makes one of them durable. */
 static err_t append(const webhook_intake_t *self, const http_request_t *request, const psp_t *psp,
-                    const psp_report_t *report, bool *duplicate, err_detail_t *detail)
+                    const psp_webhook_t *webhook, bool *duplicate, err_detail_t *detail)
 {
     buf_t headers = {0};
     write_headers(request, &headers);
-    const queued_webhook_t webhook = {.psp = psp_name(psp),
-                                      .event_id = report->event_id,
-                                      .payment_id = &report->payment_id,
-                                      .body = request->body,
-                                      .headers = {headers.data, (uint32_t)headers.size},
-                                      .request_id = &request->request_id,
-                                      .traceparent = request->traceparent,
-                                      .received_at_us = clock_wall_us()};
-    const err_t err = redis_thread_append(self->redis, &webhook, duplicate, detail);
+    const queued_webhook_t queued = {.psp = psp_name(psp),
+                                     .event_id = webhook->report.event_id,
+                                     .payment_id = &webhook->report.payment_id,
+                                     .body = webhook->body,
+                                     .headers = {headers.data, (uint32_t)headers.size},
+                                     .request_id = &request->request_id,
+                                     .traceparent = request->traceparent,
+                                     .received_at_us = clock_wall_us()};
+    const err_t err = redis_thread_append(self->redis, &queued, duplicate, detail);
     buf_free(&headers);
     if (err == ERR_OK && !*duplicate)
         CRASH_POINT(gateway_appended);
     return err;
+}
+
+/* All that one request tells, or an answer upon which the PSP sends all of it again. */
+static void take_all(const webhook_intake_t *self, http_request_t *request, const psp_t *psp,
+                     const psp_webhook_t *webhooks, size_t count_of_webhooks)
+{
+    webhook_intake_outcome_t outcome = INTAKE_IGNORED;
+    for (size_t i = 0; i < count_of_webhooks; i++) {
+        err_detail_t detail = {{0}};
+        bool duplicate = false;
+        if (psp_report_is_empty(&webhooks[i].report))
+            continue;
+        const err_t err = append(self, request, psp, &webhooks[i], &duplicate, &detail);
+        if (err != ERR_OK) {
+            count(psp, INTAKE_UNAVAILABLE);
+            http_respond_problem(request, err, NULL);
+            return;
+        }
+        if (outcome != INTAKE_ACCEPTED)
+            outcome = duplicate ? INTAKE_DUPLICATE : INTAKE_ACCEPTED;
+    }
+    respond_taken(self, request, psp, &webhooks[0].report, outcome);
 }
 
 void webhook_intake_handle(const webhook_intake_t *self, http_request_t *request)
@@ -165,9 +187,10 @@ void webhook_intake_handle(const webhook_intake_t *self, http_request_t *request
         http_respond_problem(request, ERR_UNKNOWN_GATEWAY, NULL);
         return;
     }
-    psp_report_t report;
+    psp_webhook_t webhooks[PSP_WEBHOOKS_MAX];
+    size_t count_of_webhooks = 0;
     err_t err = psp_webhook_verify(psp, account, self->dev, header_of, request, request->body,
-                                   clock_wall_us(), &report, &detail);
+                                   clock_wall_us(), webhooks, &count_of_webhooks, &detail);
     if (err != ERR_OK) {
         note_refusal(psp, err, &detail);
         count(psp, err == ERR_SIGNATURE_INVALID ? INTAKE_BAD_SIGNATURE : INTAKE_MALFORMED);
@@ -176,16 +199,5 @@ void webhook_intake_handle(const webhook_intake_t *self, http_request_t *request
         http_respond_problem(request, err, detail.text);
         return;
     }
-    if (psp_report_is_empty(&report)) {
-        respond_taken(self, request, psp, &report, INTAKE_IGNORED);
-        return;
-    }
-    bool duplicate = false;
-    err = append(self, request, psp, &report, &duplicate, &detail);
-    if (err == ERR_OK) {
-        respond_taken(self, request, psp, &report, duplicate ? INTAKE_DUPLICATE : INTAKE_ACCEPTED);
-        return;
-    }
-    count(psp, INTAKE_UNAVAILABLE);
-    http_respond_problem(request, err, NULL); /* the PSP sends it again */
+    take_all(self, request, psp, webhooks, count_of_webhooks);
 }

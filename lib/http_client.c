@@ -176,10 +176,14 @@ static err_t classify(const transfer_t *transfer, CURLcode code)
 static bool set_headers(transfer_t *transfer)
 {
     const http_client_request_t *request = &transfer->request;
-    for (int i = 0; i <= request->header_count; i++) {
+    for (int i = 0; i <= request->header_count + 1; i++) {
         /* The last one: no "Expect: 100-continue", which costs a round trip and some servers a
          * second. */
-        const char *line = i < request->header_count ? request->headers[i] : "Expect:";
+        const char *line = i < request->header_count    ? request->headers[i]
+                           : i == request->header_count ? request->long_header
+                                                        : "Expect:";
+        if (line[0] == '\0')
+            continue;
         struct curl_slist *longer = curl_slist_append(transfer->headers, line);
         if (!longer)
             return false;

@@ -22,6 +22,7 @@ typedef struct http_client_request {
     char url[1024];
     int header_count;
     char headers[HTTP_CLIENT_HEADERS_MAX][512]; /* "Name: value" */
+    char long_header[2048];                     /* one more, for an access token; "": none */
     buf_t body;
     uint32_t timeout_ms; /* in all */
 } http_client_request_t;

@@ -31,7 +31,7 @@ typedef struct http_request {
     uuid_t request_id;             /* from X-Request-Id when it is a UUID, else new; echoed */
     char traceparent[56];          /* from the header when well-formed, else "" */
     char
-        extra_headers[512]; /* "Name: value\r\n…" added to the response; http_add_header fills it */
+        extra_headers[1024]; /* "Name: value\r\n…" added to the response; http_add_header fills it */
     bool close;             /* set it to end the connection after the answer */
     bool responded;
     int status; /* what was answered */

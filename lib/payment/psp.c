@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lib/json_read.h"
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp/fields.h"
 
@@ -57,34 +58,74 @@ const char *psp_signature_header(const psp_t *psp)
     return psp->webhooks ? psp->webhooks->signature_header : NULL;
 }
 
+/* The format of a body, told by what it holds. */
+static const psp_webhooks_t *format_of(const psp_t *psp, str_t body, const json_t *json)
+{
+    return psp->webhooks && psp->webhooks->recognises(body, json) ? psp->webhooks
+                                                                  : &psp_webhooks_prototype;
+}
+
+static const psp_webhooks_t *format_of_request(const psp_t *psp, psp_header_fn *header,
+                                               void *header_arg, str_t body)
+{
+    if (!psp->webhooks)
+        return &psp_webhooks_prototype;
+    if (psp->webhooks->marker_header)
+        return header(header_arg, psp->webhooks->marker_header) ? psp->webhooks
+                                                                : &psp_webhooks_prototype;
+    json_t *json = json_read_object(body, NULL);
+    const psp_webhooks_t *format = format_of(psp, body, json);
+    json_decref(json);
+    return format;
+}
+
 err_t psp_webhook_verify(const psp_t *psp, const psp_account_t *account, bool dev,
                          psp_header_fn *header, void *header_arg, str_t body, int64_t now_us,
-                         psp_report_t *report, err_detail_t *detail)
+                         psp_webhook_t webhooks[PSP_WEBHOOKS_MAX], size_t *count,
+                         err_detail_t *detail)
 {
-    memset(report, 0, sizeof *report);
+    memset(webhooks, 0, PSP_WEBHOOKS_MAX * sizeof *webhooks);
+    *count = 0;
     if (!account)
         return err_set(detail, ERR_SIGNATURE_INVALID, "%s is not configured here", psp->name);
-    const bool own = psp->webhooks && header(header_arg, psp->webhooks->signature_header);
-    const psp_webhooks_t *webhooks = own ? psp->webhooks : &psp_webhooks_prototype;
-    return webhooks->verify(psp, account, dev, header, header_arg, body, now_us, report, detail);
+    const psp_webhooks_t *format = format_of_request(psp, header, header_arg, body);
+    return format->verify(psp, account, dev, header, header_arg, body, now_us, webhooks, count,
+                          detail);
 }
 
 err_t psp_webhook_read(const psp_t *psp, str_t body, psp_report_t *report, err_detail_t *detail)
 {
     memset(report, 0, sizeof *report);
-    json_t *root = psp_read_body(body, detail);
-    if (!root)
-        return ERR_MALFORMED_WEBHOOK;
-    const bool own = psp->webhooks && psp->webhooks->recognises(root);
-    const psp_webhooks_t *webhooks = own ? psp->webhooks : &psp_webhooks_prototype;
-    err_t err = webhooks->read(root, report, detail);
-    json_decref(root);
+    json_t *json = json_read_object(body, NULL);
+    const psp_webhooks_t *format = format_of(psp, body, json);
+    err_t err = format->read(body, json, report, detail);
+    json_decref(json);
     return err;
 }
 
 bool psp_report_is_empty(const psp_report_t *report)
 {
     return report->kind == PSP_FACT_NONE && uuid_is_nil(&report->payment_id);
+}
+
+/* ---- checkouts ---- */
+
+const char *psp_checkout_lacks(const psp_t *psp, const psp_account_t *account,
+                               const psp_checkout_t *checkout)
+{
+    const psp_customer_t *customer = &checkout->customer;
+    if ((psp->needs & PSP_NEEDS_NAME) && !customer->name[0])
+        return "customer.name";
+    if ((psp->needs & PSP_NEEDS_EMAIL) && !customer->email[0])
+        return "customer.email";
+    if ((psp->needs & PSP_NEEDS_PHONE) && !customer->phone[0] && !account->default_phone)
+        return "customer.phone";
+    return NULL;
+}
+
+bool psp_checkout_is_local(const psp_t *psp)
+{
+    return psp->connector->checkout_request == NULL;
 }
 
 void psp_checkout_request(const psp_t *psp, const psp_account_t *account,
@@ -102,20 +143,67 @@ void psp_checkout_read(const psp_t *psp, const http_client_response_t *response,
     psp->connector->checkout_read(response, answer);
 }
 
-void psp_status_request(const psp_t *psp, const psp_account_t *account, const uuid_t *payment_id,
-                        http_client_request_t *request)
+void psp_checkout_open(const psp_t *psp, const psp_account_t *account,
+                       const psp_checkout_t *checkout, psp_checkout_answer_t *answer)
+{
+    CHECK(account);
+    memset(answer, 0, sizeof *answer);
+    psp->connector->checkout_open(account, checkout, answer);
+}
+
+void psp_page_add_escaped(buf_t *html, const char *text)
+{
+    for (; *text; text++)
+        switch (*text) {
+        case '&':
+            buf_add_text(html, "&amp;");
+            break;
+        case '<':
+            buf_add_text(html, "&lt;");
+            break;
+        case '>':
+            buf_add_text(html, "&gt;");
+            break;
+        case '"':
+            buf_add_text(html, "&quot;");
+            break;
+        case '\'':
+            buf_add_text(html, "&#39;");
+            break;
+        default:
+            buf_add(html, text, 1);
+        }
+}
+
+bool psp_page(const psp_t *psp, const psp_account_t *account, const psp_checkout_t *checkout,
+              const char *page_data, psp_page_t *page)
+{
+    CHECK(account);
+    memset(page, 0, sizeof *page);
+    if (!psp->connector->page)
+        return false;
+    psp->connector->page(account, checkout, page_data, page);
+    return true;
+}
+
+/* ---- status ---- */
+
+bool psp_status_request(const psp_t *psp, const psp_account_t *account,
+                        const psp_payment_t *payment, http_client_request_t *request)
 {
     CHECK(account);
     memset(request, 0, sizeof *request);
-    psp->connector->status_request(account, payment_id, request);
+    return psp->connector->status_request(account, payment, request);
 }
 
-err_t psp_status_read(const psp_t *psp, const uuid_t *payment_id, int http_status, str_t body,
+err_t psp_status_read(const psp_t *psp, const psp_payment_t *payment, int http_status, str_t body,
                       psp_report_t *report, err_detail_t *detail)
 {
     memset(report, 0, sizeof *report);
-    return psp->connector->status_read(payment_id, http_status, body, report, detail);
+    return psp->connector->status_read(payment, http_status, body, report, detail);
 }
+
+/* ---- refunds ---- */
 
 void psp_refund_request(const psp_t *psp, const psp_account_t *account, const psp_refund_t *refund,
                         http_client_request_t *request)
@@ -125,9 +213,39 @@ void psp_refund_request(const psp_t *psp, const psp_account_t *account, const ps
     psp->connector->refund_request(account, refund, request);
 }
 
-err_t psp_refund_read(const psp_t *psp, const uuid_t *refund_id, const uuid_t *payment_id,
-                      int http_status, str_t body, psp_report_t *report, err_detail_t *detail)
+bool psp_refund_status_request(const psp_t *psp, const psp_account_t *account,
+                               const psp_refund_t *refund, http_client_request_t *request)
+{
+    CHECK(account);
+    memset(request, 0, sizeof *request);
+    if (!psp->connector->refund_status_request)
+        return false;
+    psp->connector->refund_status_request(account, refund, request);
+    return true;
+}
+
+err_t psp_refund_read(const psp_t *psp, const psp_refund_t *asked, int http_status, str_t body,
+                      psp_report_t *report, err_detail_t *detail)
 {
     memset(report, 0, sizeof *report);
-    return psp->connector->refund_read(refund_id, payment_id, http_status, body, report, detail);
+    return psp->connector->refund_read(asked, http_status, body, report, detail);
+}
+
+/* ---- access tokens ---- */
+
+bool psp_token_request(const psp_t *psp, const psp_account_t *account,
+                       http_client_request_t *request)
+{
+    CHECK(account);
+    memset(request, 0, sizeof *request);
+    if (!psp->connector->token_request)
+        return false;
+    psp->connector->token_request(account, request);
+    return true;
+}
+
+bool psp_token_read(const psp_t *psp, const http_client_response_t *response, int64_t now_us,
+                    char header[PSP_TOKEN_SIZE], int64_t *lives_ms)
+{
+    return psp->connector->token_read(response, now_us, header, lives_ms);
 }

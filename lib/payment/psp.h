@@ -1,7 +1,10 @@
-/* psp.h - payment service providers: one registry row each; a connector is pure functions over bytes.
+/* psp.h - payment service providers: one registry row each; a connector is pure functions over
+ * bytes.
  *
- * Nothing here does I/O or reads a clock. Who calls: the gateway (verify and read webhooks), the webhook-processor (read webhooks
- * and status answers), the router (build and read a checkout), the reconciler (build and read a status).
+ * Nothing here does I/O or reads a clock. Who calls: the gateway (verify and read webhooks), the
+ * webhook-processor (read webhooks and answers), the router (build and read checkouts and refunds,
+ * the pages that are ours), the reconciler (build and read a status). psp/README.md says how to add
+ * one.
  */
 #ifndef TIFFIN_LIB_PAYMENT_PSP_H
 #define TIFFIN_LIB_PAYMENT_PSP_H
@@ -19,18 +22,25 @@
 #define PSP_EVENT_ID_SIZE 128
 #define PSP_REASON_SIZE 200
 
-/* What a merchant configured for one PSP (environment, upper case name first: RAZORPAY_BASE_URL …). */
+/* What a merchant configured for one PSP (environment, upper case name first: RAZORPAY_BASE_URL …).
+ * What each is at this PSP is said by its settings (psp_accounts.h); NULL where it has no such
+ * setting. */
 typedef struct psp_account {
-    const char *base_url;        /* "http://127.0.0.1:8081/razorpay" */
+    const char *base_url; /* "http://127.0.0.1:8081/razorpay" */
     const char *key_id;
     const char *key_secret;
     const char *webhook_secrets; /* comma separated: rotation */
+    const char *account;         /* what else the PSP wants to be told */
+    const char *default_phone;   /* of customers whose order has none */
+    bool given;                  /* by somebody; else they are development values */
 } psp_account_t;
 
 typedef struct psp psp_t; /* a registry row */
 
 /* Registered spelling ("Razorpay"), in priority order. */
 size_t psp_count(void);
+/* Its place in that order. */
+size_t psp_index(const psp_t *psp);
 const psp_t *psp_at(size_t index);
 /* Case-insensitive; NULL when there is none. */
 const psp_t *psp_find(str_t name);
@@ -39,21 +49,24 @@ const char *psp_name(const psp_t *psp);
 /* ---- facts ---- */
 
 /* FACT(NAME, "name as in the facts table") */
-#define PSP_FACTS(FACT)                          \
-    FACT(AUTHORIZED, "authorized")               \
-    FACT(CAPTURED, "captured")                   \
-    FACT(FAILED, "failed")                       \
-    FACT(VOIDED, "voided")                       \
-    FACT(EXPIRED, "expired")                     \
-    FACT(REFUND_REQUESTED, "refund_requested")   \
-    FACT(REFUND_SUCCEEDED, "refund_succeeded")   \
-    FACT(REFUND_FAILED, "refund_failed")         \
-    FACT(DISPUTE_OPENED, "dispute_opened")       \
-    FACT(DISPUTE_WON, "dispute_won")             \
-    FACT(DISPUTE_LOST, "dispute_lost")           \
+#define PSP_FACTS(FACT)                        \
+    FACT(AUTHORIZED, "authorized")             \
+    FACT(CAPTURED, "captured")                 \
+    FACT(FAILED, "failed")                     \
+    FACT(VOIDED, "voided")                     \
+    FACT(EXPIRED, "expired")                   \
+    FACT(REFUND_REQUESTED, "refund_requested") \
+    FACT(REFUND_SUCCEEDED, "refund_succeeded") \
+    FACT(REFUND_FAILED, "refund_failed")       \
+    FACT(DISPUTE_OPENED, "dispute_opened")     \
+    FACT(DISPUTE_WON, "dispute_won")           \
+    FACT(DISPUTE_LOST, "dispute_lost")         \
     FACT(SETTLED, "settled")
 #define PSP_FACT_MEMBER(NAME, name) PSP_FACT_##NAME,
-typedef enum psp_fact_kind { PSP_FACT_NONE, PSP_FACTS(PSP_FACT_MEMBER) PSP_FACT_KINDS } psp_fact_kind_t;
+typedef enum psp_fact_kind {
+    PSP_FACT_NONE,
+    PSP_FACTS(PSP_FACT_MEMBER) PSP_FACT_KINDS
+} psp_fact_kind_t;
 #undef PSP_FACT_MEMBER
 /* "none", "captured" … Static. */
 const char *psp_fact_kind_name(psp_fact_kind_t kind);
@@ -62,20 +75,27 @@ psp_fact_kind_t psp_fact_kind_parse(str_t name);
 /* refund_requested, refund_succeeded, refund_failed */
 bool psp_fact_is_refund(psp_fact_kind_t kind);
 
-/* What a webhook, a status answer, a refund's answer or a settlement line says about one payment. */
+/* What a webhook, a status answer, a refund's answer or a settlement line says about one payment.
+ */
 typedef struct psp_report {
-    char event_id[PSP_EVENT_ID_SIZE]; /* the PSP's event id; of a status answer one derived from its content */
-    uuid_t payment_id;                /* ours, as the PSP echoes it; nil when it does not, or when it is about no payment */
-    uuid_t order_id;                  /* ours; nil when the PSP does not echo it */
-    uuid_t refund_id;                 /* refund_*: ours, as the PSP echoes it; nil when it does not */
-    psp_fact_kind_t kind;             /* NONE: nothing happened yet */
-    char psp_ref[PSP_REF_SIZE];       /* the PSP's canonical reference of what happened: of the capture, the refund, the dispute … */
-    bool ref_is_per_payment;          /* the reference is unique within the payment only (prototype format) */
-    int64_t amount;                   /* minor units, positive; 0: a refused refund's own */
-    int64_t fee;                      /* SETTLED: what the PSP kept of it; else 0 */
-    char currency[4];                 /* "" when the format names none: the order's */
+    char event_id[PSP_EVENT_ID_SIZE]; /* the PSP's event id; of a status answer one derived from its
+                                         content */
+    uuid_t payment_id; /* ours, as the PSP echoes it; nil when it does not, or when it is about no
+                          payment */
+    uuid_t order_id;   /* ours; nil when the PSP does not echo it */
+    uuid_t refund_id;  /* refund_*: ours, as the PSP echoes it; nil when it does not */
+    psp_fact_kind_t kind;       /* NONE: nothing happened yet */
+    char psp_ref[PSP_REF_SIZE]; /* the PSP's canonical reference of what happened: of the capture,
+                                   the refund, the dispute … */
+    bool
+        ref_is_per_payment; /* the reference is unique within the payment only (prototype format) */
+    int64_t amount;         /* minor units, positive; 0: of a refund, what was asked for */
+    int64_t fee;            /* SETTLED: what the PSP kept of it; else 0 */
+    char currency[4];       /* "" when the format names none: the order's */
     int64_t occurred_at_us;
-    char reason[PSP_REASON_SIZE];     /* FAILED: the PSP's words */
+    char reason[PSP_REASON_SIZE]; /* FAILED: the PSP's words */
+    bool hint; /* its signature does not cover it: the PSP is to be asked, nothing is a fact; kind
+                  is NONE */
 } psp_report_t;
 
 /* ---- webhooks ---- */
@@ -83,45 +103,80 @@ typedef struct psp_report {
 /* A request header of the webhook by name (case-insensitive), or NULL. */
 typedef const char *(psp_header_fn)(void *arg, const char *name);
 
-/* The header in which the PSP's own format has its signature; NULL while only the prototype's is known of it. Static. */
+/* The header in which the PSP's own format has its signature; NULL where it is in the body. Static.
+ */
 const char *psp_signature_header(const psp_t *psp);
 
-/* ERR_SIGNATURE_INVALID, ERR_MALFORMED_WEBHOOK (with detail), or ERR_OK with the report. A request with the PSP's signature header
- * is of its own format, in any environment. Every other is of the prototype's, whose body signature ("Razorpay:dev-secret") is
+/* One thing that a webhook tells. */
+typedef struct psp_webhook {
+    psp_report_t report;
+    str_t body; /* the bytes of the request that tell it: psp_webhook_read reads them again */
+} psp_webhook_t;
+#define PSP_WEBHOOKS_MAX 16 /* in one request; most hold one */
+
+/* ERR_SIGNATURE_INVALID, ERR_MALFORMED_WEBHOOK (with detail), or ERR_OK with *count things that it
+ * tells (an item of a batch whose signature is wrong is left out; all wrong:
+ * ERR_SIGNATURE_INVALID). A request that has the PSP's marks is of its own format, in any
+ * environment. Every other is of the prototype's, whose body signature ("Razorpay:dev-secret") is
  * taken where `dev` (TIFFIN_ENV=dev). `now_us` for formats with a time window. */
-err_t psp_webhook_verify(const psp_t *psp, const psp_account_t *account, bool dev, psp_header_fn *header, void *header_arg,
-                         str_t body, int64_t now_us, psp_report_t *report, err_detail_t *detail) MUST_CHECK;
-/* The same without the signature: for a body that was verified before it was stored, and for a line of a settlement report. An
- * event id that came in a header is not in the body: `event_id` is then empty, whoever stored the body has it. */
-err_t psp_webhook_read(const psp_t *psp, str_t body, psp_report_t *report, err_detail_t *detail) MUST_CHECK;
-/* Nothing about any payment: kind NONE and no payment_id (a settlement was paid out, a bank is down …). */
+err_t psp_webhook_verify(const psp_t *psp, const psp_account_t *account, bool dev,
+                         psp_header_fn *header, void *header_arg, str_t body, int64_t now_us,
+                         psp_webhook_t webhooks[PSP_WEBHOOKS_MAX], size_t *count,
+                         err_detail_t *detail) MUST_CHECK;
+/* One of them without the signature: a body that was verified before it was stored, or a line of a
+ * settlement report. An event id that came in a header is not in the body: `event_id` is then
+ * empty, whoever stored the body has it. */
+err_t psp_webhook_read(const psp_t *psp, str_t body, psp_report_t *report,
+                       err_detail_t *detail) MUST_CHECK;
+/* Nothing about any payment: kind NONE and no payment_id (a settlement was paid out, a bank is down
+ * …). */
 bool psp_report_is_empty(const psp_report_t *report);
 
 /* ---- checkout (create a payment at the PSP) ---- */
+
+/* Of the order; "" what it does not have. */
+typedef struct psp_customer {
+    char id[129]; /* the merchant's user_id */
+    char name[129], email[129], phone[33];
+} psp_customer_t;
 
 typedef struct psp_checkout {
     uuid_t payment_id, order_id, attempt_id; /* attempt_id is the idempotency key */
     int64_t amount;
     char currency[4];
     char method[17];
-    char return_url[2049];
+    char return_url[2049]; /* the merchant's; "": none */
     int64_t expires_at_us;
+    psp_customer_t customer;
+    const char *public_url; /* ours, as PSPs and browsers reach the gateway: "https://pay.example";
+                               no slash at the end */
 } psp_checkout_t;
 
-void psp_checkout_request(const psp_t *psp, const psp_account_t *account, const psp_checkout_t *checkout,
-                          http_client_request_t *request);
+/* The detail that this PSP needs and the checkout lacks, as the API names it ("customer.phone");
+ * NULL: none. */
+const char *psp_checkout_lacks(const psp_t *psp, const psp_account_t *account,
+                               const psp_checkout_t *checkout);
+/* Does its connector open it without asking the PSP (the customer's browser brings all of it)? */
+bool psp_checkout_is_local(const psp_t *psp);
+/* Not for local ones. */
+void psp_checkout_request(const psp_t *psp, const psp_account_t *account,
+                          const psp_checkout_t *checkout, http_client_request_t *request);
 
-typedef enum psp_checkout_outcome { PSP_CHECKOUT_OPEN, PSP_CHECKOUT_REFUSED, PSP_CHECKOUT_UNKNOWN } psp_checkout_outcome_t;
+typedef enum psp_checkout_outcome {
+    PSP_CHECKOUT_OPEN,
+    PSP_CHECKOUT_REFUSED,
+    PSP_CHECKOUT_UNKNOWN
+} psp_checkout_outcome_t;
 /* "OPEN" … */
 const char *psp_checkout_outcome_name(psp_checkout_outcome_t outcome);
 
 /* Whose fault it is that no checkout was opened. FAULT(NAME, "name") */
-#define PSP_FAULTS(FAULT)                                                                         \
-    FAULT(NONE, "none")         /* it is open */                                                  \
-    FAULT(CUSTOMER, "customer") /* their details, their card */                                   \
-    FAULT(MERCHANT, "merchant") /* our keys, our request, what our account may do */              \
-    FAULT(LIMIT, "limit")       /* too many calls of ours */                                      \
-    FAULT(PSP, "psp")           /* an error of theirs, or nonsense */                             \
+#define PSP_FAULTS(FAULT)                                                            \
+    FAULT(NONE, "none")         /* it is open */                                     \
+    FAULT(CUSTOMER, "customer") /* their details, their card */                      \
+    FAULT(MERCHANT, "merchant") /* our keys, our request, what our account may do */ \
+    FAULT(LIMIT, "limit")       /* too many calls of ours */                         \
+    FAULT(PSP, "psp")           /* an error of theirs, or nonsense */                \
     FAULT(NETWORK, "network")   /* no connection, or no answer in time */
 #define PSP_FAULT_MEMBER(NAME, name) PSP_FAULT_##NAME,
 typedef enum psp_fault { PSP_FAULTS(PSP_FAULT_MEMBER) PSP_FAULT_COUNT } psp_fault_t;
@@ -132,13 +187,33 @@ const char *psp_fault_name(psp_fault_t fault);
 typedef struct psp_checkout_answer {
     psp_checkout_outcome_t outcome;
     psp_fault_t fault;
-    char psp_ref[PSP_REF_SIZE];
-    char checkout_url[2049];
+    char psp_ref[PSP_REF_SIZE]; /* the PSP's name of the checkout; "": ours alone */
+    char checkout_url[2049]; /* the PSP's page, or "": ours, <public_url>/checkout/<payment_id> */
+    char page_data[6145];    /* for our page: what it is opened with */
     char reason[PSP_REASON_SIZE]; /* not OPEN: why */
 } psp_checkout_answer_t;
 
-/* Never fails: whatever came (no connection, a timeout, 4xx, 5xx, nonsense) is one of the outcomes. */
-void psp_checkout_read(const psp_t *psp, const http_client_response_t *response, psp_checkout_answer_t *answer);
+/* Never fails: whatever came (no connection, a timeout, 4xx, 5xx, nonsense) is one of the outcomes.
+ */
+void psp_checkout_read(const psp_t *psp, const http_client_response_t *response,
+                       psp_checkout_answer_t *answer);
+/* Of a local one. */
+void psp_checkout_open(const psp_t *psp, const psp_account_t *account,
+                       const psp_checkout_t *checkout, psp_checkout_answer_t *answer);
+
+/* A page of ours where the customer pays: the PSP's own script, or a form that submits itself. */
+typedef struct psp_page {
+    buf_t body;            /* HTML, what comes into <main>; every text from outside is escaped */
+    char script_from[128]; /* the origins that its scripts come from, and talk to, for the
+                              Content-Security-Policy; "": none */
+    char submits_to[128];  /* the origin that its form goes to; "": none */
+    char script[4097];     /* inline script; may be "" */
+} psp_page_t;
+/* Appends text with &, <, >, " and ' escaped. */
+void psp_page_add_escaped(buf_t *html, const char *text);
+/* False: this PSP has pages of its own. page->body is the caller's to free. */
+bool psp_page(const psp_t *psp, const psp_account_t *account, const psp_checkout_t *checkout,
+              const char *page_data, psp_page_t *page);
 
 /* ---- refunds ---- */
 
@@ -153,17 +228,50 @@ typedef struct psp_refund {
 
 void psp_refund_request(const psp_t *psp, const psp_account_t *account, const psp_refund_t *refund,
                         http_client_request_t *request);
-/* The answer. REFUND_SUCCEEDED; REFUND_REQUESTED: the PSP has taken it and goes on by itself; REFUND_FAILED: the PSP refuses it for
- * good (`reason`; psp_ref is the refund's id where the PSP gave it no reference). An error: the outcome is not known, the same
- * request is to be sent again. */
-err_t psp_refund_read(const psp_t *psp, const uuid_t *refund_id, const uuid_t *payment_id, int http_status, str_t body,
+/* Asks how a refund stands that was asked for before. False: this PSP has no such call, a repeated
+ * psp_refund_request tells. Of its answers those with a status of 400 and over say nothing:
+ * psp_refund_read is not for them. */
+bool psp_refund_status_request(const psp_t *psp, const psp_account_t *account,
+                               const psp_refund_t *refund, http_client_request_t *request);
+/* The answer to either. REFUND_SUCCEEDED; REFUND_REQUESTED: the PSP has taken it and goes on by
+ * itself; REFUND_FAILED: the PSP refuses it for good (`reason`; psp_ref is the refund's id where
+ * the PSP gave it no reference). An error: the outcome is not known, the same request is to be sent
+ * again. Of `asked` only refund_id and payment_id are read; where the PSP does not repeat the
+ * amount, the report's is 0. */
+err_t psp_refund_read(const psp_t *psp, const psp_refund_t *asked, int http_status, str_t body,
                       psp_report_t *report, err_detail_t *detail) MUST_CHECK;
 
 /* ---- status ---- */
 
-void psp_status_request(const psp_t *psp, const psp_account_t *account, const uuid_t *payment_id, http_client_request_t *request);
-/* A status answer's body. kind NONE: the PSP has no news (pending, or it does not know the payment: `reason` says which). */
-err_t psp_status_read(const psp_t *psp, const uuid_t *payment_id, int http_status, str_t body, psp_report_t *report,
-                      err_detail_t *detail) MUST_CHECK;
+/* The payment that a PSP is asked about. */
+typedef struct psp_payment {
+    uuid_t payment_id, order_id;
+    char psp_ref[PSP_REF_SIZE]; /* the checkout, as the PSP named it; "": not known */
+    int64_t amount;
+    char currency[4];
+    char returned[1025]; /* the query with which the PSP sent the customer back; "" */
+} psp_payment_t;
+
+/* False: this PSP cannot be asked about it (without psp_ref, or without what the customer came back
+ * with). */
+bool psp_status_request(const psp_t *psp, const psp_account_t *account,
+                        const psp_payment_t *payment, http_client_request_t *request);
+/* A status answer's body. kind NONE: the PSP has no news (pending, or it does not know the payment:
+ * `reason` says which). Of `payment` only payment_id is read. */
+err_t psp_status_read(const psp_t *psp, const psp_payment_t *payment, int http_status, str_t body,
+                      psp_report_t *report, err_detail_t *detail) MUST_CHECK;
+
+/* ---- access tokens ---- */
+
+#define PSP_TOKEN_SIZE 2048
+
+/* Some PSPs want a token before any other call (psp_client.h gets and keeps it). False: this one
+ * does not. */
+bool psp_token_request(const psp_t *psp, const psp_account_t *account,
+                       http_client_request_t *request);
+/* The header that the token goes into, "Authorization: O-Bearer …", and how long it lives. False:
+ * there is none in the answer. */
+bool psp_token_read(const psp_t *psp, const http_client_response_t *response, int64_t now_us,
+                    char header[PSP_TOKEN_SIZE], int64_t *lives_ms);
 
 #endif

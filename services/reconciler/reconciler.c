@@ -1,6 +1,8 @@
 /* reconciler.c - the reconciler.
  *
  *   timer → run: claim a page of due payments → ask their PSPs → append what is news to the stream
+ *   a PSP hints at news (its webhook is not signed), or sent a customer back → the same, at once,
+ * for that payment
  *
  * It writes no payment state. What a PSP answers goes, as it came, into the stream that the
  * webhooks go through, so that one place decides what is true. A claim is a lease: a payment whose
@@ -21,10 +23,10 @@
 #include "lib/clock.h"
 #include "lib/crash_point.h"
 #include "lib/dispatch.h"
-#include "lib/http_client.h"
 #include "lib/limits.h"
 #include "lib/list.h"
 #include "lib/log.h"
+#include "lib/payment/psp_client.h"
 #include "lib/payment/webhook_stream.h"
 #include "proto/bus_reply.h"
 #include "proto/messages.h"
@@ -79,7 +81,7 @@ typedef struct check {
 typedef struct run {
     bool active;
     bool claimed_all;
-    int64_t run_id;
+    int64_t run_id; /* 0: about hints, not on record */
     int64_t began_mono_ms;
     reconciler_counts_t counts;
     unsigned failures_in_a_row[PSP_COUNT];
@@ -90,9 +92,10 @@ struct reconciler {
     reconciler_config_t config;
     reconciler_store_t *store;
     redis_t *redis;
-    http_client_t *http;
+    psp_client_t *http;
     int tick_timer, seal_timer, upkeep_timer;
     bool stopping;
+    bool hinted; /* a PSP has hinted at news: the next run is about that alone */
     int64_t next_run_mono_ms;
     run_t run;
     list_node_t waiting; /* claimed, not asked yet */
@@ -119,12 +122,12 @@ reconciler_t *reconciler_new(service_t *service, const reconciler_config_t *conf
     list_init(&self->waiting);
     list_init(&self->asking);
     self->store = reconciler_store_new(config->database_url);
-    self->http = http_client_new((unsigned)config->calls_max);
+    self->http = psp_client_new(&self->config.accounts, (unsigned)config->calls_max);
     self->next_run_mono_ms = clock_mono_ms() + FIRST_RUN_AFTER_MS;
     self->tick_timer = actor_add_timer(service->actor, TICK_MS, on_tick, self);
     self->seal_timer = actor_add_timer(service->actor, SEAL_EVERY_MS, on_seal_timer, self);
     self->upkeep_timer = actor_add_timer(service->actor, UPKEEP_EVERY_MS, on_upkeep_timer, self);
-    actor_add_fd(service->actor, http_client_fd(self->http), on_answers, self);
+    actor_add_fd(service->actor, psp_client_fd(self->http), on_answers, self);
     return self;
 }
 
@@ -149,11 +152,11 @@ void reconciler_destroy(reconciler_t **self_p)
     reconciler_t *self = *self_p;
     if (self == NULL)
         return;
-    actor_remove_fd(self->service->actor, http_client_fd(self->http));
+    actor_remove_fd(self->service->actor, psp_client_fd(self->http));
     actor_remove_timer(self->service->actor, self->upkeep_timer);
     actor_remove_timer(self->service->actor, self->seal_timer);
     actor_remove_timer(self->service->actor, self->tick_timer);
-    http_client_destroy(&self->http);
+    psp_client_destroy(&self->http);
     drop_all(&self->waiting);
     drop_all(&self->asking);
     reconciler_store_destroy(&self->store);
@@ -191,13 +194,16 @@ static void finish_run(reconciler_t *self)
     const reconciler_counts_t *counts = &self->run.counts;
     err_detail_t detail = {{0}};
     self->run.active = false;
-    const err_t err = reconciler_store_finish(self->store, self->run.run_id, counts, &detail);
+    const err_t err = self->run.run_id != 0
+                          ? reconciler_store_finish(self->store, self->run.run_id, counts, &detail)
+                          : ERR_OK;
     char quoted[QUOTED_SIZE];
     if (err != ERR_OK)
         log_limited(LOG_LEVEL_WARN, NULL, "reconciliation not recorded as finished",
                     "run=%lld code=%s detail=%s", (long long)self->run.run_id, err_name(err),
                     log_quote(quoted, sizeof quoted, detail.text));
-    log_info(NULL, "reconciliation finished", "run=%lld asked=%d news=%d errors=%d took_ms=%lld",
+    log_line(self->run.run_id != 0 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, NULL,
+             "reconciliation finished", "run=%lld asked=%d news=%d errors=%d took_ms=%lld",
              (long long)self->run.run_id, counts->asked, counts->news, counts->errors,
              (long long)(clock_mono_ms() - self->run.began_mono_ms));
 }
@@ -260,13 +266,16 @@ static void claim_page(reconciler_t *self)
 static void ask(reconciler_t *self, check_t *check)
 {
     http_client_request_t request;
-    psp_status_request(check->psp, psp_account_of(&self->config.accounts, check->psp),
-                       &check->due.payment_id, &request);
+    if (!psp_status_request(check->psp, psp_account_of(&self->config.accounts, check->psp),
+                            &check->due.payment, &request)) {
+        check_free(check); /* only its webhook or the settlement can tell */
+        return;
+    }
     request.timeout_ms = (uint32_t)self->config.psp_status_timeout_ms;
     list_push_back(&self->asking, &check->node);
     self->asking_count++;
     self->run.counts.asked++;
-    http_client_submit(self->http, &request, check);
+    psp_client_submit(self->http, check->psp, &request, check);
 }
 
 static void ask_waiting(reconciler_t *self)
@@ -319,6 +328,12 @@ static void on_tick(void *arg)
         else
             (void)begin_run(self, now_mono_ms, false);
     }
+    if (reconciler_store_notified(self->store))
+        self->hinted = true;
+    if (!self->stopping && self->hinted && !self->run.active) {
+        self->run = (run_t){.active = true, .began_mono_ms = now_mono_ms};
+        self->hinted = false;
+    }
     go_on(self);
 }
 
@@ -343,8 +358,8 @@ typedef struct answered {
 static void tell(reconciler_t *self, const answered_t *answered)
 {
     const check_t *check = answered->check;
-    const reconciler_asked_t event = {.payment_id = check->due.payment_id,
-                                      .order_id = check->due.order_id,
+    const reconciler_asked_t event = {.payment_id = check->due.payment.payment_id,
+                                      .order_id = check->due.payment.order_id,
                                       .psp = str_of(psp_name(check->psp)),
                                       .answer = str_of(answered->answer),
                                       .news = answered->news};
@@ -364,7 +379,7 @@ static void read_answer(reconciler_t *self, const http_client_response_t *respon
     if (err != ERR_OK)
         err_set(&detail, err, "%s", response->error);
     else
-        err = psp_status_read(check->psp, &check->due.payment_id, response->status, body, &report,
+        err = psp_status_read(check->psp, &check->due.payment, response->status, body, &report,
                               &detail);
     if (err != ERR_OK) {
         answered->failed = true;
@@ -383,7 +398,7 @@ static void read_answer(reconciler_t *self, const http_client_response_t *respon
     const webhook_stream_entry_t entry = {.source = "status_poll",
                                           .psp = psp_name(check->psp),
                                           .event_id = report.event_id,
-                                          .payment_id = &check->due.payment_id,
+                                          .payment_id = &check->due.payment.payment_id,
                                           .request_id = &check->request_id,
                                           .received_at_us = clock_wall_us(),
                                           .http_status = response->status,
@@ -424,7 +439,7 @@ static void on_answers(void *arg)
     size_t count = 0;
     void *cookie;
     http_client_response_t response;
-    while (count < CALLS_MAX && http_client_next(self->http, &cookie, &response)) {
+    while (count < CALLS_MAX && psp_client_next(self->http, &cookie, &response)) {
         answered[count] = (answered_t){.check = cookie};
         if (response.err == ERR_OK)
             CRASH_POINT(reconciler_asked);

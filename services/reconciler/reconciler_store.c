@@ -15,6 +15,7 @@ reconciler_store_t *reconciler_store_new(const char *database_url)
     reconciler_store_t *self = calloc(1, sizeof *self);
     CHECK(self != NULL);
     self->pg = pg_new(database_url, "tiffin-reconciler", PG_STATEMENT_TIMEOUT_MS);
+    pg_listen(self->pg, "checks_due");
     return self;
 }
 
@@ -62,21 +63,35 @@ err_t reconciler_store_claim(reconciler_store_t *self, int64_t run_id, int at_mo
                              int64_t interval_s, PGresult **result, err_detail_t *detail)
 {
     pg_params_reset(&self->params);
-    pg_param_int8(&self->params, run_id);
+    if (run_id != 0)
+        pg_param_int8(&self->params, run_id);
+    else
+        pg_param_null_int8(&self->params);
     pg_param_int4(&self->params, at_most);
     pg_param_int8(&self->params, interval_s);
     return pg_exec(
         self->pg, "status_checks_claim",
-        "SELECT payment_id, order_id, psp, failure_known FROM status_checks_claim($1, $2, $3)",
+        "SELECT payment_id, order_id, psp, failure_known, psp_ref, amount, currency, returned "
+        "FROM status_checks_claim($1, $2, $3)",
         &self->params, result, detail);
+}
+
+bool reconciler_store_notified(reconciler_store_t *self)
+{
+    return pg_notified(self->pg);
 }
 
 void reconciler_store_due(const PGresult *result, int row, reconciler_due_t *due)
 {
-    due->payment_id = pg_get_uuid(result, row, 0);
-    due->order_id = pg_get_uuid(result, row, 1);
+    psp_payment_t *payment = &due->payment;
+    payment->payment_id = pg_get_uuid(result, row, 0);
+    payment->order_id = pg_get_uuid(result, row, 1);
     str_copy(pg_get_text(result, row, 2), due->psp, sizeof due->psp);
     due->failure_known = pg_get_bool(result, row, 3);
+    str_copy(pg_get_text(result, row, 4), payment->psp_ref, sizeof payment->psp_ref);
+    payment->amount = pg_get_int8(result, row, 5);
+    str_copy(pg_get_text(result, row, 6), payment->currency, sizeof payment->currency);
+    str_copy(pg_get_text(result, row, 7), payment->returned, sizeof payment->returned);
 }
 
 err_t reconciler_store_page(reconciler_store_t *self, int64_t before, int at_most,

@@ -27,18 +27,22 @@ err_t reconciler_store_finish(reconciler_store_t *self, int64_t run_id,
 
 /* A PSP to ask about a payment. */
 typedef struct reconciler_due {
-    uuid_t payment_id, order_id;
+    psp_payment_t payment;
     char psp[PSP_NAME_SIZE]; /* "": no PSP can know of this payment */
     bool failure_known;
 } reconciler_due_t;
 
-/* Claims at most `at_most` payments that were due when the run began: none of them is due again
- * before interval_s have nearly passed, whoever asks. Any number of rows per payment; no row:
- * nothing is left. The result is the caller's. */
+/* Claims at most `at_most` payments that were due when the run began, or (run_id 0) of which a PSP
+ * has hinted at news: none of them is due again before interval_s have nearly passed, whoever asks.
+ * Any number of rows per payment; no row: nothing is left. The result is the caller's. */
 err_t reconciler_store_claim(reconciler_store_t *self, int64_t run_id, int at_most,
                              int64_t interval_s, PGresult **result,
                              err_detail_t *detail) MUST_CHECK;
 void reconciler_store_due(const PGresult *result, int row, reconciler_due_t *due);
+
+/* True when a PSP has hinted at news since the last call, or may have (LISTEN checks_due). Never
+ * blocks. */
+bool reconciler_store_notified(reconciler_store_t *self);
 
 /* A page of runs, newest first: the public JSON in row 0, column 0. `before`: 0 from the newest. */
 err_t reconciler_store_page(reconciler_store_t *self, int64_t before, int at_most,

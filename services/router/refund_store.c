@@ -129,7 +129,7 @@ err_t refund_store_claim(refund_store_t *self, int at_most, int64_t lease_ms, PG
     pg_param_int8(&self->params, lease_ms);
     return pg_exec(self->pg, "refunds_claim",
                    "SELECT refund_id, payment_id, order_id, psp, capture_ref, amount, currency, "
-                   "reason, calls FROM refunds_claim($1, $2)",
+                   "reason, calls, requested FROM refunds_claim($1, $2)",
                    &self->params, result, detail);
 }
 
@@ -145,6 +145,7 @@ void refund_store_due(const PGresult *result, int row, refund_due_t *due)
     str_copy(pg_get_text(result, row, 6), due->refund.currency, sizeof due->refund.currency);
     str_copy(pg_get_text(result, row, 7), due->refund.reason, sizeof due->refund.reason);
     due->calls = (int)pg_get_int8(result, row, 8);
+    due->requested = pg_get_bool(result, row, 9);
 }
 
 err_t refund_store_called(refund_store_t *self, const refund_called_t *called, size_t count,

@@ -51,7 +51,8 @@ bool refund_store_document(const PGresult *result, const uuid_t *refund_id,
 typedef struct refund_due {
     psp_refund_t refund;
     char psp[PSP_NAME_SIZE];
-    int calls; /* claimed so often, this time included */
+    int calls;      /* claimed so often, this time included */
+    bool requested; /* the PSP has told that it has taken it */
 } refund_due_t;
 
 /* True when refunds were reserved since the last call, or may have been (LISTEN refunds_due). Never

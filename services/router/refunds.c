@@ -21,10 +21,10 @@
 #include "lib/clock.h"
 #include "lib/config.h"
 #include "lib/crash_point.h"
-#include "lib/http_client.h"
 #include "lib/limits.h"
 #include "lib/list.h"
 #include "lib/log.h"
+#include "lib/payment/psp_client.h"
 #include "lib/payment/webhook_stream.h"
 #include "lib/redis.h"
 #include "proto/bus_reply.h"
@@ -47,6 +47,7 @@ typedef struct call {
     refund_due_t due;
     const psp_t *psp;
     uuid_t request_id;
+    bool asks_status; /* how it stands; else for the refund itself */
 } call_t;
 
 struct refunds {
@@ -54,7 +55,7 @@ struct refunds {
     refunds_config_t config;
     refund_store_t *store;
     redis_t *redis;
-    http_client_t *http;
+    psp_client_t *http;
     int tick_timer;
     bool stopping;
     bool more_due; /* the last claim took as many as there was room for */
@@ -78,8 +79,8 @@ refunds_t *refunds_new(service_t *service, const refunds_config_t *config)
         config_refuse("REDIS_URL", detail.text);
     list_init(&self->calling);
     self->store = refund_store_new(config->database_url);
-    self->http = http_client_new(CALLS_MAX);
-    actor_add_fd(service->actor, http_client_fd(self->http), on_answers, self);
+    self->http = psp_client_new(config->accounts, CALLS_MAX);
+    actor_add_fd(service->actor, psp_client_fd(self->http), on_answers, self);
     self->tick_timer = actor_add_timer(service->actor, TICK_MS, on_tick, self);
     return self;
 }
@@ -90,8 +91,8 @@ void refunds_destroy(refunds_t **self_p)
     if (self == NULL)
         return;
     actor_remove_timer(self->service->actor, self->tick_timer);
-    actor_remove_fd(self->service->actor, http_client_fd(self->http));
-    http_client_destroy(&self->http);
+    actor_remove_fd(self->service->actor, psp_client_fd(self->http));
+    psp_client_destroy(&self->http);
     for (list_node_t *node = self->calling.next; node != &self->calling;) {
         call_t *call = LIST_ENTRY(node, call_t, node);
         node = node->next;
@@ -268,12 +269,15 @@ static void start_call(refunds_t *self, const refund_due_t *due)
     call->psp = psp;
     call->request_id = uuid7_new();
     http_client_request_t request;
-    psp_refund_request(psp, account, &due->refund, &request);
+    call->asks_status = (due->requested || due->calls % 2 == 0) &&
+                        psp_refund_status_request(psp, account, &due->refund, &request);
+    if (!call->asks_status)
+        psp_refund_request(psp, account, &due->refund, &request);
     request.timeout_ms = (uint32_t)self->config.call_timeout_ms;
     list_init(&call->node);
     list_push_back(&self->calling, &call->node);
     self->calling_count++;
-    http_client_submit(self->http, &request, call);
+    psp_client_submit(self->http, psp, &request, call);
 }
 
 static void claim_due(refunds_t *self)
@@ -354,10 +358,13 @@ static void read_answer(refunds_t *self, const http_client_response_t *response,
     ended->not_sent = response->err == ERR_HTTP_UNREACHABLE;
     if (err != ERR_OK)
         err_set(&detail, err, "%s", response->error);
+    else if (ended->call->asks_status && response->status >= 400)
+        err = err_set(&detail, ERR_MALFORMED_WEBHOOK, "HTTP %d is no answer about the refund",
+                      response->status);
     else
-        err = psp_refund_read(
-            ended->call->psp, &refund->refund_id, &refund->payment_id, response->status,
-            (str_t){response->body.data, (uint32_t)response->body.size}, &report, &detail);
+        err = psp_refund_read(ended->call->psp, refund, response->status,
+                              (str_t){response->body.data, (uint32_t)response->body.size}, &report,
+                              &detail);
     ended->understood = err == ERR_OK;
     snprintf(ended->outcome, sizeof ended->outcome, "%s",
              ended->understood ? psp_fact_kind_name(report.kind)
@@ -440,7 +447,7 @@ static void on_answers(void *arg)
     size_t count = 0;
     void *cookie;
     http_client_response_t response;
-    while (count < CALLS_MAX && http_client_next(self->http, &cookie, &response)) {
+    while (count < CALLS_MAX && psp_client_next(self->http, &cookie, &response)) {
         ended[count] = (ended_t){.call = cookie};
         if (response.err == ERR_OK)
             CRASH_POINT(router_refund_answered);

@@ -15,6 +15,7 @@
 #include "services/router/router.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/batch.h"
 #include "lib/clock.h"
@@ -31,6 +32,7 @@
 
 enum {
     QUOTED_SIZE = 300,
+    PUBLIC_URL_MAX_BYTES = 512,
     ROUNDS_MAX = 64, /* records of one flow: more than any number of PSPs; a loop is our bug */
 };
 
@@ -40,6 +42,9 @@ const config_entry_t router_settings[] = {
                 CONFIG_REQUIRED | CONFIG_SECRET, "libpq connection string; several hosts allowed"),
     CONFIG_TEXT("REDIS_URL", router_config_t, redis_url, "redis://127.0.0.1:6379", CONFIG_SECRET,
                 "where the webhook stream is: what PSPs answer about refunds goes there"),
+    CONFIG_TEXT("PUBLIC_URL", router_config_t, public_url, "http://127.0.0.1:8080", 0,
+                "where PSPs and browsers reach the gateway, without a slash at the end: for pages "
+                "of ours, webhooks and customers who come back"),
     CONFIG_INT("PSP_TIMEOUT_MS", router_config_t, psp_timeout_ms, 3000, 100, 60000, 0,
                "a PSP that has not opened a checkout after this is passed over; less when the "
                "request's time ends before; a refund is asked for again"),
@@ -58,6 +63,7 @@ typedef struct flow {
     psp_checkout_answer_t answer;
     int64_t took_ms;
     int64_t began_mono_ms;
+    const char *lacks; /* a detail of the customer that a PSP needs; NULL: a PSP was called */
     int rounds;
     err_t failure; /* in to_release: what is answered then */
     err_detail_t failure_detail;
@@ -79,6 +85,15 @@ struct router {
 
 static void on_calls_ended(void *arg);
 
+static void check_public_url(const char *url)
+{
+    const size_t size = strlen(url);
+    if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+        config_refuse("PUBLIC_URL", "must begin with http:// or https://");
+    if (size > PUBLIC_URL_MAX_BYTES || url[size - 1] == '/')
+        config_refuse("PUBLIC_URL", "must not be over 512 bytes, nor end in a slash");
+}
+
 router_t *router_new(service_t *service, const router_config_t *config)
 {
     router_t *self = calloc(1, sizeof *self);
@@ -86,6 +101,7 @@ router_t *router_new(service_t *service, const router_config_t *config)
     self->service = service;
     self->config = *config;
     psp_accounts_check(&self->config.accounts, service->dev);
+    check_public_url(config->public_url);
     router_psps_init(&self->psps, &self->config.accounts);
     list_init(&self->calling);
     list_init(&self->to_record);
@@ -243,29 +259,84 @@ static void queue_record(router_t *self, flow_t *flow)
     list_push_back(&self->to_record, &flow->node);
 }
 
-/* Calls the PSP of the newest attempt. */
-static void call(router_t *self, flow_t *flow)
+static psp_checkout_t checkout_of(const router_t *self, const router_position_t *position)
 {
-    const router_position_t *position = &flow->position;
-    const psp_t *psp = router_psps_find(&self->psps, position->psp);
-    if (psp == NULL) { /* written by a router that had more PSPs than this one */
-        flow->answer = (psp_checkout_answer_t){.outcome = PSP_CHECKOUT_UNKNOWN,
-                                               .reason = "not configured at this router"};
-        flow->has_answer = true;
-        queue_record(self, flow);
-        return;
-    }
     psp_checkout_t checkout = {.payment_id = position->payment_id,
                                .order_id = position->order_id,
                                .attempt_id = position->attempt_id,
                                .amount = position->amount,
-                               .expires_at_us = position->expires_at_us};
+                               .expires_at_us = position->expires_at_us,
+                               .customer = position->customer,
+                               .public_url = self->config.public_url};
     str_copy(str_of(position->currency), checkout.currency, sizeof checkout.currency);
     str_copy(str_of(position->method), checkout.method, sizeof checkout.method);
     str_copy(str_of(position->return_url), checkout.return_url, sizeof checkout.return_url);
+    return checkout;
+}
+
+/* The answer of this attempt without a call; true: it is there. */
+static bool answer_here(router_t *self, flow_t *flow, const psp_t *psp,
+                        const psp_checkout_t *checkout)
+{
+    psp_checkout_answer_t *answer = &flow->answer;
+    memset(answer, 0, sizeof *answer);
+    if (psp == NULL) { /* written by a router that had more PSPs than this one */
+        answer->outcome = PSP_CHECKOUT_UNKNOWN;
+        str_copy(STR_LITERAL("not configured at this router"), answer->reason,
+                 sizeof answer->reason);
+        return true;
+    }
+    const psp_account_t *account = psp_account_of(&self->config.accounts, psp);
+    const char *lacks = psp_checkout_lacks(psp, account, checkout);
+    if (lacks != NULL) {
+        answer->outcome = PSP_CHECKOUT_REFUSED;
+        answer->fault = PSP_FAULT_CUSTOMER;
+        snprintf(answer->reason, sizeof answer->reason, "needs %s", lacks);
+        if (flow->rounds == 0 || flow->lacks != NULL)
+            flow->lacks = lacks;
+        return true;
+    }
+    flow->lacks = NULL;
+    if (psp_checkout_is_local(psp)) {
+        psp_checkout_open(psp, account, checkout, answer);
+        return true;
+    }
+    return false;
+}
+
+/* A page of ours has an address of ours. */
+static void complete_answer(const router_t *self, flow_t *flow)
+{
+    psp_checkout_answer_t *answer = &flow->answer;
+    char text[UUID_TEXT_SIZE];
+    if (answer->outcome == PSP_CHECKOUT_OPEN && answer->checkout_url[0] == '\0')
+        snprintf(answer->checkout_url, sizeof answer->checkout_url, "%s/checkout/%s",
+                 self->config.public_url, uuid_format(&flow->position.payment_id, text));
+    flow->has_answer = true;
+}
+
+/* Calls the PSP of the newest attempt. */
+static void call(router_t *self, flow_t *flow)
+{
+    const psp_t *psp = router_psps_find(&self->psps, flow->position.psp);
+    const psp_checkout_t checkout = checkout_of(self, &flow->position);
+    if (answer_here(self, flow, psp, &checkout)) {
+        complete_answer(self, flow);
+        queue_record(self, flow);
+        return;
+    }
     list_remove(&flow->node);
     list_push_back(&self->calling, &flow->node);
     router_calls_start(self->calls, psp, &checkout, flow->reply_to.deadline_mono_ms, flow);
+}
+
+/* Every PSP that may be tried wants to know more of the customer. */
+static void answer_lacking(router_t *self, flow_t *flow)
+{
+    char detail[128];
+    snprintf(detail, sizeof detail, "%s: %s needs it, and the order has none", flow->lacks,
+             flow->position.psp);
+    answer_error(self, flow, ERR_CUSTOMER_DETAIL_MISSING, detail);
 }
 
 /* Goes on from where the payment stands, as committed. */
@@ -281,7 +352,10 @@ static void advance(router_t *self, flow_t *flow)
         break;
     case ROUTER_STEP_ANSWER_NO_PSP:
     case ROUTER_STEP_ANSWER_LATE:
-        answer_error(self, flow, ERR_NO_PSP_AVAILABLE, failures);
+        if (flow->lacks != NULL)
+            answer_lacking(self, flow);
+        else
+            answer_error(self, flow, ERR_NO_PSP_AVAILABLE, failures);
         break;
     case ROUTER_STEP_ANSWER_DEADLINE:
         answer_error(self, flow, ERR_DEADLINE, failures);
@@ -415,7 +489,7 @@ static void on_calls_ended(void *arg)
         }
         flow->answer = ended.answer;
         flow->took_ms = ended.took_ms;
-        flow->has_answer = true;
+        complete_answer(self, flow);
         if (flow->answer.outcome == PSP_CHECKOUT_OPEN)
             CRASH_POINT(router_psp_answered);
         tell_attempt(self, flow);
@@ -539,6 +613,65 @@ static void on_get(void *arg, const bus_request_t *const *requests, size_t count
     PQclear(result);
 }
 
+/* ---- router.page ---- */
+
+/* The merchant's page, if it said one, where there is nothing to pay any more. */
+static void answer_page(router_t *self, const bus_reply_to_t *to, const router_position_t *position,
+                        bool returned)
+{
+    payment_page_document_t document = {.payment_id = position->payment_id};
+    const psp_t *psp = router_psps_find(&self->psps, position->psp);
+    const psp_checkout_t checkout = checkout_of(self, position);
+    psp_page_t page = {.body = {0}};
+    if (returned || strcmp(position->status, "PENDING") != 0)
+        document.location = str_of(position->return_url);
+    else if (psp != NULL && position->checkout_url[0] != '\0' &&
+             psp_page(psp, psp_account_of(&self->config.accounts, psp), &checkout,
+                      position->page_data, &page)) {
+        document.html = (str_t){page.body.data, (uint32_t)page.body.size};
+        document.script = str_of(page.script);
+        document.script_from = str_of(page.script_from);
+        document.submits_to = str_of(page.submits_to);
+    } else {
+        document.location = str_of(position->checkout_url);
+    }
+    bus_reply_message(self->service->bus, to, MSG_payment_page_document, &document);
+    buf_free(&page.body);
+}
+
+static err_t show_page(router_t *self, const bus_request_t *request, err_detail_t *detail)
+{
+    payment_page_t ask;
+    PGresult *result = NULL;
+    char text[UUID_TEXT_SIZE];
+    TRY(message_decode(MSG_payment_page, request->body, request->body_size, &ask, detail));
+    TRY(router_store_page(self->store, &ask.payment_id, &result, detail));
+    err_t err = PQntuples(result) == 1
+                    ? ERR_OK
+                    : err_set(detail, ERR_PAYMENT_NOT_FOUND, "there is no payment %s",
+                              uuid_format(&ask.payment_id, text));
+    if (err == ERR_OK && ask.returned)
+        err = router_store_returned(self->store, &ask.payment_id, ask.query, detail);
+    if (err == ERR_OK) {
+        router_position_t position;
+        router_store_position(result, 0, &position);
+        answer_page(self, &request->reply_to, &position, ask.returned);
+    }
+    PQclear(result);
+    return err;
+}
+
+static void on_page(void *arg, const bus_request_t *const *requests, size_t count)
+{
+    router_t *self = arg;
+    for (size_t i = 0; i < count; i++) {
+        err_detail_t detail = {{0}};
+        const err_t err = show_page(self, requests[i], &detail);
+        if (err != ERR_OK)
+            bus_reply_error(self->service->bus, &requests[i]->reply_to, err, detail.text);
+    }
+}
+
 /* ---- table ---- */
 
 static void on_refund_create(void *arg, const bus_request_t *const *requests, size_t count)
@@ -553,11 +686,10 @@ static void on_refund_get(void *arg, const bus_request_t *const *requests, size_
     refunds_on_get(self->refunds, requests, count);
 }
 
-static const dispatch_entry_t handlers[] = {{MSG_payment_initiate, on_initiate},
-                                            {MSG_payment_get, on_get},
-                                            {MSG_refund_create, on_refund_create},
-                                            {MSG_refund_get, on_refund_get},
-                                            {0, NULL}};
+static const dispatch_entry_t handlers[] = {
+    {MSG_payment_initiate, on_initiate}, {MSG_payment_get, on_get},
+    {MSG_payment_page, on_page},         {MSG_refund_create, on_refund_create},
+    {MSG_refund_get, on_refund_get},     {0, NULL}};
 
 static void on_batch(void *arg, const bus_request_t *requests, size_t count)
 {

@@ -11,6 +11,7 @@ typedef struct router_config {
     service_settings_t service;
     const char *database_url;
     const char *redis_url;
+    const char *public_url;
     int64_t psp_timeout_ms;
     int64_t router_calls_max;
     psp_accounts_t accounts;

@@ -10,6 +10,7 @@
 
 #include "lib/clock.h"
 #include "lib/list.h"
+#include "lib/payment/psp_client.h"
 #include "services/router/router_rules.h"
 
 typedef struct call {
@@ -22,7 +23,7 @@ typedef struct call {
 
 struct router_calls {
     router_calls_config_t config;
-    http_client_t *http;
+    psp_client_t *http;
     list_node_t waiting;
     list_node_t running;
     size_t waiting_count;
@@ -34,7 +35,7 @@ router_calls_t *router_calls_new(const router_calls_config_t *config)
     router_calls_t *self = calloc(1, sizeof *self);
     CHECK(self != NULL);
     self->config = *config;
-    self->http = http_client_new(config->calls_max);
+    self->http = psp_client_new(config->accounts, config->calls_max);
     list_init(&self->waiting);
     list_init(&self->running);
     return self;
@@ -62,7 +63,7 @@ void router_calls_destroy(router_calls_t **self_p)
     router_calls_t *self = *self_p;
     if (self == NULL)
         return;
-    http_client_destroy(&self->http);
+    psp_client_destroy(&self->http);
     free_all(&self->running);
     free_all(&self->waiting);
     free(self);
@@ -82,7 +83,7 @@ static void submit(router_calls_t *self, call_t *call, uint32_t call_timeout_ms)
     list_push_back(&self->running, &call->node);
     self->running_count++;
     call->request.timeout_ms = call_timeout_ms;
-    http_client_submit(self->http, &call->request, call);
+    psp_client_submit(self->http, call->psp, &call->request, call);
 }
 
 void router_calls_start(router_calls_t *self, const psp_t *psp, const psp_checkout_t *checkout,
@@ -126,7 +127,7 @@ static bool take_late(router_calls_t *self, router_call_ended_t *ended)
 
 int router_calls_fd(const router_calls_t *self)
 {
-    return http_client_fd(self->http);
+    return psp_client_fd(self->http);
 }
 
 bool router_calls_next(router_calls_t *self, router_call_ended_t *ended)
@@ -135,7 +136,7 @@ bool router_calls_next(router_calls_t *self, router_call_ended_t *ended)
         return true;
     void *cookie;
     http_client_response_t response;
-    if (!http_client_next(self->http, &cookie, &response))
+    if (!psp_client_next(self->http, &cookie, &response))
         return false;
     call_t *call = cookie;
     ended->cookie = call->cookie;

@@ -69,9 +69,13 @@ static bool is_listed(const char *list, const char *name)
 void router_psps_init(router_psps_t *psps, const psp_accounts_t *accounts)
 {
     psps->count = 0;
-    for (size_t i = 0; i < psp_count(); i++)
-        if (psp_account_of(accounts, psp_at(i)) != NULL)
-            psps->of[psps->count++] = psp_at(i);
+    for (size_t i = 0; i < psp_count(); i++) {
+        const psp_account_t *account = psp_account_of(accounts, psp_at(i));
+        if (account == NULL)
+            continue;
+        psps->unasked[psps->count] = account->given || i <= PSP_INDEX_juspay;
+        psps->of[psps->count++] = psp_at(i);
+    }
 }
 
 const psp_t *router_psps_find(const router_psps_t *psps, const char *name)
@@ -91,7 +95,7 @@ const psp_t *router_next_psp(const router_psps_t *psps, const char *requested_ps
         return psp != NULL && !is_listed(tried_psps, psp_name(psp)) ? psp : NULL;
     }
     for (size_t i = 0; i < psps->count; i++)
-        if (!is_listed(tried_psps, psp_name(psps->of[i])))
+        if (psps->unasked[i] && !is_listed(tried_psps, psp_name(psps->of[i])))
             return psps->of[i];
     return NULL;
 }

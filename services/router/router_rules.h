@@ -49,6 +49,9 @@ typedef struct router_position {
     char checkout_url[2049]; /* "": none is open */
     char tried_psps[256];    /* in the newest round, comma separated */
     char failures[256];      /* of the attempts that opened none, for people */
+    psp_customer_t customer;
+    char page_data[sizeof((psp_checkout_answer_t *)0)->page_data]; /* of the open checkout */
+    char returned[sizeof((psp_payment_t *)0)->returned];
 } router_position_t;
 
 typedef enum router_step {
@@ -64,9 +67,12 @@ typedef enum router_step {
     ROUTER_STEP_ANSWER_DEADLINE, /* an attempt is not answered and the time has ended */
 } router_step_t;
 
-/* The PSPs that may be tried: those that are configured, in priority order. */
+/* The PSPs that are configured, in priority order. */
 typedef struct router_psps {
     const psp_t *of[PSP_COUNT];
+    /* Is it tried when nobody asks for it by name? In development the first three, which the
+     * simulator plays out of the box, and those that somebody has keys for. */
+    bool unasked[PSP_COUNT];
     size_t count;
 } router_psps_t;
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/json_read.h"
 #include "lib/limits.h"
 
 struct router_store {
@@ -15,7 +16,7 @@ struct router_store {
 #define POSITION_COLUMNS                                                                         \
     "payment_id, order_id, verdict, amount, currency, method, requested_psp, return_url, "       \
     "expires_at, status, given_up, attempt_id, psp, attempt_outcome, checkout_url, tried_psps, " \
-    "failures, replayed, first_request_id"
+    "failures, page_data, returned, user_id, customer, replayed, first_request_id"
 enum {
     COLUMN_PAYMENT_ID,
     COLUMN_ORDER_ID,
@@ -34,6 +35,10 @@ enum {
     COLUMN_CHECKOUT_URL,
     COLUMN_TRIED_PSPS,
     COLUMN_FAILURES,
+    COLUMN_PAGE_DATA,
+    COLUMN_RETURNED,
+    COLUMN_USER_ID,
+    COLUMN_CUSTOMER,
     COLUMN_REPLAYED,
     COLUMN_FIRST_REQUEST_ID,
 };
@@ -133,6 +138,7 @@ err_t router_store_record(router_store_t *self, const router_record_t *records, 
     const int errors = pg_array_begin(params, PG_ARRAY_TEXT);
     const int psp_refs = pg_array_begin(params, PG_ARRAY_TEXT);
     const int checkout_urls = pg_array_begin(params, PG_ARRAY_TEXT);
+    const int pages_data = pg_array_begin(params, PG_ARRAY_TEXT);
     const int took_ms = pg_array_begin(params, PG_ARRAY_INT4);
     const int next_attempt_ids = pg_array_begin(params, PG_ARRAY_UUID);
     const int next_psps = pg_array_begin(params, PG_ARRAY_TEXT);
@@ -148,6 +154,7 @@ err_t router_store_record(router_store_t *self, const router_record_t *records, 
         pg_array_add_text(params, errors, text_or_null(answer->reason));
         pg_array_add_text(params, psp_refs, text_or_null(answer->psp_ref));
         pg_array_add_text(params, checkout_urls, text_or_null(answer->checkout_url));
+        pg_array_add_text(params, pages_data, text_or_null(answer->page_data));
         pg_array_add_int4(params, took_ms, (int32_t)record->took_ms);
         pg_array_add_uuid(params, next_attempt_ids,
                           record->next_psp != NULL ? &record->next_attempt_id : NULL);
@@ -156,7 +163,7 @@ err_t router_store_record(router_store_t *self, const router_record_t *records, 
     }
     return pg_exec(self->pg, "attempts_record",
                    "SELECT " POSITION_COLUMNS
-                   " FROM attempts_record($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                   " FROM attempts_record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
                    params, result, detail);
 }
 
@@ -189,6 +196,17 @@ static psp_checkout_outcome_t outcome_of(str_t text)
     return outcomes[i];
 }
 
+/* What the order has of its customer; "" what it has not. */
+static void read_customer(str_t user_id, str_t json, psp_customer_t *customer)
+{
+    json_t *root = json.size > 0 ? json_read_object(json, NULL) : NULL;
+    str_copy(user_id, customer->id, sizeof customer->id);
+    str_copy(json_read_str(root, "name"), customer->name, sizeof customer->name);
+    str_copy(json_read_str(root, "email"), customer->email, sizeof customer->email);
+    str_copy(json_read_str(root, "phone"), customer->phone, sizeof customer->phone);
+    json_decref(root);
+}
+
 void router_store_position(const PGresult *result, int row, router_position_t *position)
 {
     memset(position, 0, sizeof *position);
@@ -211,7 +229,11 @@ void router_store_position(const PGresult *result, int row, router_position_t *p
     COPY(COLUMN_CHECKOUT_URL, checkout_url);
     COPY(COLUMN_TRIED_PSPS, tried_psps);
     COPY(COLUMN_FAILURES, failures);
+    COPY(COLUMN_PAGE_DATA, page_data);
+    COPY(COLUMN_RETURNED, returned);
 #undef COPY
+    read_customer(pg_get_text(result, row, COLUMN_USER_ID),
+                  pg_get_text(result, row, COLUMN_CUSTOMER), &position->customer);
     position->amount = pg_get_int8(result, row, COLUMN_AMOUNT);
     position->expires_at_us = pg_get_time_us(result, row, COLUMN_EXPIRES_AT);
     position->given_up = pg_get_bool(result, row, COLUMN_GIVEN_UP);
@@ -219,6 +241,28 @@ void router_store_position(const PGresult *result, int row, router_position_t *p
     position->answered = !pg_is_null(result, row, COLUMN_OUTCOME);
     if (position->answered)
         position->outcome = outcome_of(pg_get_text(result, row, COLUMN_OUTCOME));
+}
+
+err_t router_store_page(router_store_t *self, const uuid_t *payment_id, PGresult **result,
+                        err_detail_t *detail)
+{
+    pg_params_reset(&self->params);
+    pg_param_uuid(&self->params, payment_id);
+    return pg_exec(self->pg, "payment_page", "SELECT " POSITION_COLUMNS " FROM payment_page($1)",
+                   &self->params, result, detail);
+}
+
+err_t router_store_returned(router_store_t *self, const uuid_t *payment_id, str_t query,
+                            err_detail_t *detail)
+{
+    PGresult *result = NULL;
+    pg_params_reset(&self->params);
+    pg_param_uuid(&self->params, payment_id);
+    pg_param_text(&self->params, query);
+    const err_t err = pg_exec(self->pg, "payment_returned", "SELECT payment_returned($1, $2)",
+                              &self->params, &result, detail);
+    PQclear(result);
+    return err;
 }
 
 err_t router_store_documents(router_store_t *self, const uuid_t *payment_ids, size_t count,

@@ -55,6 +55,13 @@ err_t router_store_record(router_store_t *self, const router_record_t *records, 
 /* Row `row` of either result, copied. */
 void router_store_position(const PGresult *result, int row, router_position_t *position);
 
+/* Where one payment stands, for a page of ours: one row, as above, or none. */
+err_t router_store_page(router_store_t *self, const uuid_t *payment_id, PGresult **result,
+                        err_detail_t *detail) MUST_CHECK;
+/* The PSP has sent its customer back, with this query: it is asked at once. */
+err_t router_store_returned(router_store_t *self, const uuid_t *payment_id, str_t query,
+                            err_detail_t *detail) MUST_CHECK;
+
 /* The public documents of the payments that exist: one row each, in any order. */
 err_t router_store_documents(router_store_t *self, const uuid_t *payment_ids, size_t count,
                              PGresult **result, err_detail_t *detail) MUST_CHECK;

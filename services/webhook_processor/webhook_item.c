@@ -141,16 +141,26 @@ static void make_storable(webhook_item_t *item)
     json_decref(headers);
 }
 
+static err_t read_status_answer(webhook_item_t *item, const psp_t *psp, err_detail_t *detail)
+{
+    const psp_payment_t payment = {.payment_id = item->payment_id};
+    return psp_status_read(psp, &payment, item->http_status, item->body, &item->report, detail);
+}
+
+static err_t read_refund_answer(webhook_item_t *item, const psp_t *psp, err_detail_t *detail)
+{
+    const psp_refund_t asked = {.refund_id = item->refund_id, .payment_id = item->payment_id};
+    return psp_refund_read(psp, &asked, item->http_status, item->body, &item->report, detail);
+}
+
 static err_t read_report(webhook_item_t *item, const psp_t *psp, err_detail_t *detail)
 {
     if (str_is(item->source, "webhook") || str_is(item->source, "settlement"))
         return psp_webhook_read(psp, item->body, &item->report, detail);
     if (str_is(item->source, "status_poll"))
-        return psp_status_read(psp, &item->payment_id, item->http_status, item->body, &item->report,
-                               detail);
+        return read_status_answer(item, psp, detail);
     if (str_is(item->source, "refund_call"))
-        return psp_refund_read(psp, &item->refund_id, &item->payment_id, item->http_status,
-                               item->body, &item->report, detail);
+        return read_refund_answer(item, psp, detail);
     return err_set(detail, ERR_MALFORMED_WEBHOOK, "the entry has an unknown source");
 }
 
@@ -179,5 +189,7 @@ const char *webhook_item_kind(const webhook_item_t *item)
 {
     if (item->malformed)
         return item->poison ? "poison" : "malformed";
+    if (item->report.hint)
+        return "hint";
     return psp_fact_kind_name(item->report.kind);
 }

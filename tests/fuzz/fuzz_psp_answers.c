@@ -39,7 +39,7 @@ static void try_status(int status, const uint8_t *data, size_t size)
     psp_report_t report;
     err_detail_t detail;
     str_t body = {(const char *)data, (uint32_t)size};
-    err_t err = psp_status_read(psp_at(0), &payment, status, body, &report, &detail);
+    err_t err = psp_status_read(psp_at(0), &(psp_payment_t){.payment_id = payment}, status, body, &report, &detail);
     CHECK(err == ERR_OK || err == ERR_MALFORMED_WEBHOOK);
     if (err != ERR_OK)
         return;

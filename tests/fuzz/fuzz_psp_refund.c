@@ -18,7 +18,7 @@ static err_t read_answer(int status, const uint8_t *data, size_t size, psp_repor
     CHECK(uuid_parse("0190a0b1-c2d3-7e4f-8a5b-6c7d8e9f0a3b", 36, &refund));
     err_detail_t detail;
     str_t body = {(const char *)data, (uint32_t)size};
-    err_t err = psp_refund_read(psp_at(0), &refund, &payment, status, body, report, &detail);
+    err_t err = psp_refund_read(psp_at(0), &(psp_refund_t){.refund_id = refund, .payment_id = payment}, status, body, report, &detail);
     CHECK(err == ERR_OK || err == ERR_MALFORMED_WEBHOOK);
     if (err == ERR_OK) {
         CHECK(uuid_equal(&report->payment_id, &payment));

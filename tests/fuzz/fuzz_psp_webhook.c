@@ -8,6 +8,7 @@
 #include "lib/hmac.h"
 #include "lib/payment/money.h"
 #include "lib/payment/psp.h"
+#include "tests/support/psp_verify.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -60,7 +61,7 @@ static void check_own_format(const psp_t *psp, str_t body)
         snprintf(signature + 2 * i, 3, "%02x", digest[i]);
     psp_report_t verified, read;
     err_detail_t detail;
-    err_t verify = psp_webhook_verify(psp, &account, false, own_header, signature, body, 0,
+    err_t verify = psp_verify_one(psp, &account, false, own_header, signature, body, 0,
                                       &verified, &detail);
     CHECK(verify == ERR_OK || verify == ERR_MALFORMED_WEBHOOK);
     if (verify == ERR_OK) {
@@ -70,7 +71,7 @@ static void check_own_format(const psp_t *psp, str_t body)
         CHECK(memcmp(&verified, &read, sizeof read) == 0);
     }
     signature[0] ^= 1;
-    CHECK(psp_webhook_verify(psp, &account, true, own_header, signature, body, 0, &verified,
+    CHECK(psp_verify_one(psp, &account, true, own_header, signature, body, 0, &verified,
                              &detail) == ERR_SIGNATURE_INVALID);
 }
 
@@ -81,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     psp_report_t verified, read;
     err_detail_t detail;
     err_t verify =
-        psp_webhook_verify(psp, &account, true, no_header, NULL, body, 0, &verified, &detail);
+        psp_verify_one(psp, &account, true, no_header, NULL, body, 0, &verified, &detail);
     err_t reading = psp_webhook_read(psp, body, &read, &detail);
     CHECK(verify == ERR_OK || verify == ERR_MALFORMED_WEBHOOK || verify == ERR_SIGNATURE_INVALID);
     CHECK(reading == ERR_OK || reading == ERR_MALFORMED_WEBHOOK);
@@ -91,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(reading == ERR_OK && verified.event_id[0] != '\0');
         CHECK(memcmp(&verified, &read, sizeof read) == 0);
     }
-    CHECK(psp_webhook_verify(psp, &account, false, no_header, NULL, body, 0, &verified, &detail) !=
+    CHECK(psp_verify_one(psp, &account, false, no_header, NULL, body, 0, &verified, &detail) !=
           ERR_OK);
     check_own_format(psp, body);
     return 0;

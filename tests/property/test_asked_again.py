@@ -33,7 +33,7 @@ def test_its_psp_is_asked_again_too(query):
             ARRAY['{key}']::uuid[], ARRAY['{body}']::uuid[], ARRAY[gen_random_uuid()], 0)""")[0]
 
     def record(attempt, outcome, url, give_up):
-        query(f"""SELECT * FROM attempts_record(ARRAY['{attempt}']::uuid[], ARRAY['{outcome}'], ARRAY[{NIL}], ARRAY[{NIL}],
+        query(f"""SELECT * FROM attempts_record(ARRAY['{attempt}']::uuid[], ARRAY['{outcome}'], ARRAY[{NIL}], ARRAY[{NIL}], ARRAY[{NIL}],
             ARRAY[{url}], ARRAY[1], ARRAY[NULL::uuid], ARRAY[{NIL}], ARRAY[{give_up}])""")
 
     _, payment, attempt = begin()

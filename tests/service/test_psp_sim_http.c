@@ -171,6 +171,7 @@ static void hanging_call_is_carried_out_and_holds_nobody_else(void **state)
     http_client_request_t request;
     sim_misbehave("razorpay", "{\"hang_ms\":3600000}");
     psp_checkout_request(psp_at(0), sim_account(0), &checkout, &request);
+    request.timeout_ms = SIM_CLIENT_PATIENCE_MS;
     request.timeout_ms = 300;
     http_client_submit(sim_client.http, &request, &checkout);
     int64_t begun_ms = clock_mono_ms();

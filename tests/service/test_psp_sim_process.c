@@ -591,6 +591,7 @@ static void scripts_are_heard_however_many_calls_hang(void **state)
         psp_checkout_t checkout = sim_checkout_of(&payment);
         http_client_request_t request;
         psp_checkout_request(psp_at(0), sim_account(0), &checkout, &request);
+        request.timeout_ms = SIM_CLIENT_PATIENCE_MS;
         request.timeout_ms = 10 * SOON_MS;
         http_client_submit(sim_client.http, &request, NULL);
     }

@@ -14,7 +14,7 @@
 
 enum {
     SOON_MS = 20000,
-    SETTINGS_MAX = 20,
+    SETTINGS_MAX = 24,
     SETTING_SIZE = 320,
     VALUE_SIZE = 512,
     STATUS_TIMEOUT_MS = 1000
@@ -50,7 +50,8 @@ static void start_reconciler_each(fixture_t *fixture, int interval_s)
 {
     static char settings[SETTINGS_MAX][SETTING_SIZE];
     char *environment[SETTINGS_MAX + 1] = {0};
-    static const char *const prefixes[] = {"RAZORPAY", "CASHFREE", "JUSPAY"};
+    static const char *const prefixes[] = {"RAZORPAY", "CASHFREE", "JUSPAY", "STRIPE",
+                                           "PAYU",     "PHONEPE",  "ADYEN"};
     size_t count = 0;
     snprintf(settings[count++], SETTING_SIZE, "TIFFIN_ENV=dev");
     snprintf(settings[count++], SETTING_SIZE, "DATABASE_URL=%s", fixture->reconciler_url);

@@ -128,8 +128,8 @@ static void a_payment_is_asked_about_where_its_checkout_is_open(void **state)
     const uuid_t payment_id = make_payment(fixture, "RO");
     const claim_t claimed = claim(fixture->stores[0], PAGE);
     assert_int_equal(claimed.count, 1);
-    assert_true(uuid_equal(&claimed.due[0].payment_id, &payment_id));
-    assert_true(uuid_equal(&claimed.due[0].order_id, &payment_id));
+    assert_true(uuid_equal(&claimed.due[0].payment.payment_id, &payment_id));
+    assert_true(uuid_equal(&claimed.due[0].payment.order_id, &payment_id));
     assert_string_equal(claimed.due[0].psp, "Cashfree");
     assert_false(claimed.due[0].failure_known);
 }
@@ -197,7 +197,7 @@ static void refused_payments_do_not_hide_those_behind_them(void **state)
     assert_int_equal(claim(fixture->stores[0], 3).count, 3);
     const claim_t claimed = claim(fixture->stores[0], 3);
     assert_int_equal(claimed.count, 1);
-    assert_true(uuid_equal(&claimed.due[0].payment_id, &open_id));
+    assert_true(uuid_equal(&claimed.due[0].payment.payment_id, &open_id));
     assert_int_equal(claim(fixture->stores[0], 3).count, 0);
 }
 
@@ -283,10 +283,10 @@ static void what_is_due_longest_is_claimed_first(void **state)
          &second_id);
     const claim_t claimed = claim(fixture->stores[0], 1);
     assert_int_equal(claimed.count, 1);
-    assert_true(uuid_equal(&claimed.due[0].payment_id, &second_id));
+    assert_true(uuid_equal(&claimed.due[0].payment.payment_id, &second_id));
     const claim_t rest = claim(fixture->stores[0], 1);
     assert_int_equal(rest.count, 1);
-    assert_true(uuid_equal(&rest.due[0].payment_id, &first_id));
+    assert_true(uuid_equal(&rest.due[0].payment.payment_id, &first_id));
 }
 
 /* ---- two reconcilers ---- */
@@ -384,7 +384,7 @@ static void who_asks_for_everything_claims_what_was_asked_about_lately(void **st
     assert_int_equal(reconciler_store_begin(store, "reconciler-1", true, &run_id, &detail), ERR_OK);
     const claim_t again = claim_in(store, run_id, PAGE);
     assert_int_equal(again.count, 1);
-    assert_true(uuid_equal(&again.due[0].payment_id, &open));
+    assert_true(uuid_equal(&again.due[0].payment.payment_id, &open));
     assert_int_equal(claim_in(store, run_id, PAGE).count, 0);
 }
 
@@ -445,7 +445,7 @@ static void the_reconcilers_role_can_write_no_payment_state(void **state)
         "INSERT INTO facts (psp) VALUES ('Razorpay')",
         "SELECT * FROM payments",
         "DELETE FROM outbox",
-        "SELECT * FROM attempts_record('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
+        "SELECT * FROM attempts_record('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
     };
     PQclear(PQexec(fixture->admin, "SET ROLE tiffin_reconciler"));
     for (size_t i = 0; i < sizeof forbidden / sizeof *forbidden; i++) {

@@ -618,7 +618,7 @@ static void the_routers_role_can_call_its_functions_and_nothing_else(void **stat
     } rows[] = {
         {"SELECT * FROM payment_documents('{}')", true},
         {"SELECT * FROM payments_begin('{}', '{}', '{}', '{}', '{}', '{}', '{}')", true},
-        {"SELECT * FROM attempts_record('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
+        {"SELECT * FROM attempts_record('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
          true},
         {"SELECT * FROM payments", false},
         {"UPDATE payments SET applied = true", false},

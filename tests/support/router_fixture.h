@@ -18,7 +18,7 @@ enum {
     BUDGET_MS = 10000,
     PSP_TIMEOUT_MS = 1000,
     ROUTERS_MAX = 2,
-    SETTINGS_MAX = 20,
+    SETTINGS_MAX = 24,
     SETTING_SIZE = 320,
     VALUE_SIZE = 512
 };
@@ -54,7 +54,8 @@ static inline pid_t router_spawn(const fixture_t *fixture, const char *hub)
 {
     char settings[SETTINGS_MAX][SETTING_SIZE];
     char *environment[SETTINGS_MAX + 1] = {0};
-    static const char *const prefixes[] = {"RAZORPAY", "CASHFREE", "JUSPAY"};
+    static const char *const prefixes[] = {"RAZORPAY", "CASHFREE", "JUSPAY", "STRIPE",
+                                           "PAYU",     "PHONEPE",  "ADYEN"};
     size_t count = 0;
     snprintf(settings[count++], SETTING_SIZE, "TIFFIN_ENV=dev");
     snprintf(settings[count++], SETTING_SIZE, "DATABASE_URL=%s", fixture->router_url);

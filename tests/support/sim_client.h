@@ -144,6 +144,7 @@ static inline psp_checkout_answer_t sim_create(unsigned psp, const psp_checkout_
     psp_checkout_answer_t answer;
     http_client_request_t request;
     psp_checkout_request(psp_at(psp), sim_account(psp), checkout, &request);
+    request.timeout_ms = SIM_CLIENT_PATIENCE_MS;
     http_client_submit(sim_client.http, &request, NULL);
     http_client_response_t response = sim_await(&cookie);
     psp_checkout_read(psp_at(psp), &response, &answer);
@@ -157,11 +158,14 @@ static inline psp_report_t sim_status(unsigned psp, const uuid_t *payment_id)
     psp_report_t report;
     err_detail_t detail;
     http_client_request_t request;
-    psp_status_request(psp_at(psp), sim_account(psp), payment_id, &request);
+    psp_status_request(psp_at(psp), sim_account(psp), &(psp_payment_t){.payment_id = *payment_id},
+                       &request);
+    request.timeout_ms = SIM_CLIENT_PATIENCE_MS;
     http_client_submit(sim_client.http, &request, NULL);
     http_client_response_t response = sim_await(&cookie);
     str_t body = {response.body.data, (uint32_t)response.body.size};
-    if (psp_status_read(psp_at(psp), payment_id, response.status, body, &report, &detail) != ERR_OK)
+    if (psp_status_read(psp_at(psp), &(psp_payment_t){.payment_id = *payment_id}, response.status,
+                        body, &report, &detail) != ERR_OK)
         fail_msg("%s", detail.text);
     buf_free(&response.body);
     return report;
@@ -182,8 +186,7 @@ static inline int sim_give_back(unsigned psp, const psp_refund_t *refund, unsign
     str_t body = {response.body.data, (uint32_t)response.body.size};
     *err = response.err;
     if (response.err == ERR_OK)
-        *err = psp_refund_read(psp_at(psp), &refund->refund_id, &refund->payment_id,
-                               response.status, body, report, &detail);
+        *err = psp_refund_read(psp_at(psp), refund, response.status, body, report, &detail);
     buf_free(&response.body);
     return response.err == ERR_OK ? response.status : 0;
 }

@@ -10,6 +10,7 @@
 
 #include "lib/http_server.h"
 #include "lib/payment/psp.h"
+#include "tests/support/psp_verify.h"
 #include "tests/support/test_main.h"
 
 enum { WEBHOOK_SINK_KEPT = 128, WEBHOOK_SINK_BODY_SIZE = 1024, WEBHOOK_SINK_PATIENCE_S = 20 };
@@ -111,8 +112,8 @@ static inline psp_report_t webhook_sink_report(const webhook_sink_t *sink, unsig
     psp_account_t account = {.webhook_secrets = secret};
     psp_report_t report;
     err_detail_t detail;
-    if (psp_webhook_verify(psp, &account, true, webhook_sink_no_header, NULL,
-                           str_of(sink->bodies[index]), 0, &report, &detail) != ERR_OK)
+    if (psp_verify_one(psp, &account, true, webhook_sink_no_header, NULL,
+                       str_of(sink->bodies[index]), 0, &report, &detail) != ERR_OK)
         fail_msg("%s: %s", detail.text, sink->bodies[index]);
     return report;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/payment/psp.h"
+#include "tests/support/psp_verify.h"
 
 #define ORDER "0190a0b1-c2d3-7e4f-8a5b-6c7d8e9f0a1b"
 #define PAYMENT "0190a0b1-c2d3-7e4f-8a5b-6c7d8e9f0a2b"
@@ -43,7 +44,7 @@ static err_t read(const char *more, psp_report_t *report)
     err_detail_t detail;
     str_t body = body_with(more);
     err_t err =
-        psp_webhook_verify(psp_at(0), &account, true, no_header, NULL, body, 0, report, &detail);
+        psp_verify_one(psp_at(0), &account, true, no_header, NULL, body, 0, report, &detail);
     assert_int_equal(psp_webhook_read(psp_at(0), body, &stored, &detail), err);
     if (err == ERR_OK)
         assert_memory_equal(report, &stored, sizeof stored);
@@ -201,7 +202,6 @@ static void refund_request_carries_the_refund_as_its_key(void **state)
                         "{\"refund_id\":\"" REFUND "\",\"payment_id\":\"" PAYMENT "\","
                         "\"order_id\":\"" ORDER "\",\"gateway_txn_id\":\"txn_\\\"1\\\"\","
                         "\"amount\":13500,\"currency\":\"INR\"}");
-    assert_true(request.timeout_ms > 0);
     http_client_request_free(&request);
 
     snprintf(refund.reason, sizeof refund.reason, "too cold");
@@ -214,7 +214,8 @@ static err_t read_answer(int status, str_t body, psp_report_t *report)
 {
     uuid_t refund = uuid_of(REFUND), payment = uuid_of(PAYMENT);
     err_detail_t detail;
-    return psp_refund_read(psp_at(0), &refund, &payment, status, body, report, &detail);
+    return psp_refund_read(psp_at(0), &(psp_refund_t){.refund_id = refund, .payment_id = payment},
+                           status, body, report, &detail);
 }
 
 #define OF_REFUND "\"amount\":500,\"currency\":\"INR\",\"refund_id\":\"" REFUND "\",\"status\":"
@@ -306,7 +307,8 @@ static void answer_that_makes_no_sense_is_an_error(void **state)
     assert_int_equal(read_answer(200, (str_t){NULL, 0}, &report), ERR_MALFORMED_WEBHOOK);
     uuid_t refund = uuid_of(REFUND), other = uuid_of(ORDER);
     err_detail_t detail;
-    assert_int_equal(psp_refund_read(psp_at(0), &refund, &other, 200,
+    assert_int_equal(psp_refund_read(psp_at(0),
+                                     &(psp_refund_t){.refund_id = refund, .payment_id = other}, 200,
                                      body_with(OF_REFUND "\"SUCCESS\""), &report, &detail),
                      ERR_MALFORMED_WEBHOOK);
 }
@@ -345,10 +347,10 @@ static void answers_that_differ_have_different_event_ids(void **state)
     /* What is asked of the payment is another answer, also where it says the same words. */
     uuid_t payment = uuid_of(PAYMENT);
     err_detail_t detail;
-    assert_int_equal(psp_status_read(psp_at(0), &payment, 200, body_with(answers[0]),
-                                     &reports[ANSWERS + 1], &detail),
+    assert_int_equal(psp_status_read(psp_at(0), &(psp_payment_t){.payment_id = payment}, 200,
+                                     body_with(answers[0]), &reports[ANSWERS + 1], &detail),
                      ERR_OK);
-    assert_int_equal(psp_status_read(psp_at(0), &payment, 200,
+    assert_int_equal(psp_status_read(psp_at(0), &(psp_payment_t){.payment_id = payment}, 200,
                                      body_with("\"amount\":500,\"kind\":\"settled\",\"fee\":1"),
                                      &reports[ANSWERS + 2], &detail),
                      ERR_OK);
@@ -363,11 +365,11 @@ static void status_answers_with_another_fee_differ(void **state)
     uuid_t payment = uuid_of(PAYMENT);
     psp_report_t one, other;
     err_detail_t detail;
-    assert_int_equal(psp_status_read(psp_at(0), &payment, 200,
+    assert_int_equal(psp_status_read(psp_at(0), &(psp_payment_t){.payment_id = payment}, 200,
                                      body_with("\"amount\":500,\"kind\":\"settled\",\"fee\":1"),
                                      &one, &detail),
                      ERR_OK);
-    assert_int_equal(psp_status_read(psp_at(0), &payment, 200,
+    assert_int_equal(psp_status_read(psp_at(0), &(psp_payment_t){.payment_id = payment}, 200,
                                      body_with("\"amount\":500,\"kind\":\"settled\",\"fee\":2"),
                                      &other, &detail),
                      ERR_OK);

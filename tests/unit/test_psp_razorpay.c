@@ -8,6 +8,7 @@
 
 #include "lib/hmac.h"
 #include "lib/payment/psp.h"
+#include "tests/support/psp_verify.h"
 
 #define ORDER "0190a0b1-c2d3-7e4f-8a5b-6c7d8e9f0a1b"
 #define PAYMENT "0190a0b1-c2d3-7e4f-8a5b-6c7d8e9f0a2b"
@@ -38,8 +39,8 @@ static const char *header_of(void *arg, const char *name)
 /* In production, unless `dev`. */
 static err_t verify(request_t request, bool dev, psp_report_t *report, err_detail_t *detail)
 {
-    return psp_webhook_verify(psp_find(str_of("Razorpay")), &account, dev, header_of, &request,
-                              request.body, 0, report, detail);
+    return psp_verify_one(psp_find(str_of("Razorpay")), &account, dev, header_of, &request,
+                          request.body, 0, report, detail);
 }
 
 static const char *sign(const char *secret, str_t body)
@@ -122,7 +123,7 @@ static bool signature_fits(const json_t *vector)
     const psp_account_t receiver = {.webhook_secrets = secrets};
     psp_report_t report;
     err_detail_t detail;
-    const err_t err = psp_webhook_verify(
+    const err_t err = psp_verify_one(
         psp_at(0), &receiver, true, vector_header, json_object_get(vector, "headers"),
         (str_t){json_string_value(body), (uint32_t)json_string_length(body)}, 0, &report, &detail);
     return err != ERR_SIGNATURE_INVALID;
@@ -226,8 +227,8 @@ static void other_psps_do_not_take_the_format(void **state)
     psp_report_t report;
     err_detail_t detail;
     request_t request = signed_request(event_of("payment.captured"));
-    assert_int_equal(psp_webhook_verify(psp_find(str_of("Cashfree")), &account, true, header_of,
-                                        &request, request.body, 0, &report, &detail),
+    assert_int_equal(psp_verify_one(psp_find(str_of("Cashfree")), &account, true, header_of,
+                                    &request, request.body, 0, &report, &detail),
                      ERR_SIGNATURE_INVALID);
     assert_string_equal(psp_signature_header(psp_at(0)), "X-Razorpay-Signature");
     assert_null(psp_signature_header(psp_at(1)));

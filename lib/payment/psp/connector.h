@@ -1,8 +1,5 @@
-/* connector.h - what a PSP's connector has to be.
- *
- * A new PSP is one row of PSPS (psp_accounts.h) and, unless it speaks the prototype's format, one
- * file with its psp_webhooks_t. The registry, the settings (<PREFIX>_BASE_URL …) and the accounts
- * derive from the row. Included by lib/payment only.
+/* connector.h - what a PSP's connector has to be: one file that fills these two tables, one row of
+ * the registry. README.md beside it is the way there. Included by lib/payment only.
  */
 #ifndef TIFFIN_LIB_PAYMENT_PSP_CONNECTOR_H
 #define TIFFIN_LIB_PAYMENT_PSP_CONNECTOR_H
@@ -12,38 +9,57 @@
 #include "lib/payment/psp.h"
 
 /* The format of a PSP's own webhooks. Beside it the prototype's is taken from every PSP in
- * development. A request tells by its headers which it is, a stored body by what it holds: what
- * verifies is also recognised. */
+ * development. */
 typedef struct psp_webhooks {
-    const char *signature_header; /* that a request of this format has, right or wrong */
-    bool (*recognises)(const json_t *body);
-    /* As psp_webhook_verify. */
+    /* What an operator looks for; NULL: the signature is in the body. */
+    const char *signature_header;
+    /* A request is of this format when it has this header, whatever its body is; NULL: the body
+     * tells. */
+    const char *marker_header;
+    /* Is a body of this format? `json` is NULL when it is no JSON object. What verifies is also
+     * recognised. */
+    bool (*recognises)(str_t body, const json_t *json);
+    /* As psp_webhook_verify; reports come in zeroed. */
     err_t (*verify)(const psp_t *psp, const psp_account_t *account, bool dev, psp_header_fn *header,
-                    void *header_arg, str_t body, int64_t now_us, psp_report_t *report,
-                    err_detail_t *detail);
+                    void *header_arg, str_t body, int64_t now_us,
+                    psp_webhook_t webhooks[PSP_WEBHOOKS_MAX], size_t *count, err_detail_t *detail);
     /* As psp_webhook_read, of a body that is recognised. */
-    err_t (*read)(const json_t *body, psp_report_t *report, err_detail_t *detail);
+    err_t (*read)(str_t body, const json_t *json, psp_report_t *report, err_detail_t *detail);
 } psp_webhooks_t;
 
-/* Each member does what the function psp_<member> of psp.h says. */
+/* Each member does what the function psp_<member> of psp.h says; NULL where that says no. What they
+ * fill comes in zeroed; whoever calls sets the timeout. */
 typedef struct psp_connector {
     void (*checkout_request)(const psp_account_t *account, const psp_checkout_t *checkout,
-                             http_client_request_t *request);
+                             http_client_request_t *request); /* NULL: it is local … */
     void (*checkout_read)(const http_client_response_t *response, psp_checkout_answer_t *answer);
-    void (*status_request)(const psp_account_t *account, const uuid_t *payment_id,
+    void (*checkout_open)(const psp_account_t *account, const psp_checkout_t *checkout,
+                          psp_checkout_answer_t *answer); /* … and this opens it */
+    void (*page)(const psp_account_t *account, const psp_checkout_t *checkout,
+                 const char *page_data, psp_page_t *page);
+    bool (*status_request)(const psp_account_t *account, const psp_payment_t *payment,
                            http_client_request_t *request);
-    err_t (*status_read)(const uuid_t *payment_id, int http_status, str_t body,
+    err_t (*status_read)(const psp_payment_t *payment, int http_status, str_t body,
                          psp_report_t *report, err_detail_t *detail);
     void (*refund_request)(const psp_account_t *account, const psp_refund_t *refund,
                            http_client_request_t *request);
-    err_t (*refund_read)(const uuid_t *refund_id, const uuid_t *payment_id, int http_status,
-                         str_t body, psp_report_t *report, err_detail_t *detail);
+    void (*refund_status_request)(const psp_account_t *account, const psp_refund_t *refund,
+                                  http_client_request_t *request);
+    err_t (*refund_read)(const psp_refund_t *asked, int http_status, str_t body,
+                         psp_report_t *report, err_detail_t *detail);
+    void (*token_request)(const psp_account_t *account, http_client_request_t *request);
+    bool (*token_read)(const http_client_response_t *response, int64_t now_us,
+                       char header[PSP_TOKEN_SIZE], int64_t *lives_ms);
 } psp_connector_t;
+
+/* Details of the customer without which a PSP opens no checkout. */
+enum { PSP_NEEDS_NAME = 1, PSP_NEEDS_EMAIL = 2, PSP_NEEDS_PHONE = 4 };
 
 struct psp {
     const char *name; /* registered spelling */
     const psp_connector_t *connector;
     const psp_webhooks_t *webhooks; /* its own; NULL: none but the prototype's */
+    unsigned needs;                 /* PSP_NEEDS_… */
 };
 
 /* prototype.c */

@@ -125,15 +125,18 @@ static err_t read_entity(const json_t *body, const char *name, psp_report_t *rep
 }
 
 /* No event has what each webhook of the prototype has. */
-static bool recognises(const json_t *body)
+static bool recognises(str_t text, const json_t *body)
 {
+    (void)text;
     return json_is_string(json_object_get(body, "event")) &&
            json_is_object(json_object_get(body, "payload")) &&
            !json_object_get(body, "gateway_txn_id");
 }
 
-static err_t webhook_read(const json_t *body, psp_report_t *report, err_detail_t *detail)
+static err_t webhook_read(str_t text, const json_t *body, psp_report_t *report,
+                          err_detail_t *detail)
 {
+    (void)text;
     str_t event = json_read_str(body, "event");
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
         if (str_is(event, events[i].event)) {
@@ -155,8 +158,9 @@ static err_t read_event_id(psp_header_fn *header, void *header_arg, psp_report_t
 
 static err_t webhook_verify(const psp_t *psp, const psp_account_t *account, bool dev,
                             psp_header_fn *header, void *header_arg, str_t body, int64_t now_us,
-                            psp_report_t *report, err_detail_t *detail)
+                            psp_webhook_t *webhooks, size_t *count, err_detail_t *detail)
 {
+    psp_report_t *report = &webhooks[0].report;
     (void)psp;
     (void)dev;    /* the same in production and development */
     (void)now_us; /* no timestamp is signed */
@@ -166,14 +170,18 @@ static err_t webhook_verify(const psp_t *psp, const psp_account_t *account, bool
     json_t *root = psp_read_body(body, detail);
     if (!root)
         return ERR_MALFORMED_WEBHOOK;
-    err_t err = recognises(root) ? webhook_read(root, report, detail)
-                                 : psp_malformed(detail, "the body", "is no event of Razorpay");
+    err_t err = recognises(body, root)
+                    ? webhook_read(body, root, report, detail)
+                    : psp_malformed(detail, "the body", "is no event of Razorpay");
+    webhooks[0].body = body;
+    *count = err == ERR_OK;
     json_decref(root);
     return err;
 }
 
 const psp_webhooks_t psp_webhooks_razorpay = {
     .signature_header = SIGNATURE_HEADER,
+    .marker_header = SIGNATURE_HEADER,
     .recognises = recognises,
     .verify = webhook_verify,
     .read = webhook_read,

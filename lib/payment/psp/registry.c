@@ -1,19 +1,28 @@
-/* registry.c - which PSPs there are, in priority order. The rows are PSPS of psp_accounts.h. */
+/* registry.c - which PSPs there are, in priority order: a row for each of PSPS (psp_accounts.h). */
 #include <strings.h>
 
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp_accounts.h"
 
-#define ROW(title, prefix, path, test_key, connector, webhooks, type, member) \
-    {                                                                         \
-        title, &(connector), webhooks                                         \
-    }
-static const psp_t registry[PSP_COUNT] = {PSPS(ROW, , )};
-#undef ROW
+static const psp_t registry[PSP_COUNT] = {
+    [PSP_INDEX_razorpay] = {"Razorpay", &psp_connector_prototype, &psp_webhooks_razorpay, 0},
+    [PSP_INDEX_cashfree] = {"Cashfree", &psp_connector_prototype, NULL, 0},
+    [PSP_INDEX_juspay] = {"Juspay", &psp_connector_prototype, NULL, 0},
+    [PSP_INDEX_stripe] = {"Stripe", &psp_connector_prototype, NULL, 0},
+    [PSP_INDEX_payu] = {"PayU", &psp_connector_prototype, NULL, 0},
+    [PSP_INDEX_phonepe] = {"PhonePe", &psp_connector_prototype, NULL, 0},
+    [PSP_INDEX_adyen] = {"Adyen", &psp_connector_prototype, NULL, 0},
+};
 
 size_t psp_count(void)
 {
     return PSP_COUNT;
+}
+
+size_t psp_index(const psp_t *psp)
+{
+    CHECK(psp >= registry && psp < registry + PSP_COUNT);
+    return (size_t)(psp - registry);
 }
 
 const psp_t *psp_at(size_t index)

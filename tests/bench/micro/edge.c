@@ -15,6 +15,7 @@
 #include "lib/http_server.h"
 #include "lib/payment/psp.h"
 #include "tests/bench/micro/micro.h"
+#include "tests/support/psp_verify.h"
 
 static const char razorpay_body[] =
     "{\"entity\":\"event\",\"account_id\":\"acc_1\",\"event\":\"payment.captured\","
@@ -72,7 +73,7 @@ static void verify_prototype(void)
 {
     psp_report_t report;
     err_detail_t detail;
-    CHECK(psp_webhook_verify(psp_find(STR_LITERAL("Razorpay")), &dev_account, true, no_header, NULL,
+    CHECK(psp_verify_one(psp_find(STR_LITERAL("Razorpay")), &dev_account, true, no_header, NULL,
                              str_of(micro_prototype_body), 0, &report, &detail) == ERR_OK);
 }
 
@@ -90,7 +91,7 @@ static void verify_razorpay(void)
 {
     psp_report_t report;
     err_detail_t detail;
-    CHECK(psp_webhook_verify(psp_find(STR_LITERAL("Razorpay")), &account, false, razorpay_header,
+    CHECK(psp_verify_one(psp_find(STR_LITERAL("Razorpay")), &account, false, razorpay_header,
                              signature, str_of(razorpay_body), 0, &report, &detail) == ERR_OK);
 }
 

@@ -92,7 +92,7 @@ CALLS = {
         """SELECT p.attempts, bench.same('OPEN'::text, n) AS outcomes, bench.same(NULL::text, n) AS none,
                   bench.same('https://checkout.psp.example/v1/x'::text, n) AS urls, bench.same(180, n) AS took,
                   bench.same(NULL::uuid, n) AS no_id, bench.same(false, n) AS give_up FROM bench.payments(n) p""",
-        "attempts_record(r.attempts, r.outcomes, r.none, r.urls, r.urls, r.took, r.no_id, r.none, r.give_up)"),
+        "attempts_record(r.attempts, r.outcomes, r.none, r.urls, r.urls, r.none, r.took, r.no_id, r.none, r.give_up)"),
     "webhooks_apply, captured": ("SELECT w.* FROM bench.payments(n) p, bench.reports(n, p.payments, 'captured') w", APPLY),
     "webhooks_apply, failed": ("SELECT w.* FROM bench.payments(n) p, bench.reports(n, p.payments, 'failed') w", APPLY),
     "webhooks_apply, a second capture of any age": (f"SELECT w.* FROM bench.reports(n, {OLD_PAYMENTS}, 'captured') w", APPLY),

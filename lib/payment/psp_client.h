@@ -1,0 +1,27 @@
+/* psp_client.h - calls to PSPs: an http_client_t that has the access token ready where a PSP wants
+ * one.
+ *
+ * A token is asked for when the first call needs it and kept until shortly before it ends, or until
+ * the PSP refuses it (401); calls that come meanwhile wait for it. A call whose token cannot be had
+ * comes back as one that could not be made (ERR_HTTP_UNREACHABLE): nothing was sent. One thread
+ * owns it.
+ */
+#ifndef TIFFIN_LIB_PAYMENT_PSP_CLIENT_H
+#define TIFFIN_LIB_PAYMENT_PSP_CLIENT_H
+
+#include "lib/http_client.h"
+#include "lib/payment/psp_accounts.h"
+
+typedef struct psp_client psp_client_t;
+
+/* `accounts` is borrowed for the client's life. */
+psp_client_t *psp_client_new(const psp_accounts_t *accounts, unsigned concurrent_max);
+void psp_client_destroy(psp_client_t **self_p);
+/* As http_client_submit, to a PSP that is configured. */
+void psp_client_submit(psp_client_t *self, const psp_t *psp, http_client_request_t *request,
+                       void *cookie);
+/* As http_client_fd and http_client_next: take all that there are whenever it is readable. */
+int psp_client_fd(const psp_client_t *self);
+bool psp_client_next(psp_client_t *self, void **cookie, http_client_response_t *response);
+
+#endif
