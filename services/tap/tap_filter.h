@@ -12,7 +12,7 @@
 
 enum {
     TAP_REMEMBERED_MAX = 1024, /* requests that matched and whose reply may still come */
-    TAP_SUBSCRIPTIONS_MAX = 256,
+    TAP_SUBSCRIPTIONS_MAX = 128,
 };
 
 /* ---- filter ---- */

@@ -275,7 +275,7 @@ static void errors_by_name_subscribe_to_every_request(void **state)
                       "router.initiate", "router.get", "router.refund", /* refund-get begins so */
                       "webhook-processor.dead-list", "webhook-processor.dead-get",
                       "webhook-processor.redrive", "webhook-processor.discrepancies",
-                      "webhook-processor.settle", "reconciler.list", "reconciler.start",
+                      "webhook-processor.settle", "router.page", "reconciler.list", "reconciler.start",
                       "notifier.list");
 }
 
