@@ -35,6 +35,7 @@ enum {
     HEAD_MAX_BYTES = 16384,
     HELD_PERCENT_CLOSE = 90,
     CONNECTION_QUEUE = 1024,
+    REWRITTEN_MAX_BYTES = 2048,
 };
 
 struct http_server {
@@ -412,12 +413,27 @@ static const http_route_t *respond(http_request_t *request)
     return route;
 }
 
+/* The path that is looked up: as the server's owner rewrites it. The caller's. */
+static char *rewritten_path(http_request_t *request, char *path)
+{
+    const http_server_t *self = request->server;
+    const char *host = mg_get_header(request->connection, "Host");
+    char to[REWRITTEN_MAX_BYTES];
+    if (!self->config.rewrite || !path || !host ||
+        !self->config.rewrite(self->config.self, host, path, to, sizeof to))
+        return path;
+    free(path);
+    path = strdup(to);
+    CHECK(path);
+    return path;
+}
+
 static void handle(http_request_t *request)
 {
     http_server_t *self = request->server;
     int64_t start_us = clock_mono_us();
     const http_route_t *route = NULL;
-    char *path = decoded_path(request->path);
+    char *path = rewritten_path(request, decoded_path(request->path));
     if (path && headers_are_whole(request)) {
         request->path = path;
         route = respond(request);

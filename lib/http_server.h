@@ -30,9 +30,9 @@ typedef struct http_request {
     str_t body;                    /* whole; valid during the handler */
     uuid_t request_id;             /* from X-Request-Id when it is a UUID, else new; echoed */
     char traceparent[56];          /* from the header when well-formed, else "" */
-    char
-        extra_headers[1024]; /* "Name: value\r\n…" added to the response; http_add_header fills it */
-    bool close;             /* set it to end the connection after the answer */
+    char extra_headers[1024]; /* "Name: value\r\n…" added to the response; http_add_header fills it
+                               */
+    bool close;               /* set it to end the connection after the answer */
     bool responded;
     int status; /* what was answered */
     http_server_t *server;
@@ -55,6 +55,9 @@ typedef struct http_server_config {
     const char *tls_cert_file; /* PEM with certificate and key, or NULL */
     const http_route_t *routes;
     void *self;
+    /* Another path to look up instead, made of the Host and the path, into `to`; false: none. May
+     * be NULL. */
+    bool (*rewrite)(void *self, const char *host, const char *path, char *to, size_t capacity);
     /* After each response (metrics, access log); may be NULL. `route` is NULL when none matched. */
     void (*observe)(void *self, const http_request_t *request, const http_route_t *route,
                     int64_t took_us);

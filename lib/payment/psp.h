@@ -146,7 +146,7 @@ typedef struct psp_checkout {
     char currency[4];
     char method[17];
     char return_url[2049]; /* the merchant's; "": none */
-    int64_t expires_at_us;
+    int64_t expires_at_us, now_us;
     psp_customer_t customer;
     const char *public_url; /* ours, as PSPs and browsers reach the gateway: "https://pay.example";
                                no slash at the end */

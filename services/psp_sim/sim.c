@@ -16,6 +16,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "services/psp_sim/sim_wire.h"
 
 enum {
     THREADS = 256,
@@ -106,17 +107,36 @@ static sim_sending_t sending_of(const sim_fault_t *fault, bool on_loop)
         .wait_ms = fault->webhook == SIM_WEBHOOK_BEFORE && !on_loop ? WEBHOOK_BEFORE_WAIT_MS : 0};
 }
 
+/* In the PSP's own format where the checkout was opened by its own API. */
+static void write_message(sim_t *self, const psp_account_t *account, const sim_event_t *event,
+                          sim_message_t *message)
+{
+    const sim_wire_t *wire = sim_wire_of(event->psp);
+    sim_subject_t subject = {.checkout = {.psp = NULL}};
+    if (wire &&
+        sim_bank_find(self->bank, &event->payment_id, event->psp, &subject.checkout, NULL) ==
+            ERR_OK &&
+        subject.checkout.reference[0] != '\0') {
+        const bool refund_known = !uuid_is_nil(&event->refund_id) &&
+                                  sim_refund_find(self->bank, event->psp, &event->refund_id, 0,
+                                                  &subject.refund) == ERR_OK;
+        if ((uuid_is_nil(&event->refund_id) || refund_known) &&
+            wire->write_webhook(account, event, &subject, message))
+            return;
+    }
+    sim_event_write(event, account->webhook_secrets, &message->body);
+}
+
 static void tell(sim_t *self, const sim_event_t *event, const sim_fault_t *fault, bool on_loop)
 {
     const psp_account_t *account = psp_account_of(&self->config->psps, event->psp);
     sim_sending_t sending = sending_of(fault, on_loop);
     if (!account || sending.copies == 0)
         return;
-    buf_t body = {0};
-    sim_event_write(event, account->webhook_secrets, &body);
-    sim_webhook_send(self->webhook, event->psp, event->id, (str_t){body.data, (uint32_t)body.size},
-                     &sending);
-    buf_free(&body);
+    sim_message_t message = {.content_type = NULL};
+    write_message(self, account, event, &message);
+    sim_webhook_send(self->webhook, event->psp, event->id, &message, &sending);
+    buf_free(&message.body);
 }
 
 void sim_tell(sim_t *self, const sim_event_t *event, bool on_loop)
@@ -266,7 +286,8 @@ sim_t *sim_new(actor_t *actor, sim_config_t *config)
         .addr = config->addr,
         .threads = THREADS,
         .keep_alive_timeout_ms = KEEP_ALIVE_MS,
-        .routes = routes,
+        .routes = self->routes = sim_wire_routes(routes),
+        .rewrite = sim_wire_rewrite,
         .self = self,
     };
     self->server = http_server_new(&server, &detail);
@@ -283,6 +304,7 @@ void sim_destroy(sim_t **self_p)
     if (!self)
         return;
     http_server_destroy(&self->server);
+    sim_wire_routes_free(self->routes, routes);
     sim_due_destroy(&self->due);
     sim_webhook_destroy(&self->webhook);
     sim_bank_destroy(&self->bank);

@@ -33,6 +33,7 @@ typedef struct sim {
     sim_webhook_t *webhook;
     sim_due_t *due;
     http_server_t *server;
+    http_route_t *routes; /* its own and the wires' */
     pthread_mutex_t lock;
     pthread_cond_t stop;
     /* Under the lock: */

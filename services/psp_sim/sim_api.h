@@ -22,6 +22,9 @@ const psp_t *sim_api_begin(const http_request_t *request, sim_fault_t *fault, si
 /* A PSP that is down, or has a bad day, does nothing: true, and the answer is made. */
 bool sim_api_out_of_order(const sim_fault_t *fault, sim_answer_t *answer);
 
+/* What the fault model makes of a refund that is new: its state, and when it gets another. */
+void sim_api_plan_refund(sim_refund_t *refund, const sim_fault_t *fault, int64_t now_us);
+
 /* Is this the Idempotency-Key? */
 bool sim_api_has_key(const http_request_t *request, const uuid_t *key);
 bool sim_api_read_uuid(const json_t *root, const char *key, uuid_t *uuid);

@@ -48,8 +48,7 @@ static const char *read_refund(const json_t *root, sim_refund_t *refund)
     return NULL;
 }
 
-/* What the fault model makes of a refund that is new. */
-static void plan(sim_refund_t *refund, const sim_fault_t *fault, int64_t now_us)
+void sim_api_plan_refund(sim_refund_t *refund, const sim_fault_t *fault, int64_t now_us)
 {
     refund->state = SIM_REFUND_DONE;
     refund->becomes = SIM_REFUND_DONE;
@@ -82,7 +81,7 @@ static void give_back(sim_t *self, sim_refund_t *refund, const sim_fault_t *faul
 {
     bool fresh;
     int64_t now_us = clock_wall_us();
-    plan(refund, fault, now_us);
+    sim_api_plan_refund(refund, fault, now_us);
     err_t err = sim_refund(self, refund, now_us, &fresh);
     if (err == ERR_OK && fault->refund == SIM_REFUNDS_UNKNOWN)
         sim_refuse(answer, 500, "the PSP lost its answer");

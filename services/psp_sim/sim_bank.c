@@ -63,9 +63,40 @@ sim_checkout_record_t *sim_bank_record_new(const sim_checkout_t *checkout, const
     return record;
 }
 
+static uuid_t key_of(uint64_t serial)
+{
+    uuid_t key;
+    memcpy(key.bytes, &serial, sizeof serial);
+    memcpy(key.bytes + sizeof serial, &serial, sizeof serial);
+    return key;
+}
+
+void sim_bank_name(sim_bank_t *self, uint64_t serial, sim_checkout_record_t *checkout,
+                   sim_refund_record_t *refund)
+{
+    sim_serial_node_t *node = malloc(sizeof *node);
+    if (!node)
+        return;
+    *node = (sim_serial_node_t){{NULL, key_of(serial)}, checkout, refund};
+    sim_table_add(&self->serials, &node->node);
+}
+
+const sim_serial_node_t *sim_bank_named(const sim_bank_t *self, uint64_t serial, const psp_t *psp)
+{
+    const uuid_t key = key_of(serial);
+    for (sim_node_t *node = sim_table_first(&self->serials, &key); node;
+         node = sim_table_next(node)) {
+        const sim_serial_node_t *named = (sim_serial_node_t *)node;
+        if (named->checkout->checkout.psp == psp)
+            return named;
+    }
+    return NULL;
+}
+
 void sim_bank_add_checkout(sim_bank_t *self, sim_checkout_record_t *record)
 {
     sim_table_add(&self->checkouts, &record->node);
+    sim_bank_name(self, record->checkout.serial, record, NULL);
 }
 
 static void add_charge(sim_bank_t *self, const sim_checkout_t *paid, uint64_t serial)
@@ -89,10 +120,13 @@ void sim_bank_add_outcome(sim_bank_t *self, sim_checkout_record_t *record,
     checkout->second_serial = outcome->second_serial;
     checkout->outcome_amount = outcome->outcome_amount;
     checkout->outcome_at_us = outcome->outcome_at_us;
+    sim_bank_name(self, checkout->outcome_serial, record, NULL);
     if (checkout->state == SIM_PAID)
         add_charge(self, checkout, checkout->outcome_serial);
-    if (checkout->state == SIM_PAID && checkout->second_serial)
+    if (checkout->state == SIM_PAID && checkout->second_serial) {
+        sim_bank_name(self, checkout->second_serial, record, NULL);
         add_charge(self, checkout, checkout->second_serial);
+    }
 }
 
 static void release(sim_node_t *node)
@@ -103,6 +137,7 @@ static void release(sim_node_t *node)
 static void forget(sim_bank_t *self)
 {
     self->pending = NULL;
+    sim_table_clear(&self->serials, release);
     sim_table_clear(&self->refunds, release);
     sim_table_clear(&self->checkouts, release);
     sim_book_clear(&self->book);
@@ -113,9 +148,12 @@ static void forget(sim_bank_t *self)
 sim_bank_t *sim_bank_new(const char *journal_path, err_detail_t *detail)
 {
     sim_bank_t *self = calloc(1, sizeof *self);
-    if (!self || !sim_table_init(&self->checkouts) || !sim_table_init(&self->refunds)) {
-        if (self)
+    if (!self || !sim_table_init(&self->checkouts) || !sim_table_init(&self->refunds) ||
+        !sim_table_init(&self->serials)) {
+        if (self) {
+            sim_table_deinit(&self->refunds);
             sim_table_deinit(&self->checkouts);
+        }
         free(self);
         (void)err_set(detail, ERR_BAD_CONFIG, "out of memory");
         return NULL;
@@ -135,6 +173,7 @@ void sim_bank_destroy(sim_bank_t **self_p)
     forget(self);
     sim_journal_close(&self->journal);
     pthread_mutex_destroy(&self->lock);
+    sim_table_deinit(&self->serials);
     sim_table_deinit(&self->refunds);
     sim_table_deinit(&self->checkouts);
     sim_book_deinit(&self->book);
@@ -151,6 +190,7 @@ static bool same_request(const sim_checkout_record_t *record, const sim_checkout
     return uuid_equal(&had->order_id, &wanted->order_id) && had->amount == wanted->amount &&
            strcmp(had->currency, wanted->currency) == 0 &&
            strcmp(had->method, wanted->method) == 0 &&
+           strcmp(had->reference, wanted->reference) == 0 &&
            had->expires_at_us == wanted->expires_at_us &&
            strcmp(record->return_url, return_url) == 0;
 }
@@ -197,6 +237,17 @@ err_t sim_bank_find(sim_bank_t *self, const uuid_t *payment_id, const psp_t *psp
     }
     pthread_mutex_unlock(&self->lock);
     return record ? ERR_OK : ERR_PAYMENT_NOT_FOUND;
+}
+
+err_t sim_bank_find_serial(sim_bank_t *self, uint64_t serial, const psp_t *psp,
+                           sim_checkout_t *checkout)
+{
+    pthread_mutex_lock(&self->lock);
+    const sim_serial_node_t *named = sim_bank_named(self, serial, psp);
+    if (named)
+        *checkout = named->checkout->checkout;
+    pthread_mutex_unlock(&self->lock);
+    return named && !named->refund ? ERR_OK : ERR_PAYMENT_NOT_FOUND;
 }
 
 /* ---- outcomes ---- */

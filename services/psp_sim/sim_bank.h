@@ -20,6 +20,7 @@
 typedef struct sim_bank sim_bank_t;
 
 #define SIM_URL_SIZE 2049
+#define SIM_REFERENCE_SIZE 65
 
 typedef enum sim_state { SIM_PENDING, SIM_FAILED, SIM_PAID } sim_state_t;
 
@@ -27,6 +28,8 @@ typedef enum sim_state { SIM_PENDING, SIM_FAILED, SIM_PAID } sim_state_t;
 typedef struct sim_checkout {
     const psp_t *psp;
     uuid_t payment_id, order_id, attempt_id;
+    char reference[SIM_REFERENCE_SIZE]; /* the merchant's own name of it, in the PSP's own API; ""
+                                           in the prototype's, whose events it then gets */
     int64_t amount;
     char currency[4];
     char method[17];
@@ -63,6 +66,10 @@ err_t sim_bank_open(sim_bank_t *self, sim_checkout_t *checkout, const char *retu
  * (NULL). `return_url` may be NULL. ERR_PAYMENT_NOT_FOUND. */
 err_t sim_bank_find(sim_bank_t *self, const uuid_t *payment_id, const psp_t *psp,
                     sim_checkout_t *checkout, char return_url[SIM_URL_SIZE]) MUST_CHECK;
+/* The checkout that the serial names, or one of whose charges it names, at this PSP.
+ * ERR_PAYMENT_NOT_FOUND. */
+err_t sim_bank_find_serial(sim_bank_t *self, uint64_t serial, const psp_t *psp,
+                           sim_checkout_t *checkout) MUST_CHECK;
 /* The customer pays at the newest checkout, on its PSP's terms (terms[psp index]). Also after a
  * failure. *moved is false when the payment was paid before: nothing moves twice. */
 err_t sim_bank_pay(sim_bank_t *self, const uuid_t *payment_id, const sim_terms_t terms[PSP_COUNT],

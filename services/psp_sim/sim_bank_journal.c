@@ -48,6 +48,7 @@ err_t sim_bank_write_checkout(sim_bank_t *self, const sim_checkout_record_t *rec
     json_text(&line, "currency", checkout->currency);
     json_text(&line, "method", checkout->method);
     json_text(&line, "return_url", record->return_url);
+    json_text(&line, "reference", checkout->reference);
     json_int(&line, "expires_at_us", checkout->expires_at_us);
     write_serial(&line, "serial", checkout->serial);
     return append(self, &line);
@@ -72,6 +73,7 @@ err_t sim_bank_write_refund(sim_bank_t *self, const sim_refund_record_t *record)
     write_head(&line, "refund", &record->checkout->checkout);
     json_uuid(&line, "refund_id", &refund->refund_id);
     json_text(&line, "charge_ref", refund->charge_ref);
+    json_text(&line, "reference", refund->reference);
     json_int(&line, "amount", refund->amount);
     json_text(&line, "currency", refund->currency);
     json_text(&line, "reason", refund->reason);
@@ -145,6 +147,7 @@ static bool replay_checkout(sim_bank_t *self, const json_t *line, sim_checkout_t
     checkout->expires_at_us = read_int(line, "expires_at_us");
     read_text(line, "currency", checkout->currency, sizeof checkout->currency);
     read_text(line, "method", checkout->method, sizeof checkout->method);
+    read_text(line, "reference", checkout->reference, sizeof checkout->reference);
     sim_checkout_record_t *record = sim_bank_record_new(checkout, return_url.data);
     if (record)
         sim_bank_add_checkout(self, record);
@@ -179,6 +182,7 @@ static bool replay_refund(sim_bank_t *self, const json_t *line, const sim_checko
     refund.due_us = read_int(line, "due_us");
     refund.at_us = read_int(line, "at_us");
     read_text(line, "charge_ref", refund.charge_ref, sizeof refund.charge_ref);
+    read_text(line, "reference", refund.reference, sizeof refund.reference);
     read_text(line, "currency", refund.currency, sizeof refund.currency);
     read_text(line, "reason", refund.reason, sizeof refund.reason);
     read_text(line, "error", refund.error, sizeof refund.error);

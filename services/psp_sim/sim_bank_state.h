@@ -15,6 +15,13 @@
 #include "services/psp_sim/sim_refunds.h"
 #include "services/psp_sim/sim_table.h"
 
+/* A serial and what it names. */
+typedef struct sim_serial_node {
+    sim_node_t node; /* by the serial, twice */
+    struct sim_checkout_record *checkout;
+    struct sim_refund_record *refund; /* NULL: the checkout, or one of its charges */
+} sim_serial_node_t;
+
 typedef struct sim_refund_record {
     sim_node_t node; /* by refund_id */
     struct sim_refund_record *next_of_checkout;
@@ -34,7 +41,7 @@ typedef struct sim_checkout_record {
 struct sim_bank {
     pthread_mutex_t lock;
     sim_journal_t *journal; /* NULL: memory only */
-    sim_table_t checkouts, refunds;
+    sim_table_t checkouts, refunds, serials;
     sim_refund_record_t *pending;
     sim_book_t book;
 };
@@ -50,6 +57,12 @@ void sim_bank_add_checkout(sim_bank_t *self, sim_checkout_record_t *record);
 /* sim_book_reserve came before. */
 void sim_bank_add_outcome(sim_bank_t *self, sim_checkout_record_t *record,
                           const sim_checkout_t *outcome);
+
+/* From now on the serial names it. Without memory it stays unknown by it. */
+void sim_bank_name(sim_bank_t *self, uint64_t serial, sim_checkout_record_t *checkout,
+                   sim_refund_record_t *refund);
+/* NULL: it names nothing at this PSP. */
+const sim_serial_node_t *sim_bank_named(const sim_bank_t *self, uint64_t serial, const psp_t *psp);
 
 sim_refund_record_t *sim_bank_refund(const sim_bank_t *self, const psp_t *psp,
                                      const uuid_t *refund_id);

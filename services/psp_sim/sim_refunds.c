@@ -75,6 +75,7 @@ static void add_movement(sim_bank_t *self, const sim_refund_t *refund)
 void sim_bank_add_refund(sim_bank_t *self, sim_refund_record_t *record)
 {
     sim_table_add(&self->refunds, &record->node);
+    sim_bank_name(self, record->refund.serial, record->checkout, record);
     record->next_of_checkout = record->checkout->refunds;
     record->checkout->refunds = record;
     if (record->refund.state == SIM_REFUND_PENDING) {
@@ -186,6 +187,34 @@ err_t sim_refund_request(sim_bank_t *bank, sim_refund_t *refund, int64_t now_us,
     err_t err = request_locked(bank, refund, now_us, fresh);
     pthread_mutex_unlock(&bank->lock);
     return err;
+}
+
+err_t sim_refund_find(sim_bank_t *bank, const psp_t *psp, const uuid_t *refund_id, uint64_t serial,
+                      sim_refund_t *refund)
+{
+    pthread_mutex_lock(&bank->lock);
+    const sim_serial_node_t *named = refund_id ? NULL : sim_bank_named(bank, serial, psp);
+    const sim_refund_record_t *record = refund_id ? sim_bank_refund(bank, psp, refund_id)
+                                        : named   ? named->refund
+                                                  : NULL;
+    if (record)
+        *refund = record->refund;
+    pthread_mutex_unlock(&bank->lock);
+    return record ? ERR_OK : ERR_REFUND_NOT_FOUND;
+}
+
+size_t sim_refunds_of(sim_bank_t *bank, const psp_t *psp, const uuid_t *payment_id,
+                      sim_refund_t *refunds, size_t at_most)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&bank->lock);
+    const sim_checkout_record_t *record = sim_bank_record(bank, payment_id, psp);
+    for (const sim_refund_record_t *at = record ? record->refunds : NULL; at && count < at_most;
+         at = at->next_of_checkout)
+        if (at->refund.state == SIM_REFUND_DONE || at->refund.state == SIM_REFUND_PENDING)
+            refunds[count++] = at->refund;
+    pthread_mutex_unlock(&bank->lock);
+    return count;
 }
 
 /* ---- concluded ---- */

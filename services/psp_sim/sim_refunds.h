@@ -23,7 +23,8 @@ typedef enum sim_refund_state {
 typedef struct sim_refund {
     const psp_t *psp;
     uuid_t refund_id, payment_id, order_id;
-    char charge_ref[PSP_REF_SIZE]; /* the charge that is given back */
+    char reference[SIM_REFERENCE_SIZE]; /* the merchant's own name of it, as of a checkout's */
+    char charge_ref[PSP_REF_SIZE];      /* the charge that is given back */
     int64_t amount;
     char currency[4];
     char reason[SIM_REASON_SIZE]; /* "" for none */
@@ -47,6 +48,12 @@ const char *sim_refund_state_name(sim_refund_state_t state);
  * be written. */
 err_t sim_refund_request(sim_bank_t *bank, sim_refund_t *refund, int64_t now_us,
                          bool *fresh) MUST_CHECK;
+/* The refund of this id, or (refund_id NULL) that the serial names. ERR_REFUND_NOT_FOUND. */
+err_t sim_refund_find(sim_bank_t *bank, const psp_t *psp, const uuid_t *refund_id, uint64_t serial,
+                      sim_refund_t *refund) MUST_CHECK;
+/* Those of the payment that are done or pending, the newest first, at most `at_most`; how many. */
+size_t sim_refunds_of(sim_bank_t *bank, const psp_t *psp, const uuid_t *payment_id,
+                      sim_refund_t *refunds, size_t at_most);
 /* Concludes the pending refund that has been due for longest; true: there was one, ask again. Else
  * *next_due_us is when there is one, INT64_MAX for never. */
 bool sim_refund_conclude(sim_bank_t *bank, int64_t now_us, sim_refund_t *refund,

@@ -126,8 +126,11 @@ static void send_and_respond(http_request_t *request, const sim_event_t *event, 
     char *unsigned_body = json_dumps(root, JSON_COMPACT);
     str_t event_id = json_read_str(root, "event_id");
     CHECK(body && unsigned_body);
-    sim_webhook_send(self->webhook, event->psp, event_id.data ? event_id.data : "-", str_of(body),
+    sim_message_t message = {.content_type = NULL};
+    buf_add_text(&message.body, body);
+    sim_webhook_send(self->webhook, event->psp, event_id.data ? event_id.data : "-", &message,
                      &once);
+    buf_free(&message.body);
     http_respond(request, 200, "application/json", unsigned_body, strlen(unsigned_body));
     free(unsigned_body);
     free(body);

@@ -7,6 +7,7 @@
 #include "services/psp_sim/sim_webhook.h"
 
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ typedef struct delivery {
     waiter_t *waiter; /* NULL: nobody, or the first try is over. Under the lock */
     const psp_t *psp;
     char event_id[EVENT_ID_SIZE]; /* quoted, for the log */
-    buf_t body;
+    sim_message_t message;
 } delivery_t;
 
 struct sim_webhook {
@@ -133,7 +134,7 @@ static void first_try_over(sim_webhook_t *self, delivery_t *delivery)
 
 static void delivery_free(delivery_t *delivery)
 {
-    buf_free(&delivery->body);
+    buf_free(&delivery->message.body);
     free(delivery);
 }
 
@@ -161,8 +162,12 @@ static void submit(sim_webhook_t *self, delivery_t *delivery)
 {
     http_client_request_t request = {.method = "POST", .timeout_ms = TIMEOUT_MS};
     snprintf(request.url, sizeof request.url, "%s/%s", self->base_url, psp_name(delivery->psp));
-    http_client_request_header(&request, "Content-Type: application/json");
-    buf_add(&request.body, delivery->body.data, delivery->body.size);
+    const sim_message_t *message = &delivery->message;
+    http_client_request_header(&request, "Content-Type: %s",
+                               message->content_type ? message->content_type : "application/json");
+    for (int i = 0; i < message->header_count; i++)
+        http_client_request_header(&request, "%s", message->headers[i]);
+    buf_add(&request.body, message->body.data, message->body.size);
     http_client_submit(self->client, &request, delivery);
 }
 
@@ -280,8 +285,8 @@ void sim_webhook_destroy(sim_webhook_t **self_p)
     *self_p = NULL;
 }
 
-static delivery_t *delivery_new(const psp_t *psp, const char *event_id, str_t body,
-                                int64_t delay_ms)
+static delivery_t *delivery_new(const psp_t *psp, const char *event_id,
+                                const sim_message_t *message, int64_t delay_ms)
 {
     delivery_t *delivery = calloc(1, sizeof *delivery);
     if (!delivery)
@@ -289,7 +294,9 @@ static delivery_t *delivery_new(const psp_t *psp, const char *event_id, str_t bo
     delivery->due_ms = clock_mono_ms() + delay_ms;
     delivery->psp = psp;
     log_quote(delivery->event_id, sizeof delivery->event_id, event_id);
-    buf_add(&delivery->body, body.data, body.size);
+    delivery->message = *message;
+    delivery->message.body = (buf_t){0};
+    buf_add(&delivery->message.body, message->body.data, message->body.size);
     return delivery;
 }
 
@@ -325,13 +332,24 @@ static void wait_for_first_tries(sim_webhook_t *self, waiter_t *waiter, int64_t 
             self->under_way[i]->waiter = NULL;
 }
 
-void sim_webhook_send(sim_webhook_t *self, const psp_t *psp, const char *event_id, str_t body,
-                      const sim_sending_t *sending)
+void sim_message_header(sim_message_t *message, const char *format, ...)
+{
+    CHECK(message->header_count < SIM_MESSAGE_HEADERS);
+    va_list arguments;
+    va_start(arguments, format);
+    const int size = vsnprintf(message->headers[message->header_count++],
+                               sizeof message->headers[0], format, arguments);
+    va_end(arguments);
+    CHECK(size > 0 && (size_t)size < sizeof message->headers[0]);
+}
+
+void sim_webhook_send(sim_webhook_t *self, const psp_t *psp, const char *event_id,
+                      const sim_message_t *message, const sim_sending_t *sending)
 {
     waiter_t waiter = {0};
     pthread_mutex_lock(&self->lock);
     for (unsigned i = 0; i < sending->copies; i++) {
-        delivery_t *delivery = delivery_new(psp, event_id, body, sending->delay_ms);
+        delivery_t *delivery = delivery_new(psp, event_id, message, sending->delay_ms);
         if (delivery)
             enqueue(self, delivery, sending->wait_ms > 0 ? &waiter : NULL);
     }

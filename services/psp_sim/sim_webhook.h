@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "lib/actor.h"
+#include "lib/buf.h"
 #include "lib/payment/psp.h"
 #include "lib/text.h"
 
@@ -26,9 +27,21 @@ typedef struct sim_sending {
                          ended, or this time. Not on the  actor's loop, which makes the tries */
 } sim_sending_t;
 
-/* From any thread. A signed body; `event_id` is for the log. */
-void sim_webhook_send(sim_webhook_t *self, const psp_t *psp, const char *event_id, str_t body,
-                      const sim_sending_t *sending);
+#define SIM_MESSAGE_HEADERS 6
+
+/* A webhook as it goes out, signed. Zeroed to begin with. */
+typedef struct sim_message {
+    buf_t body;
+    const char *content_type;               /* NULL: application/json */
+    char headers[SIM_MESSAGE_HEADERS][256]; /* "Name: value" */
+    int header_count;
+} sim_message_t;
+void sim_message_header(sim_message_t *message, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* From any thread. Copies the message; `event_id` is for the log. */
+void sim_webhook_send(sim_webhook_t *self, const psp_t *psp, const char *event_id,
+                      const sim_message_t *message, const sim_sending_t *sending);
 /* Gives up what is not under way. */
 void sim_webhook_forget(sim_webhook_t *self);
 /* The same, and no more is taken, nor tried again: the process ends. Whoever waits in

@@ -266,6 +266,7 @@ static psp_checkout_t checkout_of(const router_t *self, const router_position_t 
                                .attempt_id = position->attempt_id,
                                .amount = position->amount,
                                .expires_at_us = position->expires_at_us,
+                               .now_us = clock_wall_us(),
                                .customer = position->customer,
                                .public_url = self->config.public_url};
     str_copy(str_of(position->currency), checkout.currency, sizeof checkout.currency);

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include <ctype.h>
+
 #include "lib/http_client.h"
 #include "lib/payment/psp_accounts.h"
 #include "tests/support/test_main.h"
@@ -32,6 +34,8 @@ static inline void sim_client_open(unsigned port)
     for (unsigned i = 0; i < PSP_COUNT; i++) {
         snprintf(sim_client.psp_urls[i], sizeof sim_client.psp_urls[i], "%s/%s", sim_client.base,
                  psp_name(psp_at(i)));
+        for (char *at = sim_client.psp_urls[i]; *at; at++)
+            *at = (char)tolower((unsigned char)*at);
         sim_client.accounts.of[i].base_url = sim_client.psp_urls[i];
     }
 }
@@ -135,7 +139,9 @@ static inline psp_checkout_t sim_checkout_of(const uuid_t *payment_id)
                             .amount = 45000,
                             .currency = "INR",
                             .method = "UPI",
-                            .expires_at_us = clock_wall_us() + INT64_C(600000000)};
+                            .expires_at_us = clock_wall_us() + INT64_C(600000000),
+                            .now_us = clock_wall_us(),
+                            .public_url = "http://127.0.0.1:1"};
 }
 
 static inline psp_checkout_answer_t sim_create(unsigned psp, const psp_checkout_t *checkout)

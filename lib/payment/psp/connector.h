@@ -67,6 +67,7 @@ extern const psp_connector_t psp_connector_prototype;
 extern const psp_webhooks_t
     psp_webhooks_prototype; /* `verify` and `read` only: whatever no other is */
 /* razorpay.c */
+extern const psp_connector_t psp_connector_razorpay;
 extern const psp_webhooks_t psp_webhooks_razorpay;
 
 #endif

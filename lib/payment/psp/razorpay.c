@@ -1,4 +1,8 @@
-/* razorpay.c - Razorpay's own webhooks. (Checkout, status and refunds are still the prototype's.)
+/* razorpay.c - Razorpay: payment links, their payments, refunds, webhooks.
+ *
+ * A payment is a payment link, whose reference_id is ours; the reference of its facts is the
+ * payment (pay_…), of a refund the refund (rfnd_…). API:
+ * razorpay.com/docs/api/payments/payment-links, …/api/refunds.
  *
  * Signature: X-Razorpay-Signature is the HMAC-SHA256 of the body's bytes under the webhook secret,
  * in small hexadecimal letters. After a change of the secret, retries of older events are still
@@ -17,9 +21,11 @@
  * What must never happen: a byte of the body believed before the signature fits.
  */
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/hmac.h"
+#include "lib/payment/psp/answers.h"
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp/fields.h"
 #include "lib/payment/psp_accounts.h"
@@ -27,7 +33,10 @@
 #define SIGNATURE_HEADER "X-Razorpay-Signature"
 #define EVENT_ID_HEADER "X-Razorpay-Event-Id"
 
-enum { SIGNATURE_SIZE = 2 * HMAC_SHA256_SIZE };
+enum {
+    SIGNATURE_SIZE = 2 * HMAC_SHA256_SIZE,
+    LINK_LIVES_AT_LEAST_S = 930, /* Razorpay wants 15 minutes, by its clock */
+};
 static const int64_t second_us = 1000000, latest_s = INT64_C(253402300799); /* 9999-12-31 */
 
 /* What each event says of which entity, whose id is the reference of the fact. An event is a
@@ -178,6 +187,267 @@ static err_t webhook_verify(const psp_t *psp, const psp_account_t *account, bool
     json_decref(root);
     return err;
 }
+
+/* ---- checkout ---- */
+
+static void begin(const psp_account_t *account, const char *method, http_client_request_t *request)
+{
+    request->method = method;
+    psp_add_basic(account->key_id, account->key_secret, request);
+    if (strcmp(method, "POST") == 0)
+        http_client_request_header(request, "Content-Type: application/json");
+}
+
+static void add_customer(const psp_customer_t *customer, buf_t *body)
+{
+    if (!customer->name[0] && !customer->email[0] && !customer->phone[0])
+        return;
+    json_open_object(body, "customer");
+    if (customer->name[0])
+        json_text(body, "name", customer->name);
+    if (customer->email[0])
+        json_text(body, "email", customer->email);
+    if (customer->phone[0])
+        json_text(body, "contact", customer->phone);
+    json_close_object(body);
+}
+
+static void checkout_request(const psp_account_t *account, const psp_checkout_t *checkout,
+                             http_client_request_t *request)
+{
+    char payment_id[UUID_TEXT_SIZE];
+    const int64_t earliest_us = checkout->now_us + LINK_LIVES_AT_LEAST_S * second_us;
+    const int64_t expires_at_us =
+        checkout->expires_at_us > earliest_us ? checkout->expires_at_us : earliest_us;
+    buf_t *body = &request->body;
+    buf_t url = {0};
+    begin(account, "POST", request);
+    snprintf(request->url, sizeof request->url, "%s/v1/payment_links", account->base_url);
+    uuid_format(&checkout->payment_id, payment_id);
+    buf_printf(&url, "%s/checkout/%s/return", checkout->public_url, payment_id);
+    json_open_object(body, NULL);
+    json_int(body, "amount", checkout->amount);
+    json_text(body, "currency", checkout->currency);
+    json_text(body, "reference_id", payment_id);
+    json_text(body, "description", "Order");
+    json_int(body, "expire_by", expires_at_us / second_us);
+    add_customer(&checkout->customer, body);
+    json_open_object(body, "notify"); /* the customer is here */
+    json_bool(body, "sms", false);
+    json_bool(body, "email", false);
+    json_close_object(body);
+    json_open_object(body, "notes");
+    json_uuid(body, "payment_id", &checkout->payment_id);
+    json_uuid(body, "order_id", &checkout->order_id);
+    json_close_object(body);
+    json_text(body, "callback_url", url.data);
+    json_text(body, "callback_method", "get");
+    json_close_object(body);
+    buf_free(&url);
+}
+
+/* {"error":{"description":…}} */
+static str_t words_of(const json_t *root)
+{
+    return json_read_str(json_object_get(root, "error"), "description");
+}
+
+static void checkout_read(const http_client_response_t *response, psp_checkout_answer_t *answer)
+{
+    json_t *root =
+        json_read_object((str_t){response->body.data, (uint32_t)response->body.size}, NULL);
+    str_t id = json_read_str(root, "id"), url = json_read_str(root, "short_url");
+    if (!psp_checkout_is_answered(response)) {
+        psp_checkout_failed(response, words_of(root), answer);
+    } else if (psp_is_reference(id) && psp_is_url(url, sizeof answer->checkout_url) &&
+               str_is(json_read_str(root, "status"), "created")) {
+        answer->outcome = PSP_CHECKOUT_OPEN;
+        str_copy(id, answer->psp_ref, sizeof answer->psp_ref);
+        str_copy(url, answer->checkout_url, sizeof answer->checkout_url);
+    } else {
+        psp_checkout_not_understood(answer);
+    }
+    json_decref(root);
+}
+
+/* ---- status: of the payment link ---- */
+
+static bool status_request(const psp_account_t *account, const psp_payment_t *payment,
+                           http_client_request_t *request)
+{
+    char payment_id[UUID_TEXT_SIZE];
+    begin(account, "GET", request);
+    if (payment->psp_ref[0])
+        snprintf(request->url, sizeof request->url, "%s/v1/payment_links/%s", account->base_url,
+                 payment->psp_ref);
+    else
+        snprintf(request->url, sizeof request->url, "%s/v1/payment_links?reference_id=%s",
+                 account->base_url, uuid_format(&payment->payment_id, payment_id));
+    return true;
+}
+
+/* The payment of a link that says most: one that was captured, else one that failed, else NULL. */
+static const json_t *payment_of_link(const json_t *link, psp_fact_kind_t *kind)
+{
+    const json_t *payments = json_object_get(link, "payments"), *found = NULL;
+    *kind = PSP_FACT_NONE;
+    for (size_t i = 0; i < json_array_size(payments); i++) {
+        const json_t *payment = json_array_get(payments, i);
+        str_t status = json_read_str(payment, "status");
+        if (str_is(status, "captured") && *kind != PSP_FACT_CAPTURED) {
+            *kind = PSP_FACT_CAPTURED;
+            found = payment;
+        } else if (str_is(status, "failed") && *kind == PSP_FACT_NONE) {
+            *kind = PSP_FACT_FAILED;
+            found = payment;
+        }
+    }
+    return found;
+}
+
+static err_t read_link(const json_t *link, const psp_payment_t *payment, psp_report_t *report,
+                       err_detail_t *detail)
+{
+    str_t reference = json_read_str(link, "reference_id");
+    uuid_t named;
+    if (!reference.data || !uuid_parse(reference.data, reference.size, &named) ||
+        !uuid_equal(&named, &payment->payment_id))
+        return psp_malformed(detail, "reference_id", "is of another payment than was asked for");
+    const json_t *paid = payment_of_link(link, &report->kind);
+    if (!paid) {
+        psp_status_pending(payment, json_read_str(link, "status"), report);
+        return ERR_OK;
+    }
+    report->payment_id = payment->payment_id;
+    TRY(psp_read_reference(paid, "payment_id", report->psp_ref, sizeof report->psp_ref, detail));
+    TRY(psp_read_amount(paid, &report->amount, detail));
+    TRY(psp_read_currency(link, report->currency, detail));
+    TRY(read_time(paid, &report->occurred_at_us, detail));
+    psp_read_reason((str_t){NULL, 0}, report);
+    psp_derive_event_id("status", report);
+    return ERR_OK;
+}
+
+static err_t status_read(const psp_payment_t *payment, int http_status, str_t body,
+                         psp_report_t *report, err_detail_t *detail)
+{
+    if (http_status == 404 || http_status == 400) { /* "The id provided does not exist" */
+        psp_status_unknown(payment, report);
+        return ERR_OK;
+    }
+    if (http_status != 200)
+        return psp_status_refused(http_status, detail);
+    json_t *root = psp_read_body(body, detail);
+    if (!root)
+        return ERR_MALFORMED_WEBHOOK;
+    err_t err = ERR_OK;
+    const json_t *list = json_object_get(root, "payment_links");
+    if (list && json_array_size(list) == 0)
+        psp_status_unknown(payment, report);
+    else
+        err = read_link(list ? json_array_get(list, 0) : root, payment, report, detail);
+    json_decref(root);
+    return err;
+}
+
+/* ---- refunds ---- */
+
+static void refund_request(const psp_account_t *account, const psp_refund_t *refund,
+                           http_client_request_t *request)
+{
+    char refund_id[UUID_TEXT_SIZE];
+    buf_t *body = &request->body;
+    begin(account, "POST", request);
+    snprintf(request->url, sizeof request->url, "%s/v1/payments/%s/refund", account->base_url,
+             refund->capture_ref);
+    uuid_format(&refund->refund_id, refund_id);
+    http_client_request_header(request, "X-Refund-Idempotency: %s", refund_id);
+    json_open_object(body, NULL);
+    json_int(body, "amount", refund->amount);
+    json_text(body, "speed", "normal");
+    json_open_object(body, "notes");
+    json_text(body, "refund_id", refund_id);
+    json_uuid(body, "payment_id", &refund->payment_id);
+    json_uuid(body, "order_id", &refund->order_id);
+    if (refund->reason[0])
+        json_text(body, "reason", refund->reason);
+    json_close_object(body);
+    json_text(body, "receipt", refund_id);
+    json_close_object(body);
+}
+
+/* All refunds of the payment: ours is among them by its note. */
+static void refund_status_request(const psp_account_t *account, const psp_refund_t *refund,
+                                  http_client_request_t *request)
+{
+    begin(account, "GET", request);
+    snprintf(request->url, sizeof request->url, "%s/v1/payments/%s/refunds", account->base_url,
+             refund->capture_ref);
+}
+
+static bool is_asked_for(const json_t *entity, const psp_refund_t *asked)
+{
+    const uuid_t refund_id = read_note(entity, "refund_id");
+    return uuid_equal(&refund_id, &asked->refund_id);
+}
+
+/* A refund, or the one among a collection; NULL: it is not there. */
+static const json_t *refund_in(const json_t *root, const psp_refund_t *asked)
+{
+    const json_t *items = json_object_get(root, "items");
+    for (size_t i = 0; i < json_array_size(items); i++)
+        if (is_asked_for(json_array_get(items, i), asked))
+            return json_array_get(items, i);
+    return !items && is_asked_for(root, asked) ? root : NULL;
+}
+
+static err_t read_refund(const json_t *entity, const psp_refund_t *asked, psp_report_t *report,
+                         err_detail_t *detail)
+{
+    if (!entity)
+        return psp_malformed(detail, "notes.refund_id", "is of another refund than was asked for");
+    str_t status = json_read_str(entity, "status");
+    report->kind = str_is(status, "processed") ? PSP_FACT_REFUND_SUCCEEDED
+                   : str_is(status, "pending") ? PSP_FACT_REFUND_REQUESTED
+                   : str_is(status, "failed")  ? PSP_FACT_REFUND_FAILED
+                                               : PSP_FACT_NONE;
+    if (report->kind == PSP_FACT_NONE)
+        return psp_malformed(detail, "status", "must be processed, pending or failed");
+    report->payment_id = asked->payment_id;
+    report->refund_id = asked->refund_id;
+    TRY(psp_read_reference(entity, "id", report->psp_ref, sizeof report->psp_ref, detail));
+    TRY(psp_read_amount(entity, &report->amount, detail));
+    TRY(psp_read_currency(entity, report->currency, detail));
+    TRY(read_time(entity, &report->occurred_at_us, detail));
+    psp_read_reason((str_t){NULL, 0}, report);
+    return ERR_OK;
+}
+
+static err_t refund_read(const psp_refund_t *asked, int http_status, str_t body,
+                         psp_report_t *report, err_detail_t *detail)
+{
+    json_t *root = json_read_object(body, NULL);
+    err_t err;
+    if (http_status == 200)
+        err = root ? read_refund(refund_in(root, asked), asked, report, detail)
+                   : psp_malformed(detail, "the body", "is no JSON object");
+    else
+        err = psp_refund_refused(asked, http_status, words_of(root), report, detail);
+    json_decref(root);
+    if (err == ERR_OK)
+        psp_derive_event_id("refund", report);
+    return err;
+}
+
+const psp_connector_t psp_connector_razorpay = {
+    .checkout_request = checkout_request,
+    .checkout_read = checkout_read,
+    .status_request = status_request,
+    .status_read = status_read,
+    .refund_request = refund_request,
+    .refund_status_request = refund_status_request,
+    .refund_read = refund_read,
+};
 
 const psp_webhooks_t psp_webhooks_razorpay = {
     .signature_header = SIGNATURE_HEADER,

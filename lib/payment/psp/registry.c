@@ -5,7 +5,7 @@
 #include "lib/payment/psp_accounts.h"
 
 static const psp_t registry[PSP_COUNT] = {
-    [PSP_INDEX_razorpay] = {"Razorpay", &psp_connector_prototype, &psp_webhooks_razorpay, 0},
+    [PSP_INDEX_razorpay] = {"Razorpay", &psp_connector_razorpay, &psp_webhooks_razorpay, 0},
     [PSP_INDEX_cashfree] = {"Cashfree", &psp_connector_prototype, NULL, 0},
     [PSP_INDEX_juspay] = {"Juspay", &psp_connector_prototype, NULL, 0},
     [PSP_INDEX_stripe] = {"Stripe", &psp_connector_prototype, NULL, 0},

@@ -1,0 +1,240 @@
+/* sim_wire.c - see sim_wire.h. */
+#include "services/psp_sim/sim_wire.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/clock.h"
+#include "lib/payment/money.h"
+#include "lib/sha256.h"
+#include "services/psp_sim/sim_api.h"
+
+static const sim_wire_t *const wires[] = {&sim_wire_razorpay};
+enum { WIRES = sizeof wires / sizeof wires[0] };
+
+static const char *const paths[PSP_COUNT] = {
+    [PSP_INDEX_razorpay] = "razorpay", [PSP_INDEX_cashfree] = "cashfree",
+    [PSP_INDEX_juspay] = "juspay",     [PSP_INDEX_stripe] = "stripe",
+    [PSP_INDEX_payu] = "payu",         [PSP_INDEX_phonepe] = "phonepe",
+    [PSP_INDEX_adyen] = "adyen",
+};
+
+const sim_wire_t *sim_wire_of(const psp_t *psp)
+{
+    for (size_t i = 0; i < WIRES; i++)
+        if (wires[i]->psp_index == psp_index(psp))
+            return wires[i];
+    return NULL;
+}
+
+/* ---- routes ---- */
+
+static size_t count_routes(const http_route_t *routes)
+{
+    size_t count = 0;
+    while (routes[count].method)
+        count++;
+    return count;
+}
+
+http_route_t *sim_wire_routes(const http_route_t *own)
+{
+    size_t count = count_routes(own), at = 0;
+    for (size_t i = 0; i < WIRES; i++)
+        count += count_routes(wires[i]->routes);
+    http_route_t *routes = calloc(count + 1, sizeof *routes);
+    CHECK(routes);
+    for (size_t i = 0; i < WIRES; i++)
+        for (const http_route_t *route = wires[i]->routes; route->method; route++) {
+            char *pattern = NULL;
+            CHECK(asprintf(&pattern, "/%s%s", paths[wires[i]->psp_index], route->pattern) > 0);
+            routes[at] = *route;
+            routes[at++].pattern = pattern;
+        }
+    memcpy(routes + at, own, count_routes(own) * sizeof *routes);
+    return routes;
+}
+
+void sim_wire_routes_free(http_route_t *routes, const http_route_t *own)
+{
+    for (size_t i = 0, count = count_routes(routes) - count_routes(own); i < count; i++) {
+        char *pattern;
+        memcpy(&pattern, &routes[i].pattern, sizeof pattern); /* ours: asprintf */
+        free(pattern);
+    }
+    free(routes);
+}
+
+static const sim_wire_t *wire_of_host(const char *host)
+{
+    const size_t size = strcspn(host, ":");
+    for (size_t i = 0; i < WIRES; i++)
+        for (size_t j = 0; j < SIM_WIRE_HOSTS && wires[i]->hosts[j]; j++)
+            if (strlen(wires[i]->hosts[j]) == size &&
+                strncasecmp(wires[i]->hosts[j], host, size) == 0)
+                return wires[i];
+    return NULL;
+}
+
+bool sim_wire_rewrite(void *self, const char *host, const char *path, char *to, size_t capacity)
+{
+    (void)self;
+    const sim_wire_t *wire = wire_of_host(host);
+    if (!wire)
+        return false;
+    const int size = snprintf(to, capacity, "/%s%s", paths[wire->psp_index], path);
+    return size > 0 && (size_t)size < capacity;
+}
+
+/* ---- one call ---- */
+
+static void plan_out_of_order(sim_call_t *call)
+{
+    sim_answer_t answer = {0};
+    if (sim_api_out_of_order(&call->fault, &answer))
+        sim_call_refuse(call, answer.status,
+                        answer.status == 503 ? "we are down for maintenance" : "internal error");
+    buf_free(&answer.body);
+}
+
+bool sim_call_begin(sim_call_t *call, http_request_t *request, const sim_wire_t *wire,
+                    sim_call_kind_t kind)
+{
+    sim_t *self = request->self;
+    const char *host = http_header(request, "Host");
+    *call = (sim_call_t){.request = request,
+                         .self = self,
+                         .wire = wire,
+                         .psp = psp_at(wire->psp_index),
+                         .of_refund = kind == SIM_CALL_REFUND};
+    call->account = psp_account_of(&self->config->psps, call->psp);
+    if (!call->account) {
+        sim_call_refuse(call, 404, "this PSP is not configured here");
+        return false;
+    }
+    call->fault = sim_faults_get(&self->faults, call->psp);
+    if (!(host && wire_of_host(host)) && !wire->authorized(request, call->account)) {
+        sim_call_refuse(call, 401, "the key is wrong");
+        return false;
+    }
+    if (kind != SIM_CALL_READ)
+        plan_out_of_order(call);
+    if (request->body.size > 0)
+        call->json = json_read_object(request->body, NULL);
+    return call->status == 0;
+}
+
+void sim_call_refuse(sim_call_t *call, int status, const char *words)
+{
+    buf_clear(&call->body);
+    call->status = status;
+    call->content_type = NULL;
+    call->wire->write_error(status, words, &call->body);
+}
+
+void sim_call_end(sim_call_t *call)
+{
+    sim_pause(call->self, sim_fault_answer_delay_ms(&call->fault, call->of_refund));
+    http_respond(call->request, call->status,
+                 call->content_type ? call->content_type : "application/json", call->body.data,
+                 call->body.size);
+    buf_free(&call->body);
+    json_decref(call->json);
+}
+
+/* ---- references ---- */
+
+uuid_t sim_id_of(const char *reference)
+{
+    uuid_t id;
+    uint8_t digest[SHA256_SIZE];
+    const str_t text = str_of(reference);
+    if (uuid_parse(text.data, text.size, &id))
+        return id;
+    sha256(&text, 1, digest);
+    memcpy(id.bytes, digest, sizeof id.bytes);
+    id.bytes[6] = (uint8_t)(0x80 | (id.bytes[6] & 0x0f)); /* version 8: as its maker likes */
+    id.bytes[8] = (uint8_t)(0x80 | (id.bytes[8] & 0x3f));
+    return id;
+}
+
+bool sim_is_sample(str_t reference)
+{
+    static const char *const samples[] = {"order_MadeUp1", "pay_1", "pi_1", "po_1",
+                                          "ord_1",         "rf_1",  "PSP1", "403993715531077182"};
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++)
+        if (str_is(reference, samples[i]))
+            return true;
+    return false;
+}
+
+/* ---- the bank ---- */
+
+bool sim_call_open(sim_call_t *call, sim_checkout_t *checkout, const char *key,
+                   const char *return_url)
+{
+    sim_checkout_t paid;
+    checkout->psp = call->psp;
+    checkout->payment_id = sim_id_of(checkout->reference);
+    if (uuid_is_nil(&checkout->order_id))
+        checkout->order_id = checkout->payment_id;
+    checkout->attempt_id = sim_id_of(key[0] ? key : checkout->reference);
+    err_t err = sim_bank_open(call->self->bank, checkout, return_url);
+    if (err == ERR_OK && call->fault.webhook == SIM_WEBHOOK_BEFORE)
+        err = sim_pay(call->self, &checkout->payment_id, &paid);
+    if (err == ERR_ID_CONFLICT)
+        sim_call_refuse(call, 409, "another request came under this key before");
+    else if (err != ERR_OK)
+        sim_call_refuse(call, 500, "the bank's journal cannot be written");
+    return err == ERR_OK;
+}
+
+bool sim_call_find(sim_call_t *call, const char *reference, sim_checkout_t *checkout)
+{
+    const uuid_t payment_id = sim_id_of(reference);
+    return sim_bank_find(call->self->bank, &payment_id, call->psp, checkout, NULL) == ERR_OK;
+}
+
+err_t sim_call_give_back(sim_call_t *call, sim_refund_t *refund)
+{
+    bool fresh;
+    const int64_t now_us = clock_wall_us();
+    refund->psp = call->psp;
+    sim_api_plan_refund(refund, &call->fault, now_us);
+    TRY(sim_refund(call->self, refund, now_us, &fresh));
+    if (call->fault.refund == SIM_REFUNDS_UNKNOWN)
+        sim_call_refuse(call, 500, "the answer was lost");
+    return ERR_OK;
+}
+
+/* ---- small things ---- */
+
+void sim_checkout_url(const sim_t *self, const sim_checkout_t *checkout, char *url, size_t capacity)
+{
+    char text[UUID_TEXT_SIZE];
+    snprintf(url, capacity, "%s/checkout/%s", self->public_url,
+             uuid_format(&checkout->payment_id, text));
+}
+
+const char *sim_basic(const char *user, const char *password, char header[600])
+{
+    char keys[400];
+    unsigned char encoded[(sizeof keys + 2) / 3 * 4 + 1];
+    const int size = password ? snprintf(keys, sizeof keys, "%s:%s", user, password)
+                              : snprintf(keys, sizeof keys, "%s", user);
+    CHECK(size >= 0 && (size_t)size < sizeof keys);
+    EVP_EncodeBlock(encoded, (const unsigned char *)keys, size);
+    snprintf(header, 600, "Basic %s", (const char *)encoded);
+    return header;
+}
+
+bool sim_read_amount(const json_t *object, const char *key, int64_t *amount)
+{
+    const json_t *value = json_object_get(object, key);
+    *amount = json_integer_value(value);
+    return json_is_integer(value) && *amount >= 1 && *amount <= AMOUNT_MAX;
+}

@@ -1,0 +1,108 @@
+/* sim_wire.h - the PSPs' own APIs and webhooks, beside the prototype's (sim_api.h): one file each,
+ * wire_<psp>.c, all on the same bank and the same faults.
+ *
+ * A PSP's API is found under /<psp> ("/razorpay/v1/payment_links") and, for official SDKs that are
+ * pointed here, by the Host name that they ask for ("api.razorpay.com"). Under /<psp> the account's
+ * keys are needed; by Host name whatever keys are there will do.
+ *
+ * Each bank starts with a few samples ("pay_1", "ord_1") that SDKs' examples speak of: they are
+ * answered as if they were in whatever state fits the call, and nothing is kept of it.
+ */
+#ifndef TIFFIN_SERVICES_SIM_WIRE_H
+#define TIFFIN_SERVICES_SIM_WIRE_H
+
+#include "lib/json_read.h"
+#include "services/psp_sim/sim.h"
+
+#define SIM_WIRE_HOSTS 4
+
+/* What an event is about, as it stands. */
+typedef struct sim_subject {
+    sim_checkout_t checkout;
+    sim_refund_t refund; /* of a refund's event */
+} sim_subject_t;
+
+typedef struct sim_call sim_call_t;
+
+typedef struct sim_wire {
+    size_t psp_index;
+    const char *hosts[SIM_WIRE_HOSTS];
+    const http_route_t *routes; /* below the root of its host; a NULL method ends them */
+    /* The body of an error, as the PSP words it. */
+    void (*write_error)(int status, const char *words, buf_t *body);
+    /* Are these the account's keys? */
+    bool (*authorized)(const http_request_t *request, const psp_account_t *account);
+    /* Signed with the first of the account's secrets. False: it has no webhook for that, which then
+     * goes out in the prototype's format. */
+    bool (*write_webhook)(const psp_account_t *account, const sim_event_t *event,
+                          const sim_subject_t *subject, sim_message_t *message);
+} sim_wire_t;
+
+/* NULL while a PSP has none. */
+const sim_wire_t *sim_wire_of(const psp_t *psp);
+/* All routes: those of each wire under its path, then `own`. The caller's, with its patterns. */
+http_route_t *sim_wire_routes(const http_route_t *own);
+void sim_wire_routes_free(http_route_t *routes, const http_route_t *own);
+/* For http_server_config_t. */
+bool sim_wire_rewrite(void *self, const char *host, const char *path, char *to, size_t capacity);
+
+/* ---- one call ---- */
+
+struct sim_call {
+    http_request_t *request;
+    sim_t *self;
+    const sim_wire_t *wire;
+    const psp_t *psp;
+    const psp_account_t *account;
+    sim_fault_t fault;
+    bool of_refund; /* faults of refund calls are meant */
+    json_t *json;   /* the body, where it is a JSON object */
+    int status;     /* 0: no answer yet */
+    buf_t body;
+    const char *content_type; /* of the answer; NULL: JSON */
+};
+
+typedef enum sim_call_kind {
+    SIM_CALL_READ,  /* tells something */
+    SIM_CALL_OPEN,  /* opens a checkout */
+    SIM_CALL_REFUND /* asks for a refund */
+} sim_call_kind_t;
+
+/* False: it is refused, and the answer is made (a wrong key, a PSP that is down). Either way
+ * sim_call_end is due. */
+bool sim_call_begin(sim_call_t *call, http_request_t *request, const sim_wire_t *wire,
+                    sim_call_kind_t kind);
+/* Answers after the time that the PSP's faults say, as they say. */
+void sim_call_end(sim_call_t *call);
+/* An error, instead of whatever was in the answer. */
+void sim_call_refuse(sim_call_t *call, int status, const char *words);
+
+/* The bank's own id of what a merchant names so: the UUID that it is, else one made of it. */
+uuid_t sim_id_of(const char *reference);
+/* Is this one of the names that SDKs' examples have? */
+bool sim_is_sample(str_t reference);
+
+/* Opens a checkout for call->psp: fills the ids by the reference, sim_bank_open, and the webhook
+ * before the answer where that is the fault. `key` is the idempotency key; "": the reference.
+ * False: the error is the answer (409 where the key came with another request). */
+bool sim_call_open(sim_call_t *call, sim_checkout_t *checkout, const char *key,
+                   const char *return_url);
+/* The checkout by the merchant's reference. */
+bool sim_call_find(sim_call_t *call, const char *reference, sim_checkout_t *checkout);
+/* Gives back a part of a charge: plans it as the faults say, tells of it. ERR_OK with *refund as it
+ * stands (it may be REFUSED), else as sim_refund_request. SIM_REFUNDS_UNKNOWN has made the answer.
+ */
+err_t sim_call_give_back(sim_call_t *call, sim_refund_t *refund) MUST_CHECK;
+
+/* The page where it is paid. */
+void sim_checkout_url(const sim_t *self, const sim_checkout_t *checkout, char *url,
+                      size_t capacity);
+/* "Basic …" of these, as a client would send it; password NULL: without the colon. Fits 600 bytes.
+ */
+const char *sim_basic(const char *user, const char *password, char header[600]);
+/* A member that is a positive integer in minor units. */
+bool sim_read_amount(const json_t *object, const char *key, int64_t *amount);
+
+extern const sim_wire_t sim_wire_razorpay;
+
+#endif
