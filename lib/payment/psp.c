@@ -2,10 +2,48 @@
 #include "lib/payment/psp.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "lib/json_read.h"
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp/fields.h"
+#include "lib/payment/psp_accounts.h"
+
+/* ---- the registry ---- */
+
+size_t psp_count(void)
+{
+    return PSP_COUNT;
+}
+
+size_t psp_index(const psp_t *psp)
+{
+    CHECK(psp >= psp_registry && psp < psp_registry + PSP_COUNT);
+    return (size_t)(psp - psp_registry);
+}
+
+const psp_t *psp_at(size_t index)
+{
+    CHECK(index < PSP_COUNT);
+    return &psp_registry[index];
+}
+
+const psp_t *psp_find(str_t name)
+{
+    for (size_t i = 0; i < PSP_COUNT; i++) {
+        str_t known = str_of(psp_registry[i].name);
+        if (name.size == known.size && strncasecmp(name.data, known.data, known.size) == 0)
+            return &psp_registry[i];
+    }
+    return NULL;
+}
+
+const char *psp_name(const psp_t *psp)
+{
+    return psp->name;
+}
+
+/* ---- facts ---- */
 
 static const char *const fact_names[PSP_FACT_KINDS] = {
 #define FACT_NAME(NAME, name) [PSP_FACT_##NAME] = (name),

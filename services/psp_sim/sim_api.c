@@ -59,7 +59,9 @@ static bool authorized(const http_request_t *request, const psp_account_t *accou
 const psp_t *sim_api_begin(const http_request_t *request, sim_fault_t *fault, sim_answer_t *answer)
 {
     sim_t *self = request->self;
-    const psp_t *psp = psp_find(request->params[0]);
+    /* Of a call that a wire has handed on, the PSP is not among the parameters. */
+    const str_t path = {request->path + 1, (uint32_t)strcspn(request->path + 1, "/")};
+    const psp_t *psp = psp_find(path);
     const psp_account_t *account = psp ? psp_account_of(&self->config->psps, psp) : NULL;
     if (!account) {
         sim_refuse(answer, 404, "there is no such PSP here");

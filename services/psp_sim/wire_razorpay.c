@@ -414,6 +414,11 @@ static void payment_fetch(http_request_t *request)
 {
     sim_call_t call;
     sim_checkout_t checkout;
+    uuid_t id;
+    if (uuid_parse(request->params[0].data, request->params[0].size, &id)) {
+        sim_api_status(request); /* the prototype's call has this path, too */
+        return;
+    }
     if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_READ) &&
         find(&call, request->params[0], "txn", &checkout)) {
         call.status = 200;

@@ -1,5 +1,7 @@
 /* test_psp_sim_process.c - tiffin-psp-sim as a process between the connector and a gateway: refunds
- * in every mode, what it tells by webhooks, and what is left after kill -9. */
+ * in every mode, what it tells by webhooks, and what is left after kill -9. *
+ * With registry_prototype.c: every PSP speaks the prototype's format.
+ */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdio.h>

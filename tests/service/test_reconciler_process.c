@@ -69,7 +69,7 @@ static void start_reconciler_each(fixture_t *fixture, int interval_s)
                  prefixes[i], fixture->psps.port, i);
     for (size_t i = 0; i < count; i++)
         environment[i] = settings[i];
-    fixture->reconciler = child_start(TIFFIN_BIN_DIR "/tiffin-reconciler", environment);
+    fixture->reconciler = child_start(TIFFIN_BIN_DIR "/tiffin-reconciler-prototype", environment);
 }
 
 /* A run per second. */

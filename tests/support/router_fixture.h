@@ -71,7 +71,7 @@ static inline pid_t router_spawn(const fixture_t *fixture, const char *hub)
                  prefixes[i], fixture->psps.port, i);
     for (size_t i = 0; i < count; i++)
         environment[i] = settings[i];
-    return child_start(TIFFIN_BIN_DIR "/tiffin-router", environment);
+    return child_start(TIFFIN_BIN_DIR "/tiffin-router-prototype", environment);
 }
 
 /* The router that the gateway speaks to, ready. */

@@ -62,6 +62,9 @@ struct psp {
     unsigned needs;                 /* PSP_NEEDS_… */
 };
 
+/* registry.c: in priority order, PSP_COUNT of them. */
+extern const psp_t psp_registry[];
+
 /* prototype.c */
 extern const psp_connector_t psp_connector_prototype;
 extern const psp_webhooks_t

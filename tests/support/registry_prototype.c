@@ -1,0 +1,13 @@
+/* registry_prototype.c - the registry for tests of what is the same at every PSP: here all of them
+ * speak the prototype's format, whatever their own connectors do. Linked before tiffin_payment,
+ * whose registry.c is then left out. */
+#include "lib/payment/psp/connector.h"
+#include "lib/payment/psp_accounts.h"
+
+#define ROW(index, title) [PSP_INDEX_##index] = {title, &psp_connector_prototype, NULL, 0}
+const psp_t psp_registry[PSP_COUNT] = {
+    ROW(razorpay, "Razorpay"), ROW(cashfree, "Cashfree"), ROW(juspay, "Juspay"),
+    ROW(stripe, "Stripe"),     ROW(payu, "PayU"),         ROW(phonepe, "PhonePe"),
+    ROW(adyen, "Adyen"),
+};
+#undef ROW
