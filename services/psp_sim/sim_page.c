@@ -11,8 +11,9 @@
 #include "lib/clock.h"
 #include "lib/payment/money.h"
 #include "services/psp_sim/sim.h"
+#include "services/psp_sim/sim_wire.h"
 
-enum { LOCATION_MAX_BYTES = 400 /* the response's extra headers are bounded */ };
+enum { LOCATION_MAX_BYTES = 700 /* the response's extra headers are bounded */ };
 
 static const char page_head[] =
     "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
@@ -176,9 +177,12 @@ static void respond_settled(http_request_t *request, const uuid_t *payment_id)
         respond_not_found(request); /* reset meanwhile */
         return;
     }
-    if (return_url[0] && strlen(return_url) <= LOCATION_MAX_BYTES)
+    const sim_wire_t *wire = sim_wire_of(checkout.psp);
+    if (return_url[0] && strlen(return_url) <= LOCATION_MAX_BYTES) {
         buf_add_text(&location, return_url);
-    else /* relative to …/checkout/{payment_id}/pay */
+        if (wire && wire->add_return_query && checkout.reference[0])
+            wire->add_return_query(&checkout, &location);
+    } else /* relative to …/checkout/{payment_id}/pay */
         buf_printf(&location, "../%s", uuid_format(payment_id, payment));
     http_add_header(request, "Location", location.data);
     http_respond(request, 303, "text/plain; charset=utf-8", NULL, 0);

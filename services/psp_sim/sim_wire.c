@@ -7,14 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "lib/clock.h"
+#include "lib/json_raw.h"
 #include "lib/payment/money.h"
 #include "lib/sha256.h"
 #include "services/psp_sim/sim_api.h"
 
-static const sim_wire_t *const wires[] = {&sim_wire_razorpay};
-enum { WIRES = sizeof wires / sizeof wires[0] };
+static const sim_wire_t *const wires[] = {&sim_wire_razorpay, &sim_wire_cashfree, &sim_wire_juspay,
+                                          &sim_wire_stripe,   &sim_wire_payu,     &sim_wire_phonepe,
+                                          &sim_wire_adyen};
+enum { WIRES = sizeof wires / sizeof wires[0], REFUNDS_MAX = 64 };
 
 static const char *const paths[PSP_COUNT] = {
     [PSP_INDEX_razorpay] = "razorpay", [PSP_INDEX_cashfree] = "cashfree",
@@ -183,6 +187,10 @@ bool sim_call_open(sim_call_t *call, sim_checkout_t *checkout, const char *key,
     if (uuid_is_nil(&checkout->order_id))
         checkout->order_id = checkout->payment_id;
     checkout->attempt_id = sim_id_of(key[0] ? key : checkout->reference);
+    if (sim_is_sample(str_of(checkout->reference))) {
+        checkout->serial = 1;
+        return true;
+    }
     err_t err = sim_bank_open(call->self->bank, checkout, return_url);
     if (err == ERR_OK && call->fault.webhook == SIM_WEBHOOK_BEFORE)
         err = sim_pay(call->self, &checkout->payment_id, &paid);
@@ -199,6 +207,49 @@ bool sim_call_find(sim_call_t *call, const char *reference, sim_checkout_t *chec
     return sim_bank_find(call->self->bank, &payment_id, call->psp, checkout, NULL) == ERR_OK;
 }
 
+int64_t sim_refunded(sim_t *self, const sim_checkout_t *checkout)
+{
+    sim_refund_t refunds[REFUNDS_MAX];
+    int64_t sum = 0;
+    const size_t count =
+        sim_refunds_of(self->bank, checkout->psp, &checkout->payment_id, refunds, REFUNDS_MAX);
+    for (size_t i = 0; i < count; i++)
+        if (refunds[i].state == SIM_REFUND_DONE)
+            sum += refunds[i].amount;
+    return sum;
+}
+
+bool sim_call_refund(sim_call_t *call, const sim_checkout_t *checkout, const char *reference,
+                     int64_t amount, sim_refund_t *refund)
+{
+    char ref[SIM_REF_SIZE];
+    *refund = (sim_refund_t){.psp = call->psp,
+                             .refund_id = sim_id_of(reference),
+                             .payment_id = checkout->payment_id,
+                             .order_id = checkout->order_id,
+                             .amount = amount,
+                             .serial = 1,
+                             .at_us = clock_wall_us(),
+                             .state = SIM_REFUND_DONE};
+    memcpy(refund->currency, checkout->currency, sizeof refund->currency);
+    str_copy(str_of(reference), refund->reference, sizeof refund->reference);
+    snprintf(refund->charge_ref, sizeof refund->charge_ref, "%s",
+             sim_ref(ref, "txn", call->psp, checkout->outcome_serial));
+    if (sim_is_sample(str_of(checkout->reference)))
+        return true;
+    const err_t err =
+        checkout->state == SIM_PAID ? sim_call_give_back(call, refund) : ERR_PAYMENT_NOT_FOUND;
+    if (err == ERR_STORE_UNAVAILABLE)
+        sim_call_refuse(call, 500, "the bank's journal cannot be written");
+    else if (err == ERR_ID_CONFLICT)
+        sim_call_refuse(call, 400, "another refund came under this reference before");
+    else if (err != ERR_OK)
+        sim_call_refuse(call, 400, "there is nothing to refund");
+    else if (call->status == 0 && refund->state == SIM_REFUND_REFUSED)
+        sim_call_refuse(call, 400, refund->error);
+    return call->status == 0;
+}
+
 err_t sim_call_give_back(sim_call_t *call, sim_refund_t *refund)
 {
     bool fresh;
@@ -212,6 +263,74 @@ err_t sim_call_give_back(sim_call_t *call, sim_refund_t *refund)
 }
 
 /* ---- small things ---- */
+
+sim_checkout_t sim_sample(size_t psp_index)
+{
+    return (sim_checkout_t){.psp = psp_at(psp_index),
+                            .payment_id = sim_id_of("ord_1"),
+                            .order_id = sim_id_of("ord_1"),
+                            .reference = "ord_1",
+                            .amount = 49900,
+                            .currency = "INR",
+                            .state = SIM_PAID,
+                            .serial = 1,
+                            .expires_at_us = clock_wall_us() + INT64_C(900000000),
+                            .outcome_serial = 1,
+                            .outcome_amount = 49900,
+                            .outcome_at_us = clock_wall_us()};
+}
+
+bool sim_call_find_or_sample(sim_call_t *call, const char *reference, sim_checkout_t *checkout)
+{
+    if (!sim_is_sample(str_of(reference)))
+        return sim_call_find(call, reference, checkout);
+    *checkout = sim_sample(call->wire->psp_index);
+    return true;
+}
+
+uint64_t sim_charge_of(const sim_event_t *event, const sim_checkout_t *checkout)
+{
+    char ref[SIM_REF_SIZE];
+    if (checkout->second_serial != 0 &&
+        strcmp(sim_ref(ref, "txn", event->psp, checkout->second_serial), event->ref) == 0)
+        return checkout->second_serial;
+    return checkout->outcome_serial;
+}
+
+str_t sim_first_secret(const psp_account_t *account)
+{
+    str_t rest = str_of(account->webhook_secrets), secret = {NULL, 0};
+    CHECK(psp_secret_next(&rest, &secret));
+    return secret;
+}
+
+bool sim_read_decimal(str_t body, const char *path, const char *currency, int64_t *amount)
+{
+    str_t raw;
+    if (!json_raw_find(body, path, &raw))
+        return false;
+    if (raw.size >= 2 && raw.data[0] == '"')
+        raw = (str_t){raw.data + 1, raw.size - 2};
+    return amount_parse(raw, currency, amount);
+}
+
+void sim_write_decimal(buf_t *body, const char *key, int64_t amount, const char *currency)
+{
+    char text[AMOUNT_TEXT_SIZE];
+    amount_format(amount, currency, text);
+    json_raw(body, key, text, strlen(text));
+}
+
+void sim_write_ist(buf_t *body, const char *key, int64_t wall_us)
+{
+    enum { IST_S = 19800 };
+    char text[40];
+    struct tm tm;
+    const time_t at = (time_t)(wall_us / 1000000 + IST_S);
+    CHECK(gmtime_r(&at, &tm));
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S+05:30", &tm);
+    json_text(body, key, text);
+}
 
 void sim_checkout_url(const sim_t *self, const sim_checkout_t *checkout, char *url, size_t capacity)
 {

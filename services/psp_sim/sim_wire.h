@@ -36,6 +36,8 @@ typedef struct sim_wire {
      * goes out in the prototype's format. */
     bool (*write_webhook)(const psp_account_t *account, const sim_event_t *event,
                           const sim_subject_t *subject, sim_message_t *message);
+    /* What the PSP gives a customer along who goes back to the merchant; NULL: nothing. */
+    void (*add_return_query)(const sim_checkout_t *checkout, buf_t *url);
 } sim_wire_t;
 
 /* NULL while a PSP has none. */
@@ -89,6 +91,12 @@ bool sim_call_open(sim_call_t *call, sim_checkout_t *checkout, const char *key,
                    const char *return_url);
 /* The checkout by the merchant's reference. */
 bool sim_call_find(sim_call_t *call, const char *reference, sim_checkout_t *checkout);
+/* What of a payment is refunded, pending refunds left out. */
+int64_t sim_refunded(sim_t *self, const sim_checkout_t *checkout);
+/* The refund `reference` of a part of what was paid at this checkout (its first charge), as
+ * sim_call_give_back: its own answer where it is refused for good or cannot be made (false). */
+bool sim_call_refund(sim_call_t *call, const sim_checkout_t *checkout, const char *reference,
+                     int64_t amount, sim_refund_t *refund);
 /* Gives back a part of a charge: plans it as the faults say, tells of it. ERR_OK with *refund as it
  * stands (it may be REFUSED), else as sim_refund_request. SIM_REFUNDS_UNKNOWN has made the answer.
  */
@@ -102,7 +110,22 @@ void sim_checkout_url(const sim_t *self, const sim_checkout_t *checkout, char *u
 const char *sim_basic(const char *user, const char *password, char header[600]);
 /* A member that is a positive integer in minor units. */
 bool sim_read_amount(const json_t *object, const char *key, int64_t *amount);
+/* The same where it is a decimal, a number or a text, at a path of the body. */
+bool sim_read_decimal(str_t body, const char *path, const char *currency, int64_t *amount);
+/* A decimal as a JSON number: "170.00". */
+void sim_write_decimal(buf_t *body, const char *key, int64_t amount, const char *currency);
+/* The first of the account's secrets. */
+str_t sim_first_secret(const psp_account_t *account);
+/* "ord_1", paid, as a sample (above). */
+sim_checkout_t sim_sample(size_t psp_index);
+/* The checkout of this reference: a sample, or one that was opened. */
+bool sim_call_find_or_sample(sim_call_t *call, const char *reference, sim_checkout_t *checkout);
+/* The webhook is of the charge with this serial (there may be two). */
+uint64_t sim_charge_of(const sim_event_t *event, const sim_checkout_t *checkout);
+/* "2026-02-21T15:30:00+05:30", as Indian PSPs write times. */
+void sim_write_ist(buf_t *body, const char *key, int64_t wall_us);
 
-extern const sim_wire_t sim_wire_razorpay;
+extern const sim_wire_t sim_wire_razorpay, sim_wire_cashfree, sim_wire_juspay, sim_wire_stripe,
+    sim_wire_payu, sim_wire_phonepe, sim_wire_adyen;
 
 #endif

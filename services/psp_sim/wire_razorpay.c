@@ -61,18 +61,6 @@ static void write_notes(buf_t *body, const sim_checkout_t *checkout)
     json_close_object(body);
 }
 
-static int64_t refunded(sim_t *self, const sim_checkout_t *checkout)
-{
-    sim_refund_t refunds[REFUNDS_MAX];
-    int64_t sum = 0;
-    const size_t count =
-        sim_refunds_of(self->bank, checkout->psp, &checkout->payment_id, refunds, REFUNDS_MAX);
-    for (size_t i = 0; i < count; i++)
-        if (refunds[i].state == SIM_REFUND_DONE)
-            sum += refunds[i].amount;
-    return sum;
-}
-
 /* A payment: once there is an outcome. `given_back` is what of it is refunded. */
 static void write_payment(buf_t *body, const char *key, const sim_checkout_t *checkout,
                           uint64_t serial, int64_t given_back)
@@ -224,23 +212,6 @@ static void write_refund(buf_t *body, const char *key, const sim_refund_t *refun
     json_close_object(body);
 }
 
-/* ---- samples: what SDKs' examples speak of ---- */
-
-static sim_checkout_t sample(void)
-{
-    return (sim_checkout_t){.psp = psp_at(PSP_INDEX_razorpay),
-                            .payment_id = sim_id_of("ord_1"),
-                            .order_id = sim_id_of("ord_1"),
-                            .reference = "ord_1",
-                            .amount = 49900,
-                            .currency = "INR",
-                            .state = SIM_PAID,
-                            .serial = 1,
-                            .outcome_serial = 1,
-                            .outcome_amount = 49900,
-                            .outcome_at_us = clock_wall_us()};
-}
-
 /* The checkout that an id of ours names; false: the error is the answer. */
 static bool find(sim_call_t *call, str_t id, const char *kind, sim_checkout_t *checkout)
 {
@@ -250,7 +221,7 @@ static bool find(sim_call_t *call, str_t id, const char *kind, sim_checkout_t *c
     if (is_link)
         snprintf(order, sizeof order, "order_%.*s", (int)(id.size - 6), id.data + 6);
     if (sim_is_sample(id)) {
-        *checkout = sample();
+        *checkout = sim_sample(PSP_INDEX_razorpay);
         return true;
     }
     if (sim_ref_parse(is_link ? str_of(order) : id, kind, call->psp, &serial) &&
@@ -302,12 +273,8 @@ static void order_create(http_request_t *request)
     if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_OPEN) &&
         read_checkout(&call, "receipt", &checkout)) {
         checkout.expires_at_us = clock_wall_us() + INT64_C(86400000000);
-        if (sim_is_sample(str_of(checkout.reference)))
-            checkout = sample();
-        if (sim_is_sample(str_of(checkout.reference)) || sim_call_open(&call, &checkout, "", "")) {
+        if (sim_call_open(&call, &checkout, "", "")) {
             call.status = 200;
-            checkout.state =
-                sim_is_sample(str_of(checkout.reference)) ? SIM_PENDING : checkout.state;
             write_order(&call.body, &checkout);
         }
     }
@@ -328,7 +295,7 @@ static void order_payments(http_request_t *request)
         json_open_array(&call.body, "items");
         if (any)
             write_payment(&call.body, NULL, &checkout, checkout.outcome_serial,
-                          refunded(call.self, &checkout));
+                          sim_refunded(call.self, &checkout));
         json_close_array(&call.body);
         json_close_object(&call.body);
     }
@@ -360,11 +327,10 @@ static void link_create(http_request_t *request)
                                      ? json_integer_value(expire_by) * second_us
                                      : now_us + INT64_C(15552000000000);
         str_copy(json_read_str(call.json, "callback_url"), callback, sizeof callback);
-        const bool is_sample = sim_is_sample(str_of(checkout.reference));
         if (json_is_integer(expire_by) && checkout.expires_at_us < now_us + INT64_C(900000000))
             sim_call_refuse(&call, 400,
                             "expire_by should be at least 15 minutes after current time.");
-        else if (is_sample || sim_call_open(&call, &checkout, "", callback)) {
+        else if (sim_call_open(&call, &checkout, "", callback)) {
             call.status = 200;
             write_link(&call.body, call.self, &checkout, callback);
         }
@@ -423,7 +389,7 @@ static void payment_fetch(http_request_t *request)
         find(&call, request->params[0], "txn", &checkout)) {
         call.status = 200;
         write_payment(&call.body, NULL, &checkout, checkout.outcome_serial,
-                      refunded(call.self, &checkout));
+                      sim_refunded(call.self, &checkout));
     }
     sim_call_end(&call);
 }
@@ -475,7 +441,7 @@ static void payment_refund(http_request_t *request)
         str_copy(request->params[0], refund.charge_ref, sizeof refund.charge_ref);
         memcpy(refund.currency, checkout.currency, sizeof refund.currency);
         if (!json_object_get(call.json, "amount"))
-            refund.amount = checkout.outcome_amount - refunded(call.self, &checkout);
+            refund.amount = checkout.outcome_amount - sim_refunded(call.self, &checkout);
         else if (!sim_read_amount(call.json, "amount", &refund.amount))
             refund.amount = 0;
         if (refund.amount <= 0) {
@@ -556,11 +522,7 @@ static bool write_webhook(const psp_account_t *account, const sim_event_t *event
 {
     const sim_checkout_t *checkout = &subject->checkout;
     const bool of_refund = !uuid_is_nil(&event->refund_id);
-    const bool second = strcmp(event->id, "") != 0 && checkout->second_serial != 0;
-    uint64_t serial = checkout->outcome_serial;
-    char ref[SIM_REF_SIZE];
-    if (second && strcmp(sim_ref(ref, "txn", event->psp, checkout->second_serial), event->ref) == 0)
-        serial = checkout->second_serial;
+    const uint64_t serial = sim_charge_of(event, checkout);
     const char *name_of_event =
         of_refund
             ? (event->kind == PSP_FACT_REFUND_SUCCEEDED ? "refund.processed" : "refund.failed")
@@ -593,9 +555,7 @@ static bool write_webhook(const psp_account_t *account, const sim_event_t *event
 
     uint8_t digest[HMAC_SHA256_SIZE];
     char hex[2 * HMAC_SHA256_SIZE + 1];
-    str_t rest = str_of(account->webhook_secrets), secret;
-    CHECK(psp_secret_next(&rest, &secret));
-    hmac_sha256(secret, (str_t){body->data, (uint32_t)body->size}, digest);
+    hmac_sha256(sim_first_secret(account), (str_t){body->data, (uint32_t)body->size}, digest);
     for (size_t i = 0; i < sizeof digest; i++)
         snprintf(hex + 2 * i, 3, "%02x", digest[i]);
     sim_message_header(message, "X-Razorpay-Signature: %s", hex);

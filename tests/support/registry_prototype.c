@@ -6,8 +6,12 @@
 
 #define ROW(index, title) [PSP_INDEX_##index] = {title, &psp_connector_prototype, NULL, 0}
 const psp_t psp_registry[PSP_COUNT] = {
-    ROW(razorpay, "Razorpay"), ROW(cashfree, "Cashfree"), ROW(juspay, "Juspay"),
-    ROW(stripe, "Stripe"),     ROW(payu, "PayU"),         ROW(phonepe, "PhonePe"),
+    [PSP_INDEX_razorpay] = {"Razorpay", &psp_connector_prototype, &psp_webhooks_razorpay, 0},
+    ROW(cashfree, "Cashfree"),
+    ROW(juspay, "Juspay"),
+    ROW(stripe, "Stripe"),
+    ROW(payu, "PayU"),
+    ROW(phonepe, "PhonePe"),
     ROW(adyen, "Adyen"),
 };
 #undef ROW

@@ -1,4 +1,5 @@
-/* test_webhook_item.c - one entry of the stream, from bytes to a report. */
+/* test_webhook_item.c - one entry of the stream, from bytes to a report. With registry_prototype.c:
+ * every PSP speaks the prototype's format. */
 #include <stdio.h>
 #include <string.h>
 

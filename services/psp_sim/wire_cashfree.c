@@ -1,0 +1,393 @@
+/* wire_cashfree.c - Cashfree's API and webhooks: orders, their payments and refunds, settlements.
+ * Formats: cashfree.com/docs/api-reference/payments, version 2025-01-01. Amounts are decimal
+ * numbers.
+ */
+#include <openssl/evp.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/hmac.h"
+#include "lib/payment/money.h"
+#include "services/psp_sim/sim_wire.h"
+
+enum { REFUNDS_MAX = 64, BODY_MAX_BYTES = 64 * 1024 };
+
+static void write_error(int status, const char *words, buf_t *body)
+{
+    json_open_object(body, NULL);
+    json_text(body, "message", words);
+    json_text(body, "help", "Check latest errors and resolution from Merchant Dashboard API logs");
+    json_text(body, "code",
+              status == 404   ? "order_not_found"
+              : status == 409 ? "order_already_exists"
+                              : "request_failed");
+    json_text(body, "type",
+              status == 401   ? "authentication_error"
+              : status >= 500 ? "api_error"
+              : status == 429 ? "rate_limit_error"
+                              : "invalid_request_error");
+    json_close_object(body);
+}
+
+static bool authorized(const http_request_t *request, const psp_account_t *account)
+{
+    const char *id = http_header(request, "x-client-id"),
+               *secret = http_header(request, "x-client-secret");
+    return id && secret && strcmp(id, account->key_id) == 0 &&
+           strcmp(secret, account->key_secret) == 0;
+}
+
+/* ---- entities ---- */
+
+static void write_tags(buf_t *body, const sim_checkout_t *checkout)
+{
+    json_open_object(body, "order_tags");
+    json_uuid(body, "payment_id", &checkout->payment_id);
+    json_uuid(body, "order_id", &checkout->order_id);
+    json_close_object(body);
+}
+
+static void write_customer(buf_t *body, const char *key)
+{
+    json_open_object(body, key);
+    json_nil(body, "customer_name");
+    json_text(body, "customer_id", "c1");
+    json_text(body, "customer_email", "customer@example.com");
+    json_text(body, "customer_phone", "9999999999");
+    json_close_object(body);
+}
+
+static void write_order(buf_t *body, const sim_checkout_t *checkout, const char *return_url)
+{
+    char text[SIM_REF_SIZE];
+    buf_t session = {0};
+    const bool paid = checkout->state == SIM_PAID,
+               expired = checkout->expires_at_us <= clock_wall_us();
+    sim_ref(text, "chk", checkout->psp, checkout->serial);
+    json_open_object(body, NULL);
+    json_text(body, "cf_order_id", text);
+    json_text(body, "order_id", checkout->reference);
+    json_text(body, "entity", "order");
+    json_text(body, "order_currency", checkout->currency);
+    sim_write_decimal(body, "order_amount", checkout->amount, checkout->currency);
+    json_text(body, "order_status", paid ? "PAID" : expired ? "EXPIRED" : "ACTIVE");
+    buf_printf(&session, "session_%s", text);
+    json_text(body, "payment_session_id", session.data);
+    buf_free(&session);
+    sim_write_ist(body, "order_expiry_time", checkout->expires_at_us);
+    json_nil(body, "order_note");
+    sim_write_ist(body, "created_at", clock_wall_us());
+    json_nil(body, "order_splits");
+    write_customer(body, "customer_details");
+    json_open_object(body, "order_meta");
+    json_text(body, "return_url", return_url);
+    json_nil(body, "notify_url");
+    json_nil(body, "payment_methods");
+    json_close_object(body);
+    write_tags(body, checkout);
+    json_close_object(body);
+}
+
+/* What a payment says of itself, wherever it stands. */
+static void write_payment(buf_t *body, const char *key, const sim_checkout_t *checkout,
+                          uint64_t serial)
+{
+    char text[SIM_REF_SIZE];
+    const bool paid = checkout->state == SIM_PAID;
+    json_open_object(body, key);
+    json_text(body, "cf_payment_id", sim_ref(text, "txn", checkout->psp, serial));
+    json_text(body, "order_id", checkout->reference);
+    json_text(body, "entity", "payment");
+    json_text(body, "payment_status", paid ? "SUCCESS" : "FAILED");
+    sim_write_decimal(body, "payment_amount", checkout->outcome_amount, checkout->currency);
+    sim_write_decimal(body, "order_amount", checkout->amount, checkout->currency);
+    json_text(body, "payment_currency", checkout->currency);
+    json_text(body, "payment_message", paid ? "00::Transaction success" : "ZM::INVALID MPIN");
+    sim_write_ist(body, "payment_time", checkout->outcome_at_us);
+    sim_write_ist(body, "payment_completion_time", checkout->outcome_at_us);
+    json_bool(body, "is_captured", paid);
+    json_text(body, "bank_reference", "234928698581");
+    json_nil(body, "auth_id");
+    json_open_object(body, "payment_method");
+    json_open_object(body, "upi");
+    json_text(body, "channel", "collect");
+    json_text(body, "upi_id", "customer@upi");
+    json_close_object(body);
+    json_close_object(body);
+    json_text(body, "payment_group", "upi");
+    if (!paid) {
+        json_open_object(body, "error_details");
+        json_text(body, "error_code", "TRANSACTION_DECLINED");
+        json_text(body, "error_description", "Invalid PIN");
+        json_text(body, "error_reason", "incorrect_pin");
+        json_text(body, "error_source", "customer");
+        json_close_object(body);
+    }
+    json_close_object(body);
+}
+
+static void write_refund(buf_t *body, const char *key, const sim_refund_t *refund,
+                         const char *order)
+{
+    char text[SIM_REF_SIZE];
+    json_open_object(body, key);
+    json_text(body, "cf_payment_id", refund->charge_ref);
+    json_text(body, "cf_refund_id", sim_ref(text, "rfd", refund->psp, refund->serial));
+    json_text(body, "order_id", order);
+    json_text(body, "refund_id", refund->reference);
+    json_text(body, "entity", "refund");
+    sim_write_decimal(body, "refund_amount", refund->amount, refund->currency);
+    json_text(body, "refund_currency", refund->currency);
+    json_text(body, "refund_note", refund->reason);
+    json_text(body, "refund_status",
+              refund->state == SIM_REFUND_DONE      ? "SUCCESS"
+              : refund->state == SIM_REFUND_PENDING ? "PENDING"
+                                                    : "CANCELLED");
+    json_text(body, "refund_arn", "205907014017");
+    json_text(body, "status_description",
+              refund->state == SIM_REFUND_FAILED ? refund->error : "In Progress");
+    sim_write_ist(body, "created_at", refund->at_us);
+    sim_write_ist(body, "processed_at", refund->at_us);
+    json_int(body, "refund_charge", 0);
+    json_text(body, "refund_mode", "STANDARD");
+    json_text(body, "refund_type", "MERCHANT_INITIATED");
+    json_close_object(body);
+}
+
+/* ---- calls ---- */
+
+static bool find(sim_call_t *call, sim_checkout_t *checkout)
+{
+    char reference[SIM_REFERENCE_SIZE];
+    str_copy(call->request->params[0], reference, sizeof reference);
+    if (sim_call_find_or_sample(call, reference, checkout))
+        return true;
+    sim_call_refuse(call, 404, "Order Reference Id does not exist");
+    return false;
+}
+
+static uuid_t tag(const json_t *root, const char *key)
+{
+    uuid_t id;
+    str_t text = json_read_str(json_object_get(root, "order_tags"), key);
+    if (!text.data || !uuid_parse(text.data, text.size, &id))
+        memset(&id, 0, sizeof id);
+    return id;
+}
+
+static void create(sim_call_t *call)
+{
+    str_t reference = json_read_str(call->json, "order_id"),
+          currency = json_read_str(call->json, "order_currency");
+    str_t expiry = json_read_str(call->json, "order_expiry_time");
+    const json_t *meta = json_object_get(call->json, "order_meta"),
+                 *customer = json_object_get(call->json, "customer_details");
+    sim_checkout_t checkout = {.method = "UPI",
+                               .order_id = tag(call->json, "order_id"),
+                               .expires_at_us = clock_wall_us() + INT64_C(2592000000000)};
+    char return_url[SIM_URL_SIZE];
+    str_copy(reference, checkout.reference, sizeof checkout.reference);
+    str_copy(currency, checkout.currency, sizeof checkout.currency);
+    str_copy(json_read_str(meta, "return_url"), return_url, sizeof return_url);
+    if (reference.size < 3 || reference.size > 45)
+        sim_call_refuse(call, 400, "order_id : should be of 3 to 45 characters");
+    else if (!json_read_str(customer, "customer_id").data)
+        sim_call_refuse(call, 400, "customer_details.customer_id : is missing in the request");
+    else if (json_read_str(customer, "customer_phone").size < 10)
+        sim_call_refuse(call, 400, "customer_details.customer_phone : invalid value provided");
+    else if (!currency_known(currency))
+        sim_call_refuse(call, 400, "order_currency : invalid value provided");
+    else if (!sim_read_decimal(call->request->body, "order_amount", checkout.currency,
+                               &checkout.amount))
+        sim_call_refuse(call, 400, "order_amount : invalid value provided");
+    else if (expiry.data && !rfc3339_parse(expiry.data, &checkout.expires_at_us))
+        sim_call_refuse(call, 400, "order_expiry_time : invalid value provided");
+    else if (sim_call_open(call, &checkout, "", return_url)) {
+        call->status = 200;
+        write_order(&call->body, &checkout, return_url);
+    }
+}
+
+static void order_create(http_request_t *request)
+{
+    sim_call_t call;
+    if (sim_call_begin(&call, request, &sim_wire_cashfree, SIM_CALL_OPEN))
+        create(&call);
+    sim_call_end(&call);
+}
+
+static void order_fetch(http_request_t *request)
+{
+    sim_call_t call;
+    sim_checkout_t checkout;
+    if (sim_call_begin(&call, request, &sim_wire_cashfree, SIM_CALL_READ) &&
+        find(&call, &checkout)) {
+        call.status = 200;
+        write_order(&call.body, &checkout, "");
+    }
+    sim_call_end(&call);
+}
+
+static void order_payments(http_request_t *request)
+{
+    sim_call_t call;
+    sim_checkout_t checkout;
+    if (sim_call_begin(&call, request, &sim_wire_cashfree, SIM_CALL_READ) &&
+        find(&call, &checkout)) {
+        call.status = 200;
+        json_open_array(&call.body, NULL);
+        if (checkout.state != SIM_PENDING)
+            write_payment(&call.body, NULL, &checkout, checkout.outcome_serial);
+        json_close_array(&call.body);
+    }
+    sim_call_end(&call);
+}
+
+static void refund_create(http_request_t *request)
+{
+    sim_call_t call;
+    sim_checkout_t checkout;
+    if (sim_call_begin(&call, request, &sim_wire_cashfree, SIM_CALL_REFUND) &&
+        find(&call, &checkout)) {
+        sim_refund_t refund;
+        int64_t amount;
+        char reference[SIM_REFERENCE_SIZE];
+        str_copy(json_read_str(call.json, "refund_id"), reference, sizeof reference);
+        if (!sim_read_decimal(request->body, "refund_amount", checkout.currency, &amount)) {
+            sim_call_refuse(&call, 400, "refund_amount : invalid value provided");
+        } else if (sim_call_refund(&call, &checkout, reference, amount, &refund)) {
+            call.status = 200;
+            write_refund(&call.body, NULL, &refund, checkout.reference);
+        }
+    }
+    sim_call_end(&call);
+}
+
+static void refund_fetch(http_request_t *request)
+{
+    sim_call_t call;
+    sim_checkout_t checkout;
+    if (sim_call_begin(&call, request, &sim_wire_cashfree, SIM_CALL_READ) &&
+        find(&call, &checkout)) {
+        sim_refund_t refund;
+        char reference[SIM_REFERENCE_SIZE];
+        str_copy(request->params[1], reference, sizeof reference);
+        const uuid_t id = sim_id_of(reference);
+        if (sim_refund_find(call.self->bank, call.psp, &id, 0, &refund) == ERR_OK &&
+            refund.state != SIM_REFUND_REFUSED) {
+            call.status = 200;
+            write_refund(&call.body, NULL, &refund, checkout.reference);
+        } else {
+            sim_call_refuse(&call, 404, "Refund does not exist");
+        }
+    }
+    sim_call_end(&call);
+}
+
+static void refund_list(http_request_t *request)
+{
+    sim_call_t call;
+    sim_checkout_t checkout;
+    if (sim_call_begin(&call, request, &sim_wire_cashfree, SIM_CALL_READ) &&
+        find(&call, &checkout)) {
+        sim_refund_t refunds[REFUNDS_MAX];
+        const size_t count =
+            sim_refunds_of(call.self->bank, call.psp, &checkout.payment_id, refunds, REFUNDS_MAX);
+        call.status = 200;
+        json_open_array(&call.body, NULL);
+        for (size_t i = 0; i < count; i++)
+            write_refund(&call.body, NULL, &refunds[i], checkout.reference);
+        json_close_array(&call.body);
+    }
+    sim_call_end(&call);
+}
+
+/* Nothing is paid out here by itself. */
+static void no_settlements(http_request_t *request)
+{
+    sim_call_t call;
+    if (sim_call_begin(&call, request, &sim_wire_cashfree, SIM_CALL_READ)) {
+        call.status = 200;
+        buf_add_text(&call.body, "{\"cursor\":\"\",\"data\":[],\"limit\":10}");
+    }
+    sim_call_end(&call);
+}
+
+/* ---- webhooks ---- */
+
+static void write_data(buf_t *body, const sim_event_t *event, const sim_checkout_t *checkout)
+{
+    json_open_object(body, "data");
+    json_open_object(body, "order");
+    json_text(body, "order_id", checkout->reference);
+    sim_write_decimal(body, "order_amount", checkout->amount, checkout->currency);
+    json_text(body, "order_currency", checkout->currency);
+    write_tags(body, checkout);
+    json_close_object(body);
+    write_payment(body, "payment", checkout, sim_charge_of(event, checkout));
+    write_customer(body, "customer_details");
+    json_close_object(body);
+}
+
+static void sign(const psp_account_t *account, const sim_event_t *event, sim_message_t *message)
+{
+    buf_t text = {0};
+    uint8_t digest[HMAC_SHA256_SIZE];
+    unsigned char encoded[48];
+    buf_printf(&text, "%lld", (long long)(clock_wall_us() / 1000));
+    sim_message_header(message, "x-webhook-timestamp: %s", text.data);
+    buf_add(&text, message->body.data, message->body.size);
+    hmac_sha256(sim_first_secret(account), (str_t){text.data, (uint32_t)text.size}, digest);
+    EVP_EncodeBlock(encoded, digest, sizeof digest);
+    sim_message_header(message, "x-webhook-signature: %s", (const char *)encoded);
+    sim_message_header(message, "x-webhook-version: 2025-01-01");
+    sim_message_header(message, "x-webhook-attempt: 1");
+    sim_message_header(message, "x-idempotency-key: %s", event->id);
+    buf_free(&text);
+}
+
+static bool write_webhook(const psp_account_t *account, const sim_event_t *event,
+                          const sim_subject_t *subject, sim_message_t *message)
+{
+    const bool of_refund = !uuid_is_nil(&event->refund_id);
+    buf_t *body = &message->body;
+    if (event->kind != PSP_FACT_NONE && !of_refund)
+        return false;
+    json_open_object(body, NULL);
+    if (of_refund) {
+        json_open_object(body, "data");
+        write_refund(body, "refund", &subject->refund, subject->checkout.reference);
+        json_close_object(body);
+    } else {
+        write_data(body, event, &subject->checkout);
+    }
+    sim_write_ist(body, "event_time", event->at_us);
+    json_text(body, "type",
+              of_refund                             ? "REFUND_STATUS_WEBHOOK"
+              : subject->checkout.state == SIM_PAID ? "PAYMENT_SUCCESS_WEBHOOK"
+                                                    : "PAYMENT_FAILED_WEBHOOK");
+    json_close_object(body);
+    sign(account, event, message);
+    return true;
+}
+
+static const http_route_t routes[] = {
+    {"POST", "/pg/orders", order_create, BODY_MAX_BYTES},
+    {"GET", "/pg/orders/{id}", order_fetch, 0},
+    {"GET", "/pg/orders/{id}/payments", order_payments, 0},
+    {"POST", "/pg/orders/{id}/refunds", refund_create, BODY_MAX_BYTES},
+    {"GET", "/pg/orders/{id}/refunds", refund_list, 0},
+    {"GET", "/pg/orders/{id}/refunds/{refund}", refund_fetch, 0},
+    {"POST", "/pg/settlements", no_settlements, BODY_MAX_BYTES},
+    {"POST", "/pg/recon", no_settlements, BODY_MAX_BYTES},
+    {NULL, NULL, NULL, 0},
+};
+
+const sim_wire_t sim_wire_cashfree = {
+    .psp_index = PSP_INDEX_cashfree,
+    .hosts = {"sandbox.cashfree.com", "api.cashfree.com"},
+    .routes = routes,
+    .write_error = write_error,
+    .authorized = authorized,
+    .write_webhook = write_webhook,
+};
