@@ -20,21 +20,18 @@
  *
  * What must never happen: a byte of the body believed before the signature fits.
  */
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/hmac.h"
 #include "lib/payment/psp/answers.h"
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp/fields.h"
-#include "lib/payment/psp_accounts.h"
+#include "lib/payment/signature.h"
 
 #define SIGNATURE_HEADER "X-Razorpay-Signature"
 #define EVENT_ID_HEADER "X-Razorpay-Event-Id"
 
 enum {
-    SIGNATURE_SIZE = 2 * HMAC_SHA256_SIZE,
     LINK_LIVES_AT_LEAST_S = 930, /* Razorpay wants 15 minutes, by its clock */
 };
 static const int64_t second_us = 1000000, latest_s = INT64_C(253402300799); /* 9999-12-31 */
@@ -62,28 +59,6 @@ static const struct {
     {"payment.dispute.closed", PSP_FACT_DISPUTE_WON, "dispute"},
     {"payment.dispute.lost", PSP_FACT_DISPUTE_LOST, "dispute"},
 };
-
-/* ---- signature ---- */
-
-static bool signature_fits(const psp_account_t *account, str_t signature, str_t body)
-{
-    static const char digits[] = "0123456789abcdef";
-    str_t rest = str_of(account->webhook_secrets), secret;
-    if (signature.size != SIGNATURE_SIZE)
-        return false;
-    while (psp_secret_next(&rest, &secret)) {
-        uint8_t digest[HMAC_SHA256_SIZE];
-        char expected[SIGNATURE_SIZE];
-        hmac_sha256(secret, body, digest);
-        for (size_t i = 0; i < sizeof digest; i++) {
-            expected[2 * i] = digits[digest[i] >> 4];
-            expected[2 * i + 1] = digits[digest[i] & 15];
-        }
-        if (CRYPTO_memcmp(expected, signature.data, sizeof expected) == 0)
-            return true;
-    }
-    return false;
-}
 
 /* ---- body ---- */
 
@@ -173,8 +148,16 @@ static err_t webhook_verify(const psp_t *psp, const psp_account_t *account, bool
     (void)psp;
     (void)dev;    /* the same in production and development */
     (void)now_us; /* no timestamp is signed */
-    if (!signature_fits(account, str_of(header(header_arg, SIGNATURE_HEADER)), body))
-        return err_set(detail, ERR_SIGNATURE_INVALID, SIGNATURE_HEADER " is wrong");
+    str_t secrets[SIGNATURE_SECRETS_MAX];
+    char why[SIGNATURE_REASON_SIZE];
+    const signature_input_t input = {.header = header,
+                                     .header_arg = header_arg,
+                                     .body = body,
+                                     .secrets = secrets,
+                                     .secret_count =
+                                         signature_secrets(account->webhook_secrets, secrets)};
+    if (!signature_razorpay(&input, why))
+        return err_set(detail, ERR_SIGNATURE_INVALID, "%s", why);
     TRY(read_event_id(header, header_arg, report, detail));
     json_t *root = psp_read_body(body, detail);
     if (!root)
