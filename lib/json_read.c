@@ -30,7 +30,7 @@ static bool too_deep(str_t text)
     return false;
 }
 
-json_t *json_read_object(str_t text, err_detail_t *detail)
+static json_t *read_any(str_t text, err_detail_t *detail)
 {
     if (text.size == 0) {
         (void)err_set(detail, ERR_MALFORMED_JSON, "is empty: no JSON object");
@@ -49,9 +49,26 @@ json_t *json_read_object(str_t text, err_detail_t *detail)
                       error.line, error.column);
         return NULL;
     }
-    if (!json_is_object(root)) {
+    return root;
+}
+
+json_t *json_read_object(str_t text, err_detail_t *detail)
+{
+    json_t *root = read_any(text, detail);
+    if (root && !json_is_object(root)) {
         json_decref(root);
         (void)err_set(detail, ERR_MALFORMED_JSON, "is no JSON object");
+        return NULL;
+    }
+    return root;
+}
+
+json_t *json_read_array(str_t text, err_detail_t *detail)
+{
+    json_t *root = read_any(text, detail);
+    if (root && !json_is_array(root)) {
+        json_decref(root);
+        (void)err_set(detail, ERR_MALFORMED_JSON, "is no JSON array");
         return NULL;
     }
     return root;

@@ -16,6 +16,9 @@
  * JSON_DEPTH_MAX. Integers stay integers (json_is_integer). */
 json_t *json_read_object(str_t text, err_detail_t *detail);
 
+/* The same of an array. */
+json_t *json_read_array(str_t text, err_detail_t *detail);
+
 /* Does this member hold an integer over 64 bits, and is that all that is wrong with the object? For
  * a text that json_read_object refused, so that the field can be named. */
 bool json_read_is_big(str_t text, const char *key);

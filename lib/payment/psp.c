@@ -161,6 +161,11 @@ const char *psp_checkout_lacks(const psp_t *psp, const psp_account_t *account,
     return NULL;
 }
 
+bool psp_takes(const psp_t *psp, const char *currency)
+{
+    return psp->only_currency == NULL || strcmp(psp->only_currency, currency) == 0;
+}
+
 bool psp_checkout_is_local(const psp_t *psp)
 {
     return psp->connector->checkout_request == NULL;

@@ -156,6 +156,8 @@ typedef struct psp_checkout {
  * NULL: none. */
 const char *psp_checkout_lacks(const psp_t *psp, const psp_account_t *account,
                                const psp_checkout_t *checkout);
+/* Does the PSP take payments in this currency? */
+bool psp_takes(const psp_t *psp, const char *currency);
 /* Does its connector open it without asking the PSP (the customer's browser brings all of it)? */
 bool psp_checkout_is_local(const psp_t *psp);
 /* Not for local ones. */

@@ -12,6 +12,7 @@
 #include "lib/clock.h"
 #include "lib/json_raw.h"
 #include "lib/payment/money.h"
+#include "lib/payment/psp/short_id.h"
 #include "lib/sha256.h"
 #include "services/psp_sim/sim_api.h"
 
@@ -157,7 +158,7 @@ uuid_t sim_id_of(const char *reference)
     uuid_t id;
     uint8_t digest[SHA256_SIZE];
     const str_t text = str_of(reference);
-    if (uuid_parse(text.data, text.size, &id))
+    if (uuid_parse(text.data, text.size, &id) || short_id_parse(text, &id))
         return id;
     sha256(&text, 1, digest);
     memcpy(id.bytes, digest, sizeof id.bytes);

@@ -313,6 +313,37 @@ static void no_settlements(http_request_t *request)
     sim_call_end(&call);
 }
 
+/* In place of Cashfree's own script: it leads to the page here. The session is the digits of the
+ * order. */
+static void script(http_request_t *request)
+{
+    static const char text[] =
+        "const Cashfree = () => ({ checkout: ({ paymentSessionId }) => {\n"
+        "  const base = document.querySelector('script[src$=\"/js/v3/cashfree.js\"]').src;\n"
+        "  location.href = base.replace('/js/v3/cashfree.js', '/pay/' + paymentSessionId);\n"
+        "} });\n";
+    http_respond(request, 200, "text/javascript", text, sizeof text - 1);
+}
+
+static void session_page(http_request_t *request)
+{
+    sim_t *self = request->self;
+    const str_t id = request->params[0];
+    uint64_t serial;
+    sim_checkout_t checkout;
+    char url[600];
+    const psp_t *psp = psp_at(PSP_INDEX_cashfree);
+    if (id.size > 8 && strncmp(id.data, "session_", 8) == 0 &&
+        sim_ref_parse((str_t){id.data + 8, id.size - 8}, "chk", psp, &serial) &&
+        sim_bank_find_serial(self->bank, serial, psp, &checkout) == ERR_OK) {
+        sim_checkout_url(self, &checkout, url, sizeof url);
+        http_add_header(request, "Location", url);
+        http_respond(request, 303, "text/plain; charset=utf-8", NULL, 0);
+    } else {
+        http_respond_problem(request, ERR_NOT_FOUND, "there is no such session");
+    }
+}
+
 /* ---- webhooks ---- */
 
 static void write_data(buf_t *body, const sim_event_t *event, const sim_checkout_t *checkout)
@@ -378,6 +409,8 @@ static const http_route_t routes[] = {
     {"POST", "/pg/orders/{id}/refunds", refund_create, BODY_MAX_BYTES},
     {"GET", "/pg/orders/{id}/refunds", refund_list, 0},
     {"GET", "/pg/orders/{id}/refunds/{refund}", refund_fetch, 0},
+    {"GET", "/js/v3/cashfree.js", script, 0},
+    {"GET", "/pay/{session}", session_page, 0},
     {"POST", "/pg/settlements", no_settlements, BODY_MAX_BYTES},
     {"POST", "/pg/recon", no_settlements, BODY_MAX_BYTES},
     {NULL, NULL, NULL, 0},

@@ -288,6 +288,12 @@ static bool answer_here(router_t *self, flow_t *flow, const psp_t *psp,
         return true;
     }
     const psp_account_t *account = psp_account_of(&self->config.accounts, psp);
+    if (!psp_takes(psp, checkout->currency)) {
+        answer->outcome = PSP_CHECKOUT_REFUSED;
+        answer->fault = PSP_FAULT_MERCHANT;
+        snprintf(answer->reason, sizeof answer->reason, "does not take %s", checkout->currency);
+        return true;
+    }
     const char *lacks = psp_checkout_lacks(psp, account, checkout);
     if (lacks != NULL) {
         answer->outcome = PSP_CHECKOUT_REFUSED;

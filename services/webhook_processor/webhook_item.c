@@ -183,6 +183,8 @@ void webhook_item_read(webhook_item_t *item)
     err_detail_t detail = {{0}};
     if (read_report(item, psp, &detail) != ERR_OK)
         webhook_item_fault(item, detail.text);
+    if (item->report.occurred_at_us == 0) /* the PSP did not say when: it is so since now */
+        item->report.occurred_at_us = item->received_at_us;
 }
 
 const char *webhook_item_kind(const webhook_item_t *item)

@@ -60,6 +60,7 @@ struct psp {
     const psp_connector_t *connector;
     const psp_webhooks_t *webhooks; /* its own; NULL: none but the prototype's */
     unsigned needs;                 /* PSP_NEEDS_… */
+    const char *only_currency;      /* NULL: any */
 };
 
 /* registry.c: in priority order, PSP_COUNT of them. */
@@ -72,5 +73,11 @@ extern const psp_webhooks_t
 /* razorpay.c */
 extern const psp_connector_t psp_connector_razorpay;
 extern const psp_webhooks_t psp_webhooks_razorpay;
+
+/* cashfree.c, juspay.c, payu.c, phonepe.c */
+extern const psp_connector_t psp_connector_cashfree, psp_connector_juspay, psp_connector_payu,
+    psp_connector_phonepe;
+extern const psp_webhooks_t psp_webhooks_cashfree, psp_webhooks_juspay, psp_webhooks_payu,
+    psp_webhooks_phonepe;
 
 #endif

@@ -73,11 +73,7 @@ static const json_t *entity_of(const json_t *body, const char *name)
  * come as an array.) */
 static uuid_t read_note(const json_t *entity, const char *name)
 {
-    str_t text = json_read_str(json_object_get(entity, "notes"), name);
-    uuid_t uuid;
-    if (!text.data || !uuid_parse(text.data, text.size, &uuid))
-        memset(&uuid, 0, sizeof uuid);
-    return uuid;
+    return psp_read_id(json_object_get(entity, "notes"), name);
 }
 
 /* Seconds since 1970. */
@@ -146,18 +142,8 @@ static err_t webhook_verify(const psp_t *psp, const psp_account_t *account, bool
 {
     psp_report_t *report = &webhooks[0].report;
     (void)psp;
-    (void)dev;    /* the same in production and development */
-    (void)now_us; /* no timestamp is signed */
-    str_t secrets[SIGNATURE_SECRETS_MAX];
-    char why[SIGNATURE_REASON_SIZE];
-    const signature_input_t input = {.header = header,
-                                     .header_arg = header_arg,
-                                     .body = body,
-                                     .secrets = secrets,
-                                     .secret_count =
-                                         signature_secrets(account->webhook_secrets, secrets)};
-    if (!signature_razorpay(&input, why))
-        return err_set(detail, ERR_SIGNATURE_INVALID, "%s", why);
+    (void)dev; /* the same in production and development */
+    TRY(psp_verify(signature_razorpay, account, header, header_arg, body, now_us, detail));
     TRY(read_event_id(header, header_arg, report, detail));
     json_t *root = psp_read_body(body, detail);
     if (!root)
