@@ -72,5 +72,8 @@ extern const psp_webhooks_t
 /* razorpay.c */
 extern const psp_connector_t psp_connector_razorpay;
 extern const psp_webhooks_t psp_webhooks_razorpay;
+/* stripe.c */
+extern const psp_connector_t psp_connector_stripe;
+extern const psp_webhooks_t psp_webhooks_stripe;
 
 #endif
