@@ -75,5 +75,8 @@ extern const psp_webhooks_t psp_webhooks_razorpay;
 /* stripe.c */
 extern const psp_connector_t psp_connector_stripe;
 extern const psp_webhooks_t psp_webhooks_stripe;
+/* adyen.c */
+extern const psp_connector_t psp_connector_adyen;
+extern const psp_webhooks_t psp_webhooks_adyen;
 
 #endif

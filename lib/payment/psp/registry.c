@@ -9,5 +9,5 @@ const psp_t psp_registry[PSP_COUNT] = {
     [PSP_INDEX_stripe] = {"Stripe", &psp_connector_stripe, &psp_webhooks_stripe, 0},
     [PSP_INDEX_payu] = {"PayU", &psp_connector_prototype, NULL, 0},
     [PSP_INDEX_phonepe] = {"PhonePe", &psp_connector_prototype, NULL, 0},
-    [PSP_INDEX_adyen] = {"Adyen", &psp_connector_prototype, NULL, 0},
+    [PSP_INDEX_adyen] = {"Adyen", &psp_connector_adyen, &psp_webhooks_adyen, 0},
 };
