@@ -73,6 +73,12 @@ extern const psp_webhooks_t
 /* razorpay.c */
 extern const psp_connector_t psp_connector_razorpay;
 extern const psp_webhooks_t psp_webhooks_razorpay;
+/* stripe.c */
+extern const psp_connector_t psp_connector_stripe;
+extern const psp_webhooks_t psp_webhooks_stripe;
+/* adyen.c */
+extern const psp_connector_t psp_connector_adyen;
+extern const psp_webhooks_t psp_webhooks_adyen;
 
 /* cashfree.c, juspay.c, payu.c, phonepe.c */
 extern const psp_connector_t psp_connector_cashfree, psp_connector_juspay, psp_connector_payu,

@@ -1,0 +1,801 @@
+/* adyen.c - Adyen: sessions that are paid on a page of ours with Adyen's drop-in, refunds,
+ * notifications.
+ *
+ * A payment is a session (CS…), whose reference is ours. The reference of its facts is the
+ * pspReference of the authorisation, which is what can be given back; of a refund, and of a
+ * dispute, it is their own pspReference; of OFFER_CLOSED the one it came with. The same whether it
+ * comes by webhook or in an answer. API: docs.adyen.com/api-explorer/Checkout/72, and the npm
+ * package @adyen/api-library 32.1.0 for what requests look like.
+ *
+ * What is authorised is captured at once (captureDelayHours 0): AUTHORISATION is the capture. Where
+ * an account captures by hand all the same, CAPTURE tells of the same fact, by its
+ * originalReference.
+ *
+ * Adyen tells a payment's status only to whoever shows what the customer came back with: the
+ * drop-in's sessionResult, or, after a redirect, a redirectResult, which has to be handed in for
+ * the payment to be completed (docs.adyen.com: "Confirm a redirect on your server"). All else is
+ * told by webhooks. Answers have no time: that of the payment (or the refund) in its UUID stands
+ * for it.
+ *
+ * Signature: additionalData.hmacSignature of each item is the HMAC-SHA256, in base64, under the key
+ * (in hexadecimal) of eight of its fields, joined by colons and not escaped. All else in an item is
+ * not signed, and nothing is decided by it: not `reason`, not the time, not metadata. So ours is
+ * found by merchantReference alone; a refund's is "<payment>-<refund>", since its notification may
+ * have either's. An item that is wrong is left out of its batch. There is no timestamp; what is
+ * repeated is recognised by code, reference and success.
+ * Source: docs.adyen.com/development-resources/webhooks, and the npm package's hmacValidator.
+ *
+ * REFUND with success says that Adyen gives the money back; nothing comes after it unless it fails
+ * after all. What moves money and names no payment of ours becomes a dead letter that a person
+ * sees; whatever else is not ours is an empty report.
+ *
+ * Amounts are minor units, but for the currencies in own_ways
+ * (docs.adyen.com/development-resources/currency-codes).
+ *
+ * What must never happen: a field believed that no signature covers.
+ */
+#include <ctype.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/form.h"
+#include "lib/hmac.h"
+#include "lib/json_raw.h"
+#include "lib/payment/psp/answers.h"
+#include "lib/payment/psp/connector.h"
+#include "lib/payment/psp/fields.h"
+#include "lib/payment/psp/units.h"
+#include "lib/payment/psp_accounts.h"
+
+#define API_VERSION "v72"
+#define DROPIN_VERSION "6.31.1"
+#define TEST_CDN "https://checkoutshopper-test.cdn.adyen.com"
+#define LIVE_CDN "https://checkoutshopper-live.cdn.adyen.com"
+#define LIVE_API_SUFFIX ".adyenpayments.com"
+
+enum {
+    KEY_MAX_BYTES = 128,
+    SIGNATURE_SIZE = (HMAC_SHA256_SIZE + 2) / 3 * 4, /* base64 */
+    EVENT_CODE_MAX_BYTES = 40,
+    PSP_REFERENCE_MAX_BYTES = 64, /* of an item: its event id holds both */
+    UUID_LENGTH = UUID_TEXT_SIZE - 1,
+    PAIR_SIZE = 2 * UUID_LENGTH + 2,             /* "<payment>-<refund>" */
+    SESSION_LIVES_AT_MOST_S = 24 * 60 * 60 - 60, /* Adyen's bound, by its clock */
+};
+static const int64_t second_us = 1000000;
+
+static const psp_unit_t own_ways[] = {{"CLP", 2}, {"CVE", 0}, {"IDR", 0}, {"ISK", 2}, {"", 0}};
+
+/* ---- fields ---- */
+
+/* One of Adyen's ids, as it can stand in a path. */
+static bool is_id(str_t text)
+{
+    if (!psp_is_reference(text))
+        return false;
+    for (uint32_t i = 0; i < text.size; i++)
+        if (!isalnum((unsigned char)text.data[i]) && text.data[i] != '_' && text.data[i] != '-')
+            return false;
+    return true;
+}
+
+/* Ours: the payment, or the payment and a refund of it. Nil where it is something else. */
+static void read_merchant_reference(str_t text, uuid_t *payment_id, uuid_t *refund_id)
+{
+    static const uuid_t nil;
+    *payment_id = *refund_id = nil;
+    if (text.size == PAIR_SIZE - 1 && text.data[UUID_LENGTH] == '-' &&
+        uuid_parse(text.data + UUID_LENGTH + 1, UUID_LENGTH, refund_id))
+        text.size = UUID_LENGTH;
+    if (!text.data || !uuid_parse(text.data, text.size, payment_id))
+        *payment_id = *refund_id = nil;
+}
+
+static const char *pair_format(const psp_refund_t *refund, char text[PAIR_SIZE])
+{
+    char payment_id[UUID_TEXT_SIZE], refund_id[UUID_TEXT_SIZE];
+    snprintf(text, PAIR_SIZE, "%s-%s", uuid_format(&refund->payment_id, payment_id),
+             uuid_format(&refund->refund_id, refund_id));
+    return text;
+}
+
+/* amount.value and amount.currency */
+static err_t read_amount(const json_t *object, psp_report_t *report, err_detail_t *detail)
+{
+    const json_t *amount = json_object_get(object, "amount"),
+                 *value = json_object_get(amount, "value");
+    TRY(psp_read_currency(amount, report->currency, detail));
+    if (!json_is_integer(value) ||
+        !psp_units_read(json_integer_value(value), report->currency, own_ways, &report->amount))
+        return psp_malformed(detail, "amount.value", "must be a positive integer in minor units");
+    return ERR_OK;
+}
+
+static err_t read_psp_reference(const json_t *object, const char *field, psp_report_t *report,
+                                err_detail_t *detail)
+{
+    str_t text = json_read_str(object, field);
+    if (!is_id(text) || text.size > PSP_REFERENCE_MAX_BYTES)
+        return psp_malformed(detail, field, "must be a reference of Adyen's");
+    str_copy(text, report->psp_ref, sizeof report->psp_ref);
+    return ERR_OK;
+}
+
+/* When a UUID of version 7 was made; 1 µs after 1970 began for every other. */
+static int64_t made_at_us(const uuid_t *uuid)
+{
+    int64_t wall_ms = 0;
+    for (unsigned i = 0; i < 6; i++)
+        wall_ms = wall_ms << 8 | uuid->bytes[i];
+    return uuid->bytes[6] >> 4 == 7 ? wall_ms * 1000 + 1 : 1;
+}
+
+/* ---- webhooks: signature ---- */
+
+static void add_signed(buf_t *text, const json_t *object, const char *field)
+{
+    const str_t value = json_read_str(object, field);
+    if (value.size > 0)
+        buf_add(text, value.data, value.size);
+}
+
+/* The eight fields; what is not there is empty. */
+static void write_signed(const json_t *item, buf_t *text)
+{
+    const json_t *amount = json_object_get(item, "amount"),
+                 *value = json_object_get(amount, "value");
+    add_signed(text, item, "pspReference");
+    buf_add(text, ":", 1);
+    add_signed(text, item, "originalReference");
+    buf_add(text, ":", 1);
+    add_signed(text, item, "merchantAccountCode");
+    buf_add(text, ":", 1);
+    add_signed(text, item, "merchantReference");
+    buf_add(text, ":", 1);
+    if (json_is_integer(value))
+        buf_add_int(text, json_integer_value(value));
+    buf_add(text, ":", 1);
+    add_signed(text, amount, "currency");
+    buf_add(text, ":", 1);
+    add_signed(text, item, "eventCode");
+    buf_add(text, ":", 1);
+    add_signed(text, item, "success");
+}
+
+static int digit_of(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* 0: it is no key. */
+static uint32_t read_key(str_t hex, char key[KEY_MAX_BYTES])
+{
+    if (hex.size % 2 != 0 || hex.size > 2 * KEY_MAX_BYTES)
+        return 0;
+    for (uint32_t i = 0; i < hex.size / 2; i++) {
+        const int high = digit_of(hex.data[2 * i]), low = digit_of(hex.data[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return 0;
+        key[i] = (char)(unsigned char)(high << 4 | low);
+    }
+    return hex.size / 2;
+}
+
+static bool signature_fits(const psp_account_t *account, const json_t *item)
+{
+    str_t rest = str_of(account->webhook_secrets), secret;
+    const str_t given = json_read_str(json_object_get(item, "additionalData"), "hmacSignature");
+    char key[KEY_MAX_BYTES];
+    buf_t text = {0};
+    bool fits = false;
+    if (given.size != SIGNATURE_SIZE)
+        return false;
+    write_signed(item, &text);
+    while (!text.overflow && !fits && psp_secret_next(&rest, &secret)) {
+        const uint32_t key_size = read_key(secret, key);
+        uint8_t digest[HMAC_SHA256_SIZE];
+        unsigned char expected[SIGNATURE_SIZE + 1];
+        if (key_size == 0)
+            continue;
+        hmac_sha256((str_t){key, key_size}, (str_t){text.data, (uint32_t)text.size}, digest);
+        EVP_EncodeBlock(expected, digest, sizeof digest);
+        fits = CRYPTO_memcmp(expected, given.data, SIGNATURE_SIZE) == 0;
+    }
+    OPENSSL_cleanse(key, sizeof key);
+    buf_free(&text);
+    return fits;
+}
+
+/* ---- webhooks: items ---- */
+
+/* What an item says when it has succeeded, and when not, of which reference: its own, or that of
+ * the payment it changes. Where money that was authorised is not taken in the end, that is VOIDED.
+ * A cancel-or-refund gives back either way. RFIs and the like hold no money back. */
+static const struct {
+    const char *code;
+    psp_fact_kind_t succeeded, failed;
+    const char *reference;
+} events[] = {
+    {"AUTHORISATION", PSP_FACT_CAPTURED, PSP_FACT_FAILED, "pspReference"},
+    {"CAPTURE", PSP_FACT_CAPTURED, PSP_FACT_FAILED, "originalReference"},
+    {"CAPTURE_FAILED", PSP_FACT_FAILED, PSP_FACT_NONE, "originalReference"},
+    {"CANCELLATION", PSP_FACT_VOIDED, PSP_FACT_NONE, "originalReference"},
+    {"TECHNICAL_CANCEL", PSP_FACT_VOIDED, PSP_FACT_NONE, "originalReference"},
+    {"EXPIRE", PSP_FACT_VOIDED, PSP_FACT_NONE, "originalReference"},
+    {"OFFER_CLOSED", PSP_FACT_EXPIRED, PSP_FACT_NONE, "pspReference"},
+    {"REFUND", PSP_FACT_REFUND_SUCCEEDED, PSP_FACT_REFUND_FAILED, "pspReference"},
+    {"CANCEL_OR_REFUND", PSP_FACT_REFUND_SUCCEEDED, PSP_FACT_REFUND_FAILED, "pspReference"},
+    {"REFUND_FAILED", PSP_FACT_REFUND_FAILED, PSP_FACT_NONE, "pspReference"},
+    {"REFUNDED_REVERSED", PSP_FACT_REFUND_FAILED, PSP_FACT_NONE, "pspReference"},
+    {"NOTIFICATION_OF_CHARGEBACK", PSP_FACT_DISPUTE_OPENED, PSP_FACT_NONE, "pspReference"},
+    {"CHARGEBACK", PSP_FACT_DISPUTE_OPENED, PSP_FACT_NONE, "pspReference"},
+    {"CHARGEBACK_REVERSED", PSP_FACT_DISPUTE_WON, PSP_FACT_NONE, "pspReference"},
+    {"PREARBITRATION_WON", PSP_FACT_DISPUTE_WON, PSP_FACT_NONE, "pspReference"},
+    {"SECOND_CHARGEBACK", PSP_FACT_DISPUTE_LOST, PSP_FACT_NONE, "pspReference"},
+    {"PREARBITRATION_LOST", PSP_FACT_DISPUTE_LOST, PSP_FACT_NONE, "pspReference"},
+};
+
+static psp_fact_kind_t kind_of(str_t code, bool succeeded, const char **reference)
+{
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
+        if (str_is(code, events[i].code)) {
+            *reference = events[i].reference;
+            return succeeded ? events[i].succeeded : events[i].failed;
+        }
+    return PSP_FACT_NONE;
+}
+
+/* "AUTHORISATION_8825408195409505_true" */
+static err_t read_event_id(const json_t *item, psp_report_t *report, err_detail_t *detail)
+{
+    str_t code = json_read_str(item, "eventCode"), reference = json_read_str(item, "pspReference"),
+          success = json_read_str(item, "success");
+    if (!is_id(code) || code.size > EVENT_CODE_MAX_BYTES)
+        return psp_malformed(detail, "eventCode", "must be the name of an event");
+    if (!is_id(reference) || reference.size > PSP_REFERENCE_MAX_BYTES)
+        return psp_malformed(detail, "pspReference", "must be a reference of Adyen's");
+    if (!str_is(success, "true") && !str_is(success, "false"))
+        return psp_malformed(detail, "success", "must be true or false");
+    snprintf(report->event_id, sizeof report->event_id, "%.*s_%.*s_%.*s", STR_ARG(code),
+             STR_ARG(reference), STR_ARG(success));
+    return ERR_OK;
+}
+
+static err_t read_time(const json_t *item, int64_t *wall_us, err_detail_t *detail)
+{
+    str_t text = json_read_str(item, "eventDate");
+    if (!text.data || !rfc3339_parse(text.data, wall_us) || *wall_us < 1)
+        return psp_malformed(detail, "eventDate", "must be an RFC 3339 time");
+    return ERR_OK;
+}
+
+/* A card that was checked, say: nothing has moved. */
+static bool is_of_no_money(const json_t *item)
+{
+    const json_t *value = json_object_get(json_object_get(item, "amount"), "value");
+    return json_is_integer(value) && json_integer_value(value) == 0;
+}
+
+/* Not ours, and no money of the account's moves. */
+static bool is_foreign(const uuid_t *payment_id, psp_fact_kind_t kind)
+{
+    return uuid_is_nil(payment_id) && kind != PSP_FACT_CAPTURED && kind < PSP_FACT_REFUND_REQUESTED;
+}
+
+static err_t read_item(const json_t *item, psp_report_t *report, err_detail_t *detail)
+{
+    const char *reference = NULL;
+    uuid_t payment_id, refund_id;
+    str_t reason = json_read_str(item, "reason");
+    TRY(read_event_id(item, report, detail));
+    const psp_fact_kind_t kind =
+        kind_of(json_read_str(item, "eventCode"), str_is(json_read_str(item, "success"), "true"),
+                &reference);
+    read_merchant_reference(json_read_str(item, "merchantReference"), &payment_id, &refund_id);
+    if (kind == PSP_FACT_NONE || is_foreign(&payment_id, kind) || is_of_no_money(item))
+        return ERR_OK;
+    report->kind = kind;
+    report->payment_id = payment_id;
+    if (psp_fact_is_refund(kind))
+        report->refund_id = refund_id;
+    TRY(read_psp_reference(item, reference, report, detail));
+    TRY(read_amount(item, report, detail));
+    psp_read_reason(str_is(reason, "null") ? (str_t){NULL, 0} : reason, report);
+    return read_time(item, &report->occurred_at_us, detail);
+}
+
+/* A batch, or one of its items as it was stored. No webhook of the prototype has either. */
+static bool recognises(str_t text, const json_t *body)
+{
+    (void)text;
+    return (json_is_array(json_object_get(body, "notificationItems")) ||
+            json_is_object(json_object_get(body, "NotificationRequestItem"))) &&
+           !json_object_get(body, "gateway_txn_id");
+}
+
+static err_t webhook_read(str_t text, const json_t *body, psp_report_t *report,
+                          err_detail_t *detail)
+{
+    (void)text;
+    const json_t *item = json_object_get(body, "NotificationRequestItem");
+    if (!json_is_object(item))
+        return psp_malformed(detail, "NotificationRequestItem", "is not in the item");
+    return read_item(item, report, detail);
+}
+
+/* One of a batch that may be believed, with its own bytes. */
+static err_t take_item(str_t body, size_t index, const json_t *item, psp_webhook_t *webhook,
+                       err_detail_t *detail)
+{
+    char path[40];
+    memset(webhook, 0, sizeof *webhook);
+    TRY(read_item(item, &webhook->report, detail));
+    snprintf(path, sizeof path, "notificationItems.%zu", index);
+    if (!json_raw_find(body, path, &webhook->body))
+        return psp_malformed(detail, "notificationItems", "must be written without escapes");
+    return ERR_OK;
+}
+
+static err_t read_batch(const psp_account_t *account, str_t body, const json_t *root,
+                        psp_webhook_t *webhooks, size_t *count, err_detail_t *detail)
+{
+    const json_t *batch = json_object_get(root, "notificationItems");
+    err_t err = err_set(detail, ERR_SIGNATURE_INVALID, "no item has a hmacSignature that fits");
+    if (json_array_size(batch) > PSP_WEBHOOKS_MAX)
+        return psp_malformed(detail, "notificationItems", "must not be over 16");
+    for (size_t i = 0; i < json_array_size(batch); i++) {
+        const json_t *item = json_object_get(json_array_get(batch, i), "NotificationRequestItem");
+        if (!signature_fits(account, item))
+            continue;
+        const err_t item_err = take_item(body, i, item, &webhooks[*count], detail);
+        if (item_err == ERR_OK)
+            ++*count;
+        else
+            err = item_err;
+    }
+    return *count > 0 ? ERR_OK : err;
+}
+
+static err_t webhook_verify(const psp_t *psp, const psp_account_t *account, bool dev,
+                            psp_header_fn *header, void *header_arg, str_t body, int64_t now_us,
+                            psp_webhook_t *webhooks, size_t *count, err_detail_t *detail)
+{
+    (void)psp;
+    (void)dev; /* the same in production and development */
+    (void)header;
+    (void)header_arg; /* the signatures are in the body */
+    (void)now_us;     /* no timestamp is signed */
+    json_t *root = psp_read_body(body, detail);
+    if (!root)
+        return ERR_MALFORMED_WEBHOOK;
+    const err_t err = read_batch(account, body, root, webhooks, count, detail);
+    json_decref(root);
+    return err;
+}
+
+/* ---- requests ---- */
+
+/* The API's place at the host: on test hosts the root, on live ones below /checkout. */
+static const char *root_of(const psp_account_t *account)
+{
+    str_t url = str_of(account->base_url);
+    const uint32_t size = sizeof LIVE_API_SUFFIX - 1;
+    const bool live =
+        url.size > size && memcmp(url.data + url.size - size, LIVE_API_SUFFIX, size) == 0;
+    return live ? "/checkout/" API_VERSION : "/" API_VERSION;
+}
+
+static void begin(const psp_account_t *account, const char *method, http_client_request_t *request)
+{
+    request->method = method;
+    http_client_request_header(request, "X-API-Key: %s", account->key_secret);
+    if (strcmp(method, "POST") == 0)
+        http_client_request_header(request, "Content-Type: application/json");
+}
+
+static void add_key(const uuid_t *key, http_client_request_t *request)
+{
+    char text[UUID_TEXT_SIZE];
+    http_client_request_header(request, "Idempotency-Key: %s", uuid_format(key, text));
+}
+
+static void add_amount(int64_t amount, const char *currency, buf_t *body)
+{
+    char units[PSP_UNITS_TEXT_SIZE];
+    psp_units_format(amount, currency, own_ways, units);
+    json_open_object(body, "amount");
+    json_text(body, "currency", currency);
+    json_raw(body, "value", units, strlen(units));
+    json_close_object(body);
+}
+
+/* A country of the currency: Adyen wants one, for the payment methods that it offers. Codes of
+ * currencies begin with their country's, but for those of several countries. */
+static const char *country_of(const char *currency, char country[3])
+{
+    static const char *const shared[][2] = {{"EUR", "NL"}, {"XAF", "CM"}, {"XOF", "SN"},
+                                            {"XPF", "PF"}, {"XCD", "AG"}, {"XCG", "CW"},
+                                            {"ANG", "CW"}};
+    snprintf(country, 3, "%.2s", currency);
+    for (size_t i = 0; i < sizeof shared / sizeof shared[0]; i++)
+        if (strcmp(currency, shared[i][0]) == 0)
+            snprintf(country, 3, "%s", shared[i][1]);
+    return country;
+}
+
+static void add_return_url(const psp_checkout_t *checkout, buf_t *url)
+{
+    char payment_id[UUID_TEXT_SIZE];
+    buf_printf(url, "%s/checkout/%s/return", checkout->public_url,
+               uuid_format(&checkout->payment_id, payment_id));
+}
+
+static void checkout_request(const psp_account_t *account, const psp_checkout_t *checkout,
+                             http_client_request_t *request)
+{
+    char country[3];
+    const int64_t latest_us = checkout->now_us + SESSION_LIVES_AT_MOST_S * second_us;
+    const int64_t expires_at_us =
+        checkout->expires_at_us < latest_us ? checkout->expires_at_us : latest_us;
+    buf_t *body = &request->body;
+    buf_t url = {0};
+    begin(account, "POST", request);
+    add_key(&checkout->attempt_id, request);
+    snprintf(request->url, sizeof request->url, "%s%s/sessions", account->base_url,
+             root_of(account));
+    add_return_url(checkout, &url);
+    json_open_object(body, NULL);
+    add_amount(checkout->amount, checkout->currency, body);
+    json_text(body, "countryCode", country_of(checkout->currency, country));
+    json_text(body, "merchantAccount", account->account);
+    json_open_object(body, "metadata");
+    json_uuid(body, "payment_id", &checkout->payment_id);
+    json_uuid(body, "order_id", &checkout->order_id);
+    json_close_object(body);
+    json_uuid(body, "reference", &checkout->payment_id);
+    json_text(body, "returnUrl", url.data);
+    json_time(body, "expiresAt", expires_at_us / second_us * second_us);
+    json_int(body, "captureDelayHours", 0);
+    /* By redirect: the page's policy lets nobody but Adyen into a frame. */
+    json_open_object(body, "authenticationData");
+    json_open_object(body, "threeDSRequestData");
+    json_text(body, "nativeThreeDS", "disabled");
+    json_close_object(body);
+    json_close_object(body);
+    if (checkout->customer.email[0])
+        json_text(body, "shopperEmail", checkout->customer.email);
+    json_close_object(body);
+    buf_free(&url);
+}
+
+/* With what the customer came back with; without it Adyen says nothing. */
+static bool status_request(const psp_account_t *account, const psp_payment_t *payment,
+                           http_client_request_t *request)
+{
+    char result[sizeof payment->returned];
+    const str_t returned = str_of(payment->returned);
+    buf_t query = {0};
+    int size = -1;
+    if (form_copy(returned, "redirectResult", result, sizeof result) && result[0]) {
+        begin(account, "POST", request);
+        size = snprintf(request->url, sizeof request->url, "%s%s/payments/details",
+                        account->base_url, root_of(account));
+        json_open_object(&request->body, NULL);
+        json_open_object(&request->body, "details");
+        json_text(&request->body, "redirectResult", result);
+        json_close_object(&request->body);
+        json_close_object(&request->body);
+    } else if (form_copy(returned, "sessionResult", result, sizeof result) && result[0] &&
+               is_id(str_of(payment->psp_ref))) {
+        begin(account, "GET", request);
+        form_add(&query, "sessionResult", result);
+        size = snprintf(request->url, sizeof request->url, "%s%s/sessions/%s?%s", account->base_url,
+                        root_of(account), payment->psp_ref, query.data);
+    }
+    buf_free(&query);
+    return size > 0 && (size_t)size < sizeof request->url;
+}
+
+/* The capture's reference may hold whatever Adyen once called it. */
+static void add_segment(const char *text, buf_t *path)
+{
+    for (; *text; text++)
+        if (isalnum((unsigned char)*text) || *text == '-' || *text == '_')
+            buf_add(path, text, 1);
+        else
+            buf_printf(path, "%%%02X", (unsigned char)*text);
+}
+
+static void refund_request(const psp_account_t *account, const psp_refund_t *refund,
+                           http_client_request_t *request)
+{
+    char reference[PAIR_SIZE];
+    buf_t *body = &request->body;
+    buf_t capture = {0};
+    begin(account, "POST", request);
+    add_key(&refund->refund_id, request);
+    add_segment(refund->capture_ref, &capture);
+    snprintf(request->url, sizeof request->url, "%s%s/payments/%s/refunds", account->base_url,
+             root_of(account), capture.data);
+    json_open_object(body, NULL);
+    add_amount(refund->amount, refund->currency, body);
+    json_text(body, "merchantAccount", account->account);
+    json_text(body, "reference", pair_format(refund, reference));
+    json_close_object(body);
+    buf_free(&capture);
+}
+
+/* ---- answers ---- */
+
+/* The same key is being worked on, or was a moment ago. */
+static bool is_in_progress(const json_t *root)
+{
+    return str_is(json_read_str(root, "errorCode"), "704");
+}
+
+/* What the status does not tell. */
+static void blame(const json_t *root, psp_checkout_answer_t *answer)
+{
+    char message[256] = "";
+    str_copy(json_read_str(root, "message"), message, sizeof message);
+    if (is_in_progress(root))
+        answer->outcome = PSP_CHECKOUT_UNKNOWN; /* it may be open */
+    else if (answer->fault == PSP_FAULT_MERCHANT && strstr(message, "shopperEmail"))
+        answer->fault = PSP_FAULT_CUSTOMER;
+}
+
+/* What the drop-in is opened with: "<session's id> <session's data>". */
+static bool read_session(const json_t *root, psp_checkout_answer_t *answer)
+{
+    str_t id = json_read_str(root, "id"), data = json_read_str(root, "sessionData");
+    if (!is_id(id) || data.size == 0 || id.size + 1 + data.size >= sizeof answer->page_data)
+        return false;
+    for (uint32_t i = 0; i < data.size; i++)
+        if (data.data[i] <= ' ' || data.data[i] > '~')
+            return false;
+    str_copy(id, answer->psp_ref, sizeof answer->psp_ref);
+    snprintf(answer->page_data, sizeof answer->page_data, "%.*s %.*s", STR_ARG(id), STR_ARG(data));
+    return true;
+}
+
+static void checkout_read(const http_client_response_t *response, psp_checkout_answer_t *answer)
+{
+    json_t *root =
+        json_read_object((str_t){response->body.data, (uint32_t)response->body.size}, NULL);
+    if (!psp_checkout_is_answered(response)) {
+        psp_checkout_failed(response, json_read_str(root, "message"), answer);
+        blame(root, answer);
+    } else if (read_session(root, answer)) {
+        answer->outcome = PSP_CHECKOUT_OPEN;
+    } else {
+        psp_checkout_not_understood(answer);
+    }
+    json_decref(root);
+}
+
+static bool is_failure(str_t result_code)
+{
+    return str_is(result_code, "Refused") || str_is(result_code, "Error") ||
+           str_is(result_code, "Cancelled");
+}
+
+/* One payment, of a session's or after a redirect. */
+static err_t read_payment(const json_t *object, psp_fact_kind_t kind, const psp_payment_t *payment,
+                          psp_report_t *report, err_detail_t *detail)
+{
+    report->kind = kind;
+    report->payment_id = payment->payment_id;
+    TRY(read_psp_reference(object, "pspReference", report, detail));
+    TRY(read_amount(object, report, detail));
+    psp_read_reason(json_read_str(object, "refusalReason"), report);
+    report->occurred_at_us = made_at_us(&payment->payment_id);
+    psp_derive_event_id("status", report);
+    return ERR_OK;
+}
+
+/* That of a session which says most: one that was authorised, else one that failed, else NULL. */
+static const json_t *payment_of_session(const json_t *session, psp_fact_kind_t *kind)
+{
+    const json_t *payments = json_object_get(session, "payments"), *failed = NULL;
+    for (size_t i = 0; i < json_array_size(payments); i++) {
+        const json_t *payment = json_array_get(payments, i);
+        str_t result = json_read_str(payment, "resultCode");
+        *kind = PSP_FACT_CAPTURED;
+        if (str_is(result, "Authorised"))
+            return payment;
+        if (is_failure(result) && json_object_get(payment, "amount"))
+            failed = payment;
+    }
+    *kind = PSP_FACT_FAILED;
+    return failed;
+}
+
+/* The answer about a session has a status, the one after a redirect a resultCode. The latter may be
+ * of any payment whose redirectResult somebody has: it has to name this one. */
+static err_t read_status(const json_t *root, const psp_payment_t *payment, psp_report_t *report,
+                         err_detail_t *detail)
+{
+    str_t result = json_read_str(root, "resultCode"), status = json_read_str(root, "status");
+    str_t reference = json_read_str(root, result.data ? "merchantReference" : "reference");
+    psp_fact_kind_t kind = PSP_FACT_NONE;
+    const json_t *said = root;
+    uuid_t payment_id, refund_id;
+    read_merchant_reference(reference, &payment_id, &refund_id);
+    if (!uuid_equal(&payment_id, &payment->payment_id))
+        return psp_malformed(detail, result.data ? "merchantReference" : "reference",
+                             "is of another payment than was asked for");
+    if (!result.data && !status.data)
+        return psp_malformed(detail, "status", "is not in the answer");
+    if (!result.data)
+        said = payment_of_session(root, &kind);
+    else if (str_is(result, "Authorised"))
+        kind = PSP_FACT_CAPTURED;
+    else if (is_failure(result) && json_object_get(root, "amount"))
+        kind = PSP_FACT_FAILED;
+    if (said && kind != PSP_FACT_NONE)
+        return read_payment(said, kind, payment, report, detail);
+    psp_status_pending(payment, result.data ? result : status, report);
+    return ERR_OK;
+}
+
+static err_t status_read(const psp_payment_t *payment, int http_status, str_t body,
+                         psp_report_t *report, err_detail_t *detail)
+{
+    /* "Invalid sessionResult", or one that was handed in before. */
+    if (http_status == 400 || http_status == 404 || http_status == 422) {
+        psp_status_unknown(payment, report);
+        return ERR_OK;
+    }
+    if (http_status != 200)
+        return psp_status_refused(http_status, detail);
+    json_t *root = psp_read_body(body, detail);
+    if (!root)
+        return ERR_MALFORMED_WEBHOOK;
+    const err_t err = read_status(root, payment, report, detail);
+    json_decref(root);
+    return err;
+}
+
+/* Adyen has taken it; how it ends is told by webhooks. */
+static err_t read_refund(const json_t *root, const psp_refund_t *asked, psp_report_t *report,
+                         err_detail_t *detail)
+{
+    char reference[PAIR_SIZE];
+    if (!str_is(json_read_str(root, "reference"), pair_format(asked, reference)))
+        return psp_malformed(detail, "reference", "is of another refund than was asked for");
+    if (!str_is(json_read_str(root, "status"), "received"))
+        return psp_malformed(detail, "status", "must be received");
+    report->kind = PSP_FACT_REFUND_REQUESTED;
+    report->payment_id = asked->payment_id;
+    report->refund_id = asked->refund_id;
+    TRY(read_psp_reference(root, "pspReference", report, detail));
+    TRY(read_amount(root, report, detail));
+    report->occurred_at_us = made_at_us(&asked->refund_id);
+    return ERR_OK;
+}
+
+static err_t refund_read(const psp_refund_t *asked, int http_status, str_t body,
+                         psp_report_t *report, err_detail_t *detail)
+{
+    const bool taken = http_status == 200 || http_status == 201;
+    json_t *root = taken ? psp_read_body(body, detail) : json_read_object(body, NULL);
+    err_t err;
+    if (taken)
+        err = root ? read_refund(root, asked, report, detail) : ERR_MALFORMED_WEBHOOK;
+    else if (is_in_progress(root))
+        err = psp_malformed(detail, "Idempotency-Key", "is being worked on");
+    else
+        err =
+            psp_refund_refused(asked, http_status, json_read_str(root, "message"), report, detail);
+    json_decref(root);
+    if (err == ERR_OK)
+        psp_derive_event_id("refund", report);
+    return err;
+}
+
+/* ---- page ---- */
+
+/* Data come from the element's attributes. Whatever the drop-in ends with goes to us; a page that
+ * was left and opened again begins anew. */
+static const char dropin_script[] =
+    "(function () {\n"
+    "  var box = document.getElementById('adyen'), said = document.getElementById('said');\n"
+    "  var data = box.dataset;\n"
+    "  function leave(result) {\n"
+    "    location.replace(data.back + (result && result.sessionResult ?\n"
+    "      '?sessionResult=' + encodeURIComponent(result.sessionResult) : ''));\n"
+    "  }\n"
+    "  function fail() { said.textContent = 'The payment form could not be opened. "
+    "Please reload the page.'; }\n"
+    "  if (!window.AdyenWeb) { fail(); return; }\n"
+    "  AdyenWeb.AdyenCheckout({\n"
+    "    environment: data.environment, clientKey: data.clientKey,\n"
+    "    countryCode: data.country, analytics: { enabled: false },\n"
+    "    session: { id: data.session, sessionData: data.sessionData },\n"
+    "    onPaymentCompleted: leave, onPaymentFailed: leave,\n"
+    "    onError: function (error) {\n"
+    "      if (!error || error.name !== 'CANCEL') said.textContent = 'That did not work. "
+    "Please try again.';\n"
+    "    }\n"
+    "  }).then(function (checkout) { new AdyenWeb.Dropin(checkout).mount(box); }, fail);\n"
+    "})();";
+
+static void add_attribute(buf_t *html, const char *name, const char *value)
+{
+    buf_printf(html, " %s=\"", name);
+    psp_page_add_escaped(html, value);
+    buf_add_text(html, "\"");
+}
+
+/* Adyen's host gives the drop-in; whoever stands in for Adyen gives one, too. */
+static void add_dropin(const psp_account_t *account, bool live, psp_page_t *page)
+{
+    buf_t sdk = {0};
+    const char *host = strstr(account->base_url, "://") + 3;
+    const size_t origin = (size_t)(host - account->base_url) + strcspn(host, "/");
+    const bool adyens = strstr(account->base_url, ".adyen.com") ||
+                        strstr(account->base_url, LIVE_API_SUFFIX) ||
+                        origin >= sizeof page->script_from;
+    buf_printf(&sdk, "%s/checkoutshopper/sdk/" DROPIN_VERSION "/adyen",
+               !adyens ? account->base_url
+               : live  ? LIVE_CDN
+                       : TEST_CDN);
+    snprintf(page->script_from, sizeof page->script_from, "%.*s",
+             adyens ? (int)sizeof page->script_from : (int)origin,
+             adyens ? "https://*.adyen.com" : account->base_url);
+    buf_add_text(&page->body, "<link rel=\"stylesheet\" href=\"");
+    psp_page_add_escaped(&page->body, sdk.data);
+    buf_add_text(&page->body, ".css\">\n<script src=\"");
+    psp_page_add_escaped(&page->body, sdk.data);
+    buf_add_text(&page->body, ".js\"></script>\n");
+    buf_free(&sdk);
+}
+
+static void page(const psp_account_t *account, const psp_checkout_t *checkout,
+                 const char *page_data, psp_page_t *page)
+{
+    const bool live = strncmp(account->key_id, "live_", 5) == 0;
+    const size_t id_size = strcspn(page_data, " ");
+    char id[PSP_REF_SIZE], country[3];
+    buf_t back = {0}, *html = &page->body;
+    str_copy((str_t){page_data, (uint32_t)id_size}, id, sizeof id);
+    add_return_url(checkout, &back);
+    buf_add_text(html, "<h1>Payment</h1>\n<div id=\"adyen\"");
+    add_attribute(html, "data-session", id);
+    add_attribute(html, "data-session-data", page_data + id_size + (page_data[id_size] == ' '));
+    add_attribute(html, "data-client-key", account->key_id);
+    add_attribute(html, "data-environment", live ? "live" : "test");
+    add_attribute(html, "data-country", country_of(checkout->currency, country));
+    add_attribute(html, "data-back", back.data);
+    buf_add_text(html, "></div>\n<p id=\"said\" role=\"status\"></p>\n"
+                       "<noscript>Paying here needs JavaScript.</noscript>\n");
+    add_dropin(account, live, page);
+    snprintf(page->script, sizeof page->script, "%s", dropin_script);
+    /* Banks of all the world, for methods that send a form there. */
+    snprintf(page->submits_to, sizeof page->submits_to, "https:");
+    buf_free(&back);
+}
+
+const psp_connector_t psp_connector_adyen = {
+    .checkout_request = checkout_request,
+    .checkout_read = checkout_read,
+    .page = page,
+    .status_request = status_request,
+    .status_read = status_read,
+    .refund_request = refund_request,
+    .refund_read = refund_read,
+};
+
+const psp_webhooks_t psp_webhooks_adyen = {
+    .signature_header = NULL,
+    .marker_header = NULL,
+    .recognises = recognises,
+    .verify = webhook_verify,
+    .read = webhook_read,
+};
