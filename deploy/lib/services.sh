@@ -5,7 +5,7 @@
 
 BUS_SERVICES=(order router webhook-processor reconciler notifier) # what a gateway must see before it is ready
 SERVICES=(gateway "${BUS_SERVICES[@]}" psp-sim)
-PSPS=(RAZORPAY CASHFREE JUSPAY)
+PSPS=(RAZORPAY CASHFREE JUSPAY STRIPE PAYU PHONEPE ADYEN)
 INSTANCES_MAX=32 # per service; also the most gateways that a service connects to
 
 # instances_of SERVICE: its numbers, ascending.
@@ -113,7 +113,7 @@ service_environment() {
     for psp in "${PSPS[@]}"; do
         ENVIRONMENT+=("${psp}_BASE_URL=$sim/${psp,,}")
     done
-    ENVIRONMENT+=(PSP_SIM_WEBHOOK_URL="$(url_of_gateway 1)/webhooks")
+    ENVIRONMENT+=(PSP_SIM_WEBHOOK_URL="$(url_of_gateway 1)/webhooks" PUBLIC_URL="$(url_of_gateway 1)")
     ENVIRONMENT+=("${STACK_SETTINGS[@]}" TIFFIN_ENV=dev INSTANCE="$service-$number" REDIS_URL="$(redis_url)" HUB_ADDR="@$RUN/hubs" TAP_ADDR="@$RUN/taps")
     case $service in
     gateway)

@@ -20,7 +20,7 @@
 typedef struct sim_bank sim_bank_t;
 
 #define SIM_URL_SIZE 2049
-#define SIM_REFERENCE_SIZE 65
+#define SIM_REFERENCE_SIZE 81
 
 typedef enum sim_state { SIM_PENDING, SIM_FAILED, SIM_PAID } sim_state_t;
 

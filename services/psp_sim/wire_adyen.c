@@ -180,6 +180,49 @@ static void session_fetch(http_request_t *request)
     sim_call_end(&call);
 }
 
+/* In place of Adyen's own drop-in: a link that leads to the page here. */
+static void dropin_script(http_request_t *request)
+{
+    static const char text[] =
+        "window.AdyenWeb = {\n"
+        "  AdyenCheckout: async options => options,\n"
+        "  Dropin: class {\n"
+        "    constructor(options) { this.options = options; }\n"
+        "    mount(box) {\n"
+        "      const base = document.querySelector('script[src$=\"/adyen.js\"]').src;\n"
+        "      const link = document.createElement('a');\n"
+        "      link.href = base.replace(/\\/checkoutshopper\\/.*/, '/pay/' + "
+        "this.options.session.id);\n"
+        "      link.textContent = 'Pay at the simulator';\n"
+        "      (typeof box === 'string' ? document.querySelector(box) : box).append(link);\n"
+        "    }\n"
+        "  }\n"
+        "};\n";
+    http_respond(request, 200, "text/javascript", text, sizeof text - 1);
+}
+
+static void dropin_style(http_request_t *request)
+{
+    http_respond(request, 200, "text/css", "", 0);
+}
+
+static void session_page(http_request_t *request)
+{
+    sim_t *self = request->self;
+    const psp_t *psp = psp_at(PSP_INDEX_adyen);
+    uint64_t serial;
+    sim_checkout_t checkout;
+    char url[600];
+    if (!sim_ref_parse(request->params[0], "chk", psp, &serial) ||
+        sim_bank_find_serial(self->bank, serial, psp, &checkout) != ERR_OK) {
+        http_respond_problem(request, ERR_NOT_FOUND, "there is no such session");
+        return;
+    }
+    sim_checkout_url(self, &checkout, url, sizeof url);
+    http_add_header(request, "Location", url);
+    http_respond(request, 303, "text/plain; charset=utf-8", NULL, 0);
+}
+
 /* ---- modifications: taken, and told of by webhooks ---- */
 
 static bool find_payment(sim_call_t *call, sim_checkout_t *checkout)
@@ -387,6 +430,9 @@ static const http_route_t routes[] = {
     ROUTES("/v72"),
     ROUTES("/v71"),
     ROUTES("/checkout/v72"),
+    {"GET", "/checkoutshopper/sdk/{version}/adyen.js", dropin_script, 0},
+    {"GET", "/checkoutshopper/sdk/{version}/adyen.css", dropin_style, 0},
+    {"GET", "/pay/{session}", session_page, 0},
     {NULL, NULL, NULL, 0},
 };
 

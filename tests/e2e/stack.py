@@ -19,7 +19,7 @@ from stores import ROOT, Cluster, Database, Redis, broken_invariants
 BIN = pathlib.Path(os.environ.get("TIFFIN_BIN") or ROOT / "build-dev" / "bin").resolve()
 SERVICES = ("order", "router", "webhook-processor", "reconciler", "notifier")
 ROLES = {service: "tiffin_" + service.replace("-", "_") for service in SERVICES}
-PSPS = ("razorpay", "cashfree", "juspay")
+PSPS = ("razorpay", "cashfree", "juspay", "stripe", "payu", "phonepe", "adyen")
 
 
 def sanitized():
@@ -101,6 +101,7 @@ class Stack:
         hubs = self.gateways[0].hub if len(self.gateways) == 1 else f"@{self.hubs_file}"
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         env |= {"TIFFIN_ENV": "dev", "REDIS_URL": self.redis.url, "HUB_ADDR": hubs,
+                "PUBLIC_URL": f"http://127.0.0.1:{self.gateways[0].port}",
                 "LOG_LEVEL": os.environ.get("E2E_LOG_LEVEL", "info"),
                 "ASAN_OPTIONS": "detect_leaks=1:exitcode=99", "UBSAN_OPTIONS": "print_stacktrace=1"}
         env |= {f"{psp.upper()}_BASE_URL": f"http://127.0.0.1:{self.sim.port}/{psp}" for psp in PSPS}
