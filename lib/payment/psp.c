@@ -186,6 +186,17 @@ void psp_checkout_read(const psp_t *psp, const http_client_response_t *response,
     psp->connector->checkout_read(response, answer);
 }
 
+bool psp_checkout_find_request(const psp_t *psp, const psp_account_t *account,
+                               const psp_checkout_t *checkout, http_client_request_t *request)
+{
+    CHECK(account);
+    memset(request, 0, sizeof *request);
+    if (!psp->connector->checkout_find_request)
+        return false;
+    psp->connector->checkout_find_request(account, checkout, request);
+    return true;
+}
+
 void psp_checkout_open(const psp_t *psp, const psp_account_t *account,
                        const psp_checkout_t *checkout, psp_checkout_answer_t *answer)
 {

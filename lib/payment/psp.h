@@ -193,12 +193,16 @@ typedef struct psp_checkout_answer {
     char checkout_url[2049]; /* the PSP's page, or "": ours, <public_url>/checkout/<payment_id> */
     char page_data[6145];    /* for our page: what it is opened with */
     char reason[PSP_REASON_SIZE]; /* not OPEN: why */
+    bool exists;                  /* not OPEN: it was opened before, by a call whose answer was lost */
 } psp_checkout_answer_t;
 
 /* Never fails: whatever came (no connection, a timeout, 4xx, 5xx, nonsense) is one of the outcomes.
  */
 void psp_checkout_read(const psp_t *psp, const http_client_response_t *response,
                        psp_checkout_answer_t *answer);
+/* Asks for the checkout that exists; psp_checkout_read reads the answer. False: this PSP has no such call. */
+bool psp_checkout_find_request(const psp_t *psp, const psp_account_t *account, const psp_checkout_t *checkout,
+                               http_client_request_t *request);
 /* Of a local one. */
 void psp_checkout_open(const psp_t *psp, const psp_account_t *account,
                        const psp_checkout_t *checkout, psp_checkout_answer_t *answer);

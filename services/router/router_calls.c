@@ -18,6 +18,8 @@ typedef struct call {
     void *cookie;
     const psp_t *psp;
     int64_t deadline_mono_ms;
+    psp_checkout_t checkout;
+    bool finding;                  /* the checkout that exists; else opening one */
     http_client_request_t request; /* until it is submitted */
 } call_t;
 
@@ -95,6 +97,7 @@ void router_calls_start(router_calls_t *self, const psp_t *psp, const psp_checko
     call->cookie = cookie;
     call->psp = psp;
     call->deadline_mono_ms = deadline_mono_ms;
+    call->checkout = *checkout;
     psp_checkout_request(psp, psp_account_of(self->config.accounts, psp), checkout, &call->request);
     if (self->running_count < self->config.calls_max) {
         const uint32_t call_timeout_ms = timeout_ms(self, call);
@@ -130,23 +133,40 @@ int router_calls_fd(const router_calls_t *self)
     return psp_client_fd(self->http);
 }
 
+/* A call before this one opened it, and its answer was lost: its checkout is asked for instead. */
+static bool find_instead(router_calls_t *self, call_t *call, const psp_checkout_answer_t *answer)
+{
+    const uint32_t call_timeout_ms = timeout_ms(self, call);
+    if (!answer->exists || call->finding || call_timeout_ms == 0 ||
+        !psp_checkout_find_request(call->psp, psp_account_of(self->config.accounts, call->psp),
+                                   &call->checkout, &call->request))
+        return false;
+    call->finding = true;
+    self->running_count--;
+    submit(self, call, call_timeout_ms);
+    return true;
+}
+
 bool router_calls_next(router_calls_t *self, router_call_ended_t *ended)
 {
     if (take_late(self, ended))
         return true;
     void *cookie;
     http_client_response_t response;
-    if (!psp_client_next(self->http, &cookie, &response))
-        return false;
-    call_t *call = cookie;
-    ended->cookie = call->cookie;
-    ended->made = true;
-    ended->took_ms = response.took_ms;
-    psp_checkout_read(call->psp, &response, &ended->answer);
-    buf_free(&response.body);
-    call_free(call);
-    self->running_count--;
-    return true;
+    while (psp_client_next(self->http, &cookie, &response)) {
+        call_t *call = cookie;
+        psp_checkout_read(call->psp, &response, &ended->answer);
+        buf_free(&response.body);
+        if (find_instead(self, call, &ended->answer))
+            continue;
+        ended->cookie = call->cookie;
+        ended->made = true;
+        ended->took_ms = response.took_ms;
+        call_free(call);
+        self->running_count--;
+        return true;
+    }
+    return false;
 }
 
 size_t router_calls_pending(const router_calls_t *self)

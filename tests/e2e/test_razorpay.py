@@ -69,7 +69,7 @@ def test_what_is_not_signed_by_razorpay_is_refused(stack):
     stack.verify()
     assert facts(stack, payment_id) == [] and stack.get_order(order_id)["status"] == "PENDING"
     rows = {row["gateway"]: row for row in stack.api.get("/admin/gateways").json["data"]}
-    assert rows["Razorpay"]["signature_header"] == "X-Razorpay-Signature" and "signature_header" not in rows["Cashfree"]
+    assert rows["Razorpay"]["signature_header"] == "X-Razorpay-Signature" and "signature_header" not in rows["PayU"]
     assert "X-Razorpay-Signature" in rows["Razorpay"]["last_refused_webhook"]["detail"]
 
 

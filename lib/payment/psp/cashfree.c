@@ -126,6 +126,15 @@ static void checkout_request(const psp_account_t *account, const psp_checkout_t 
     buf_free(&url);
 }
 
+static void checkout_find_request(const psp_account_t *account, const psp_checkout_t *checkout,
+                                  http_client_request_t *request)
+{
+    char payment_id[UUID_TEXT_SIZE];
+    begin(account, "GET", request);
+    snprintf(request->url, sizeof request->url, "%s/pg/orders/%s", account->base_url,
+             uuid_format(&checkout->payment_id, payment_id));
+}
+
 /* Base64url and the like: it goes into a page. */
 static bool is_session(str_t text, size_t capacity)
 {
@@ -151,6 +160,7 @@ static void checkout_read(const http_client_response_t *response, psp_checkout_a
                      number));
     if (!psp_checkout_is_answered(response)) {
         psp_checkout_failed(response, json_read_str(root, "message"), answer);
+        answer->exists = response->status == 409 || response->status == 422;
         if (strstr(answer->reason, "customer_") != NULL)
             answer->fault = PSP_FAULT_CUSTOMER;
     } else if (psp_is_reference(id) && is_session(session, sizeof answer->page_data) &&
@@ -451,6 +461,7 @@ const psp_webhooks_t psp_webhooks_cashfree = {
 const psp_connector_t psp_connector_cashfree = {
     .checkout_request = checkout_request,
     .checkout_read = checkout_read,
+    .checkout_find_request = checkout_find_request,
     .page = page,
     .status_request = status_request,
     .status_read = status_read,

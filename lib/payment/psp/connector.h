@@ -33,6 +33,8 @@ typedef struct psp_connector {
     void (*checkout_request)(const psp_account_t *account, const psp_checkout_t *checkout,
                              http_client_request_t *request); /* NULL: it is local … */
     void (*checkout_read)(const http_client_response_t *response, psp_checkout_answer_t *answer);
+    void (*checkout_find_request)(const psp_account_t *account, const psp_checkout_t *checkout,
+                                  http_client_request_t *request);
     void (*checkout_open)(const psp_account_t *account, const psp_checkout_t *checkout,
                           psp_checkout_answer_t *answer); /* … and this opens it */
     void (*page)(const psp_account_t *account, const psp_checkout_t *checkout,

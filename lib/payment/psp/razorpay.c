@@ -221,15 +221,28 @@ static str_t words_of(const json_t *root)
     return json_read_str(json_object_get(root, "error"), "description");
 }
 
+static void checkout_find_request(const psp_account_t *account, const psp_checkout_t *checkout,
+                                  http_client_request_t *request)
+{
+    char payment_id[UUID_TEXT_SIZE];
+    begin(account, "GET", request);
+    snprintf(request->url, sizeof request->url, "%s/v1/payment_links?reference_id=%s",
+             account->base_url, uuid_format(&checkout->payment_id, payment_id));
+}
+
+/* A link, or a list with one. */
 static void checkout_read(const http_client_response_t *response, psp_checkout_answer_t *answer)
 {
     json_t *root =
         json_read_object((str_t){response->body.data, (uint32_t)response->body.size}, NULL);
-    str_t id = json_read_str(root, "id"), url = json_read_str(root, "short_url");
+    const json_t *list = json_object_get(root, "payment_links");
+    const json_t *link = list ? json_array_get(list, 0) : root;
+    str_t id = json_read_str(link, "id"), url = json_read_str(link, "short_url");
     if (!psp_checkout_is_answered(response)) {
         psp_checkout_failed(response, words_of(root), answer);
+        answer->exists = strstr(answer->reason, "already exists") != NULL;
     } else if (psp_is_reference(id) && psp_is_url(url, sizeof answer->checkout_url) &&
-               str_is(json_read_str(root, "status"), "created")) {
+               str_is(json_read_str(link, "status"), "created")) {
         answer->outcome = PSP_CHECKOUT_OPEN;
         str_copy(id, answer->psp_ref, sizeof answer->psp_ref);
         str_copy(url, answer->checkout_url, sizeof answer->checkout_url);
@@ -411,6 +424,7 @@ static err_t refund_read(const psp_refund_t *asked, int http_status, str_t body,
 const psp_connector_t psp_connector_razorpay = {
     .checkout_request = checkout_request,
     .checkout_read = checkout_read,
+    .checkout_find_request = checkout_find_request,
     .status_request = status_request,
     .status_read = status_read,
     .refund_request = refund_request,
