@@ -27,6 +27,13 @@ static const char *const refund_names[] = {
     [SIM_REFUNDS_REFUSE] = "refuse",   [SIM_REFUNDS_FAIL_LATER] = "fail_later",
     [SIM_REFUNDS_UNKNOWN] = "unknown", [SIM_REFUNDS_HANG] = "hang"};
 
+static const char *const answer_names[] = {[SIM_ANSWERS_OK] = "ok",
+                                           [SIM_ANSWERS_GARBAGE] = "garbage",
+                                           [SIM_ANSWERS_HALF] = "half",
+                                           [SIM_ANSWERS_HUGE] = "huge",
+                                           [SIM_ANSWERS_REDIRECT] = "redirect",
+                                           [SIM_ANSWERS_LIMITED] = "limited"};
+
 void sim_faults_init(sim_faults_t *self)
 {
     pthread_mutex_init(&self->lock, NULL);
@@ -137,6 +144,15 @@ static bool read_refund(const json_t *value, sim_refund_mode_t *mode)
     return fits;
 }
 
+static bool read_answer(const json_t *value, sim_answer_mode_t *mode)
+{
+    size_t index;
+    bool fits =
+        read_name(value, answer_names, sizeof answer_names / sizeof answer_names[0], &index);
+    *mode = fits ? (sim_answer_mode_t)index : SIM_ANSWERS_OK;
+    return fits;
+}
+
 static bool read_bool(const json_t *value, bool *into)
 {
     *into = json_is_true(value);
@@ -167,6 +183,8 @@ static err_t read_member(const char *key, const json_t *value, sim_fault_t *faul
         fits = read_bool(value, &fault->duplicate_capture);
     } else if (strcmp(key, "refund") == 0) {
         fits = read_refund(value, &fault->refund);
+    } else if (strcmp(key, "answer") == 0) {
+        fits = read_answer(value, &fault->answer);
     } else if (strcmp(key, "refund_delay_ms") == 0) {
         fits = read_int(value, 0, DELAY_MAX_MS, &fault->refund_delay_ms);
     } else {
@@ -203,5 +221,6 @@ void sim_fault_write(const sim_fault_t *fault, buf_t *body)
     json_bool(body, "duplicate_capture", fault->duplicate_capture);
     json_text(body, "refund", refund_names[fault->refund]);
     json_int(body, "refund_delay_ms", fault->refund_delay_ms);
+    json_text(body, "answer", answer_names[fault->answer]);
     json_close_object(body);
 }

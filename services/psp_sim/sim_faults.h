@@ -34,6 +34,16 @@ typedef enum sim_refund_mode {
     SIM_REFUNDS_HANG,       /* done, answered after hang_ms, which then is of refund calls alone */
 } sim_refund_mode_t;
 
+/* What the PSP's own API answers instead of what it did. */
+typedef enum sim_answer_mode {
+    SIM_ANSWERS_OK,
+    SIM_ANSWERS_GARBAGE,  /* 200 and a page of HTML */
+    SIM_ANSWERS_HALF,     /* the first half, then the connection ends */
+    SIM_ANSWERS_HUGE,     /* 10 MB */
+    SIM_ANSWERS_REDIRECT, /* 302 to another host */
+    SIM_ANSWERS_LIMITED,  /* 429, and nothing is done */
+} sim_answer_mode_t;
+
 typedef struct sim_fault {
     bool refuse;     /* calls that open a checkout or ask for a refund answer 503 and do nothing */
     int64_t hang_ms; /* API calls are carried out at once and answered after this */
@@ -47,6 +57,7 @@ typedef struct sim_fault {
                                  webhook tells of the second */
     sim_refund_mode_t refund;
     int64_t refund_delay_ms;
+    sim_answer_mode_t answer;
 } sim_fault_t;
 
 typedef struct sim_faults {

@@ -19,7 +19,7 @@
 static const sim_wire_t *const wires[] = {&sim_wire_razorpay, &sim_wire_cashfree, &sim_wire_juspay,
                                           &sim_wire_stripe,   &sim_wire_payu,     &sim_wire_phonepe,
                                           &sim_wire_adyen};
-enum { WIRES = sizeof wires / sizeof wires[0], REFUNDS_MAX = 64 };
+enum { WIRES = sizeof wires / sizeof wires[0], REFUNDS_MAX = 64, HUGE_BYTES = 10 << 20 };
 
 static const char *const paths[PSP_COUNT] = {
     [PSP_INDEX_razorpay] = "razorpay", [PSP_INDEX_cashfree] = "cashfree",
@@ -128,6 +128,8 @@ bool sim_call_begin(sim_call_t *call, http_request_t *request, const sim_wire_t 
     }
     if (kind != SIM_CALL_READ)
         plan_out_of_order(call);
+    if (call->fault.answer == SIM_ANSWERS_LIMITED)
+        sim_call_refuse(call, 429, "too many requests");
     if (request->body.size > 0)
         call->json = json_read_object(request->body, NULL);
     return call->status == 0;
@@ -141,9 +143,61 @@ void sim_call_refuse(sim_call_t *call, int status, const char *words)
     call->wire->write_error(status, words, &call->body);
 }
 
+/* The first half, then nothing more. */
+static void respond_half(sim_call_t *call)
+{
+    http_request_t *request = call->request;
+    buf_t text = {0};
+    buf_printf(&text,
+               "HTTP/1.1 %d OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+               "Connection: close\r\n\r\n",
+               call->status, call->body.size);
+    buf_add(&text, call->body.data ? call->body.data : "", call->body.size / 2);
+    (void)mg_write(request->connection, text.data, text.size);
+    buf_free(&text);
+    request->responded = true;
+    request->close = true;
+    request->status = call->status;
+}
+
+/* True: the fault has answered. */
+static bool respond_wrong(sim_call_t *call)
+{
+    static const char page[] = "<html><body><h1>Bad Gateway</h1></body></html>";
+    buf_t huge = {0};
+    switch (call->fault.answer) {
+    case SIM_ANSWERS_GARBAGE:
+        http_respond(call->request, 200, "text/html", page, sizeof page - 1);
+        return true;
+    case SIM_ANSWERS_HALF:
+        respond_half(call);
+        return true;
+    case SIM_ANSWERS_HUGE:
+        buf_init(&huge, HUGE_BYTES);
+        for (size_t i = 0; i < HUGE_BYTES / sizeof page; i++)
+            buf_add(&huge, page, sizeof page - 1);
+        http_respond(call->request, 200, "application/json", huge.data, huge.size);
+        buf_free(&huge);
+        return true;
+    case SIM_ANSWERS_REDIRECT:
+        http_add_header(call->request, "Location", "http://elsewhere.invalid/");
+        http_respond(call->request, 302, "text/plain", NULL, 0);
+        return true;
+    case SIM_ANSWERS_OK:
+    case SIM_ANSWERS_LIMITED:
+        break;
+    }
+    return false;
+}
+
 void sim_call_end(sim_call_t *call)
 {
     sim_pause(call->self, sim_fault_answer_delay_ms(&call->fault, call->of_refund));
+    if (call->account && respond_wrong(call)) {
+        buf_free(&call->body);
+        json_decref(call->json);
+        return;
+    }
     http_respond(call->request, call->status,
                  call->content_type ? call->content_type : "application/json", call->body.data,
                  call->body.size);

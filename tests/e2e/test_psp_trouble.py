@@ -1,0 +1,69 @@
+"""A PSP in trouble, of every kind: whoever wants to pay is sent to the next PSP in time, nothing is stuck, nothing is leaked."""
+import socket
+import time
+
+import pytest
+
+from test_psps import CUSTOMER
+
+STACK = {"env": {"PSP_TIMEOUT_MS": 1000}}
+
+TROUBLES = {"down": {"refuse": True}, "hanging": {"hang_ms": 30000}, "errors": {"error_rate": 1}, "limited": {"answer": "limited"},
+            "garbage": {"answer": "garbage"}, "half": {"answer": "half"}, "huge": {"answer": "huge"}, "redirect": {"answer": "redirect"}}
+
+
+def initiated(stack, **optional):
+    order_id = stack.create_order(customer=CUSTOMER)
+    began = time.monotonic()
+    answer = stack.api.post("/payments/initiate", {"order_id": order_id, "payment_method": "UPI", **optional})
+    return answer, time.monotonic() - began
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_the_next_psp_takes_the_payment_in_time(stack, trouble):
+    stack.faults("Razorpay", **TROUBLES[trouble])
+    try:
+        answer, took_s = initiated(stack)
+        assert answer.status == 201 and answer.json["gateway"] == "Cashfree", answer
+        assert took_s < 3, took_s
+        attempts = stack.get_payment(answer.json["payment_id"])["attempts"]
+        assert [attempt["status"] for attempt in attempts][-1] == "OPEN" and len(attempts) == 2, attempts
+    finally:
+        stack.faults("Razorpay")
+    stack.sim_pay(answer.json["payment_id"])
+    stack.wait_for_order(answer.json["order_id"], "PAID")
+    stack.verify()
+
+
+@pytest.mark.parametrize("psp", ("Razorpay", "Cashfree", "Juspay", "Stripe", "PhonePe", "Adyen"))
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_each_psp_in_trouble_is_said_so_and_works_again(stack, trouble, psp):
+    stack.faults(psp, **TROUBLES[trouble])
+    try:
+        answer, took_s = initiated(stack, gateway=psp)
+        assert answer.status == 503 and answer.json["code"] == "NO_PSP_AVAILABLE", answer
+        assert took_s < 3, took_s
+        assert "dev-secret" not in answer.body.decode()
+    finally:
+        stack.faults(psp)
+    answer, _ = initiated(stack, gateway=psp)
+    assert answer.status == 201, answer
+
+
+def test_no_secret_is_in_any_log(stack):
+    for path in stack.directory.glob("*.log"):
+        assert "dev-secret" not in path.read_text(), path
+
+
+def test_a_refused_connection_is_passed_over_at_once():
+    """Nobody listens there."""
+    from stack import Stack
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = Stack(env={"RAZORPAY_BASE_URL": f"http://127.0.0.1:{port}"})
+    try:
+        answer, took_s = initiated(own)
+        assert answer.status == 201 and answer.json["gateway"] == "Cashfree" and took_s < 1, (answer, took_s)
+    finally:
+        own.destroy()
