@@ -101,6 +101,15 @@ gateways_write() {
 
 # ---- instances ----
 
+# has_own_keys PSP: somebody has given keys for it; then the simulator is not asked, nor told.
+has_own_keys() {
+    local setting
+    for setting in "${STACK_SETTINGS[@]}"; do
+        [[ $setting != "$1_KEY_SECRET="* ]] || return 0
+    done
+    return 1
+}
+
 # service_environment SERVICE N → array ENVIRONMENT of NAME=VALUE. What comes later wins.
 service_environment() {
     local service=$1 number=$2 psp name sim
@@ -111,7 +120,7 @@ service_environment() {
         [ -z "${!name:-}" ] || ENVIRONMENT+=("$name=${!name}")
     done
     for psp in "${PSPS[@]}"; do
-        ENVIRONMENT+=("${psp}_BASE_URL=$sim/${psp,,}")
+        has_own_keys "$psp" || ENVIRONMENT+=("${psp}_BASE_URL=$sim/${psp,,}")
     done
     ENVIRONMENT+=(PSP_SIM_WEBHOOK_URL="$(url_of_gateway 1)/webhooks" PUBLIC_URL="$(url_of_gateway 1)")
     ENVIRONMENT+=("${STACK_SETTINGS[@]}" TIFFIN_ENV=dev INSTANCE="$service-$number" REDIS_URL="$(redis_url)" HUB_ADDR="@$RUN/hubs" TAP_ADDR="@$RUN/taps")
@@ -120,7 +129,12 @@ service_environment() {
         ENVIRONMENT+=(API_ADDR="127.0.0.1:${PORTS[http_$number]}" HUB_BIND="tcp://127.0.0.1:${PORTS[hub_$number]}"
             TAP_BIND="tcp://127.0.0.1:${PORTS[tap_$number]}")
         ;;
-    psp-sim) ENVIRONMENT+=(PSP_SIM_ADDR="127.0.0.1:${PORTS[sim]}" PSP_SIM_DATA_FILE="$TIFFIN_HOME/psp-sim.journal") ;;
+    psp-sim)
+        for psp in "${PSPS[@]}"; do
+            ! has_own_keys "$psp" || ENVIRONMENT+=("${psp}_KEY_ID=" "${psp}_KEY_SECRET=" "${psp}_WEBHOOK_SECRET=" "${psp}_ACCOUNT=" "${psp}_BASE_URL=")
+        done
+        ENVIRONMENT+=(PSP_SIM_ADDR="127.0.0.1:${PORTS[sim]}" PSP_SIM_DATA_FILE="$TIFFIN_HOME/psp-sim.journal")
+        ;;
     *) ENVIRONMENT+=(DATABASE_URL="$(postgres_url "tiffin_${service//-/_}")") ;;
     esac
 }

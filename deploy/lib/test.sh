@@ -124,7 +124,7 @@ test_builds() {
     build dev build-dev || return 1
     build tsan build-tsan "${threaded[@]}" || return 1
     build fuzz build-fuzz || return 1
-    build clang build-clang "${SERVICES[@]/#/tiffin-}" tiffin-tap || return 1 # the other compiler's warnings
+    build clang build-clang "${SERVICES[@]/#/tiffin-}" tiffin-tap tiffin-psp tiffin-psp-sim || return 1 # the other compiler's warnings
     build release build bench-micro || return 1
 }
 

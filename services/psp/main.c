@@ -3,9 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/config.h"
 #include "services/psp/verify.h"
-
-enum { EXIT_USAGE = 2 };
 
 static const char help[] =
     "tiffin-psp - tools for whoever connects a payment service provider\n"
@@ -17,7 +16,8 @@ static const char help[] =
     "why.\n"
     "      Exits 0 when every verdict equals the request's signature_valid (where it has none: "
     "true),\n"
-    "      1 when one does not, 2 when the file cannot be read. FILE - is standard input.\n"
+    "      1 when one does not, 2 when the file cannot be read, 78 on wrong usage. FILE - is "
+    "stdin.\n"
     "      --now  the clock, in seconds since 1970, for schemes whose signature grows old; else "
     "each\n"
     "             request's own \"now\", else the time it is.\n"
@@ -44,7 +44,7 @@ static const char help[] =
 static int refuse(const char *words, const char *what)
 {
     fprintf(stderr, "tiffin-psp: %s%s; --help tells more\n", words, what);
-    return EXIT_USAGE;
+    return EXIT_CONFIG;
 }
 
 static bool read_time(const char *text, int64_t *time_s)

@@ -242,12 +242,36 @@ static void check_url(const char *setting, const char *url)
         config_refuse(setting, "must not be over 511 bytes, nor end in a slash");
 }
 
+/* Nobody who has a live key means this process. */
+static void refuse_live_keys(const psp_accounts_t *accounts)
+{
+    static const struct {
+        size_t psp;
+        const char *setting, *prefix;
+    } live[] = {
+        {PSP_INDEX_razorpay, "RAZORPAY_KEY_ID", "rzp_live_"},
+        {PSP_INDEX_cashfree, "CASHFREE_KEY_SECRET", "cfsk_ma_prod_"},
+        {PSP_INDEX_stripe, "STRIPE_KEY_SECRET", "sk_live_"},
+        {PSP_INDEX_stripe, "STRIPE_KEY_SECRET", "rk_live_"},
+        {PSP_INDEX_adyen, "ADYEN_KEY_ID", "live_"},
+    };
+    for (size_t i = 0; i < sizeof live / sizeof live[0]; i++) {
+        const psp_account_t *account = &accounts->of[live[i].psp];
+        const char *values[] = {account->key_id, account->key_secret};
+        for (size_t j = 0; j < 2; j++)
+            if (values[j] && strncmp(values[j], live[i].prefix, strlen(live[i].prefix)) == 0)
+                config_refuse(live[i].setting,
+                              "is a live key: the simulator does not run with real ones");
+    }
+}
+
 static void check_settings(sim_t *self, sim_config_t *config)
 {
     log_level_t level;
     if (!log_level_parse(config->log_level, &level))
         config_refuse("LOG_LEVEL", "must be debug, info, warn or error");
     log_init("psp-sim", config_instance("psp-sim"), level);
+    refuse_live_keys(&config->psps);
     psp_accounts_check(&config->psps, config_is_dev(config->tiffin_env));
     if (config->public_url)
         snprintf(self->public_url, sizeof self->public_url, "%s", config->public_url);

@@ -8,7 +8,7 @@ import pytest
 from stack import BIN, free_port
 
 SERVICES = ["tiffin-order", "tiffin-router", "tiffin-webhook-processor", "tiffin-reconciler", "tiffin-notifier"]
-PROGRAMS = ["tiffin-gateway", *SERVICES, "tiffin-tap", "tiffin-psp-sim"]
+PROGRAMS = ["tiffin-gateway", *SERVICES, "tiffin-tap", "tiffin-psp", "tiffin-psp-sim"]
 WITH_PSPS = ["tiffin-gateway", "tiffin-router", "tiffin-reconciler"]
 UNREACHABLE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1",
                "API_ADDR": "127.0.0.1:1"}
@@ -20,6 +20,7 @@ SETTINGS = {
     "tiffin-reconciler": ["DATABASE_URL", "REDIS_URL", "HUB_ADDR", "RECONCILE_INTERVAL_S", "RAZORPAY_BASE_URL"],
     "tiffin-notifier": ["DATABASE_URL", "REDIS_URL", "HUB_ADDR"],
     "tiffin-tap": ["TAP_ADDR"],
+    "tiffin-psp": ["verify FILE", "--now"],
     "tiffin-psp-sim": ["PSP_SIM_ADDR", "PSP_SIM_WEBHOOK_URL", "PSP_SIM_DATA_FILE"],
 }
 # program, environment, the setting that the refusal must name
@@ -42,6 +43,9 @@ REFUSALS = [
     ("tiffin-reconciler", {"RECONCILE_INTERVAL_S": "0"}, "RECONCILE_INTERVAL_S"),
     ("tiffin-router", {"RAZORPAY_BASE_URL": "ftp://x"}, "RAZORPAY_BASE_URL"),
     ("tiffin-psp-sim", {"PSP_SIM_ADDR": "nowhere"}, "PSP_SIM_ADDR"),
+    ("tiffin-psp-sim", {"RAZORPAY_KEY_ID": "rzp_live_1"}, "RAZORPAY_KEY_ID"),
+    ("tiffin-psp-sim", {"STRIPE_KEY_SECRET": "sk_live_1"}, "STRIPE_KEY_SECRET"),
+    ("tiffin-router", {"PUBLIC_URL": "pay.example"}, "PUBLIC_URL"),
     ("tiffin-tap", {"TAP_ADDR": "nonsense://x"}, "TAP_ADDR"),
 ]
 PROD_KEYS = {f"{psp}_{name}": f"real-{name.lower().replace('_', '-')}" for psp in ("RAZORPAY", "CASHFREE", "JUSPAY")

@@ -100,8 +100,8 @@ def begin(connection, *payments, lease_ms=60000):
 
 
 ATTEMPT = [("attempt_id", "uuid", None), ("outcome", "text", None), ("error", "text", None), ("psp_ref", "text", None),
-           ("checkout_url", "text", None), ("took_ms", "int", 1), ("next_attempt_id", "uuid", None), ("next_psp", "text", None),
-           ("give_up", "bool", False)]
+           ("checkout_url", "text", None), ("page_data", "text", None), ("took_ms", "int", 1),
+           ("next_attempt_id", "uuid", None), ("next_psp", "text", None), ("give_up", "bool", False)]
 
 
 def record(connection, *attempts):

@@ -1,6 +1,7 @@
 /* answers.c - see answers.h. */
 #include "lib/payment/psp/answers.h"
 
+#include <ctype.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -26,6 +27,20 @@ void psp_add_basic(const char *user, const char *password, http_client_request_t
     http_client_request_header(request, "Authorization: Basic %s", (const char *)encoded);
     OPENSSL_cleanse(keys, sizeof keys);
     OPENSSL_cleanse(encoded, sizeof encoded);
+}
+
+const char *psp_path_segment(const char *ref, char segment[PSP_SEGMENT_SIZE])
+{
+    size_t size = 0;
+    for (; *ref && size + 4 < PSP_SEGMENT_SIZE; ref++) {
+        const unsigned char c = (unsigned char)*ref;
+        if (isalnum(c) || strchr("-._~", c))
+            segment[size++] = (char)c;
+        else
+            size += (size_t)snprintf(segment + size, 4, "%%%02X", c);
+    }
+    segment[size] = '\0';
+    return segment;
 }
 
 /* ---- words ---- */

@@ -11,6 +11,11 @@
  * colon. */
 void psp_add_basic(const char *user, const char *password, http_client_request_t *request);
 
+/* A PSP's name of something as one segment of a path: what is not a letter, a digit or one of
+ * "-._~" is escaped. Returns `segment`. */
+#define PSP_SEGMENT_SIZE (3 * PSP_REF_SIZE)
+const char *psp_path_segment(const char *ref, char segment[PSP_SEGMENT_SIZE]);
+
 /* ---- opening a checkout ---- */
 
 /* The PSP has answered, with a 2xx. */

@@ -257,11 +257,11 @@ static void checkout_read(const http_client_response_t *response, psp_checkout_a
 static bool status_request(const psp_account_t *account, const psp_payment_t *payment,
                            http_client_request_t *request)
 {
-    char payment_id[UUID_TEXT_SIZE];
+    char payment_id[UUID_TEXT_SIZE], link[PSP_SEGMENT_SIZE];
     begin(account, "GET", request);
     if (payment->psp_ref[0])
         snprintf(request->url, sizeof request->url, "%s/v1/payment_links/%s", account->base_url,
-                 payment->psp_ref);
+                 psp_path_segment(payment->psp_ref, link));
     else
         snprintf(request->url, sizeof request->url, "%s/v1/payment_links?reference_id=%s",
                  account->base_url, uuid_format(&payment->payment_id, payment_id));
@@ -339,9 +339,10 @@ static void refund_request(const psp_account_t *account, const psp_refund_t *ref
 {
     char refund_id[UUID_TEXT_SIZE];
     buf_t *body = &request->body;
+    char capture[PSP_SEGMENT_SIZE];
     begin(account, "POST", request);
     snprintf(request->url, sizeof request->url, "%s/v1/payments/%s/refund", account->base_url,
-             refund->capture_ref);
+             psp_path_segment(refund->capture_ref, capture));
     uuid_format(&refund->refund_id, refund_id);
     http_client_request_header(request, "X-Refund-Idempotency: %s", refund_id);
     json_open_object(body, NULL);
@@ -362,9 +363,10 @@ static void refund_request(const psp_account_t *account, const psp_refund_t *ref
 static void refund_status_request(const psp_account_t *account, const psp_refund_t *refund,
                                   http_client_request_t *request)
 {
+    char capture[PSP_SEGMENT_SIZE];
     begin(account, "GET", request);
     snprintf(request->url, sizeof request->url, "%s/v1/payments/%s/refunds", account->base_url,
-             refund->capture_ref);
+             psp_path_segment(refund->capture_ref, capture));
 }
 
 static bool is_asked_for(const json_t *entity, const psp_refund_t *asked)
