@@ -242,6 +242,11 @@ bool psp_page(const psp_t *psp, const psp_account_t *account, const psp_checkout
 
 /* ---- status ---- */
 
+unsigned psp_status_calls_per_min(const psp_t *psp)
+{
+    return psp->status_calls_per_min;
+}
+
 bool psp_status_request(const psp_t *psp, const psp_account_t *account,
                         const psp_payment_t *payment, http_client_request_t *request)
 {

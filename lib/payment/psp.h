@@ -258,6 +258,8 @@ typedef struct psp_payment {
     char returned[1025]; /* the query with which the PSP sent the customer back; "" */
 } psp_payment_t;
 
+/* How many of these calls a minute the PSP bears; 0: not known. */
+unsigned psp_status_calls_per_min(const psp_t *psp);
 /* False: this PSP cannot be asked about it (without psp_ref, or without what the customer came back
  * with). */
 bool psp_status_request(const psp_t *psp, const psp_account_t *account,

@@ -45,6 +45,8 @@ enum {
     FIRST_RUN_AFTER_MS = 1000,
     RUN_RETRY_AFTER_MS = 5000, /* when the database was not there */
     CLAIM_PAGE = 200,
+    WAITING_MAX = 400, /* no page is claimed while so many wait; one PSP's limit must not hold up
+                           the others */
     PAGES_PER_PASS_MAX = 20, /* the loop must come round for heartbeats; the tick goes on */
     CALLS_MAX = 256,
     QUOTED_SIZE = 300,
@@ -99,6 +101,8 @@ struct reconciler {
     int64_t next_run_mono_ms;
     run_t run;
     list_node_t waiting; /* claimed, not asked yet */
+    size_t waiting_count;
+    int64_t next_ask_mono_ms[PSP_COUNT]; /* each PSP's limit is kept */
     list_node_t asking;
     size_t asking_count;
 };
@@ -237,6 +241,7 @@ static void add_due(reconciler_t *self, const reconciler_due_t *due)
     check->request_id = uuid7_new();
     list_init(&check->node);
     list_push_back(&self->waiting, &check->node);
+    self->waiting_count++;
 }
 
 static void claim_page(reconciler_t *self)
@@ -278,21 +283,44 @@ static void ask(reconciler_t *self, check_t *check)
     psp_client_submit(self->http, check->psp, &request, check);
 }
 
+/* Development values are of the simulator, which bears anything. */
+static unsigned limit_of(const reconciler_t *self, const check_t *check)
+{
+    const psp_account_t *account = psp_account_of(&self->config.accounts, check->psp);
+    return account->given ? psp_status_calls_per_min(check->psp) : 0;
+}
+
 static void ask_waiting(reconciler_t *self)
 {
-    list_node_t passed_over;
-    list_init(&passed_over);
+    const int64_t now_mono_ms = clock_mono_ms();
+    list_node_t later;
+    list_init(&later);
     while (!list_empty(&self->waiting) && self->asking_count < (size_t)self->config.calls_max) {
         check_t *check = LIST_ENTRY(list_first(&self->waiting), check_t, node);
         list_remove(&check->node);
         if (reconciler_psp_rests(self->run.failures_in_a_row[check->psp_index])) {
             self->run.counts.errors++;
-            list_push_back(&passed_over, &check->node);
+            self->waiting_count--;
+            check_free(check);
+        } else if (now_mono_ms < self->next_ask_mono_ms[check->psp_index]) {
+            list_push_back(&later, &check->node);
         } else {
+            self->next_ask_mono_ms[check->psp_index] =
+                reconciler_next_ask_ms(now_mono_ms, limit_of(self, check));
+            self->waiting_count--;
             ask(self, check);
         }
     }
-    drop_all(&passed_over);
+    while (!list_empty(&self->waiting)) { /* no room for more calls */
+        list_node_t *node = list_first(&self->waiting);
+        list_remove(node);
+        list_push_back(&later, node);
+    }
+    while (!list_empty(&later)) {
+        list_node_t *node = list_first(&later);
+        list_remove(node);
+        list_push_back(&self->waiting, node);
+    }
 }
 
 /* Keeps the run going: as many calls as may be, the next page when a page is through, the end when
@@ -303,11 +331,12 @@ static void go_on(reconciler_t *self)
         return;
     if (self->stopping) {
         drop_all(&self->waiting);
+        self->waiting_count = 0;
         self->run.claimed_all = true;
     }
     ask_waiting(self);
     for (int page = 0;
-         page < PAGES_PER_PASS_MAX && !self->run.claimed_all && list_empty(&self->waiting) &&
+         page < PAGES_PER_PASS_MAX && !self->run.claimed_all && self->waiting_count < WAITING_MAX &&
          self->asking_count < (size_t)self->config.calls_max;
          page++) {
         claim_page(self);

@@ -4,9 +4,10 @@
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp_accounts.h"
 
-#define ROW(index, title) [PSP_INDEX_##index] = {title, &psp_connector_prototype, NULL, 0, NULL}
+#define ROW(index, title) [PSP_INDEX_##index] = {title, &psp_connector_prototype, NULL, 0, NULL, 0}
 const psp_t psp_registry[PSP_COUNT] = {
-    [PSP_INDEX_razorpay] = {"Razorpay", &psp_connector_prototype, &psp_webhooks_razorpay, 0, NULL},
+    [PSP_INDEX_razorpay] = {"Razorpay", &psp_connector_prototype, &psp_webhooks_razorpay, 0, NULL,
+                            0},
     ROW(cashfree, "Cashfree"),
     ROW(juspay, "Juspay"),
     ROW(stripe, "Stripe"),

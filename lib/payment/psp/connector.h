@@ -63,6 +63,7 @@ struct psp {
     const psp_webhooks_t *webhooks; /* its own; NULL: none but the prototype's */
     unsigned needs;                 /* PSP_NEEDS_… */
     const char *only_currency;      /* NULL: any */
+    unsigned status_calls_per_min;  /* that the PSP bears, as it says; 0: it says nothing */
 };
 
 /* registry.c: in priority order, PSP_COUNT of them. */
