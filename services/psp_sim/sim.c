@@ -109,8 +109,13 @@ static sim_sending_t sending_of(const sim_fault_t *fault, bool on_loop)
 
 /* In the PSP's own format where the checkout was opened by its own API. */
 static void write_message(sim_t *self, const psp_account_t *account, const sim_event_t *event,
-                          sim_message_t *message)
+                          bool bad_signature, sim_message_t *message)
 {
+    psp_account_t forger = *account;
+    if (bad_signature) { /* of a form that every scheme takes */
+        forger.webhook_secrets = "6e6f626f6479,nobody:nobody";
+        account = &forger;
+    }
     const sim_wire_t *wire = sim_wire_of(event->psp);
     sim_subject_t subject = {.checkout = {.psp = NULL}};
     if (wire &&
@@ -134,7 +139,7 @@ static void tell(sim_t *self, const sim_event_t *event, const sim_fault_t *fault
     if (!account || sending.copies == 0)
         return;
     sim_message_t message = {.content_type = NULL};
-    write_message(self, account, event, &message);
+    write_message(self, account, event, fault->bad_signature, &message);
     sim_webhook_send(self->webhook, event->psp, event->id, &message, &sending);
     buf_free(&message.body);
 }

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/random.h>
 
 #include "lib/clock.h"
 #include "lib/json_read.h"
@@ -75,20 +74,12 @@ const psp_t *sim_api_begin(const http_request_t *request, sim_fault_t *fault, si
     return psp;
 }
 
-static bool happens(double probability)
+bool sim_api_out_of_order(sim_t *self, const psp_t *psp, const sim_fault_t *fault,
+                          sim_answer_t *answer)
 {
-    uint32_t drawn;
-    if (probability <= 0)
-        return false;
-    CHECK(getrandom(&drawn, sizeof drawn, 0) == (ssize_t)sizeof drawn);
-    return drawn / 4294967296.0 < probability;
-}
-
-bool sim_api_out_of_order(const sim_fault_t *fault, sim_answer_t *answer)
-{
-    if (fault->refuse)
+    if (sim_fault_is_down(fault, clock_mono_ms()))
         sim_refuse(answer, 503, "the PSP is down for maintenance");
-    else if (happens(fault->error_rate))
+    else if (fault->error_rate > 0 && sim_faults_draw(&self->faults, psp) < fault->error_rate)
         sim_refuse(answer, 500, "the PSP has a bad day");
     return answer->status != 0;
 }
@@ -213,7 +204,7 @@ void sim_api_create(http_request_t *request)
     sim_fault_t fault = {0};
     sim_answer_t answer = {0};
     const psp_t *psp = sim_api_begin(request, &fault, &answer);
-    if (psp && !sim_api_out_of_order(&fault, &answer))
+    if (psp && !sim_api_out_of_order(request->self, psp, &fault, &answer))
         create(request, psp, &fault, &answer);
     sim_answer(request, &answer, sim_fault_answer_delay_ms(&fault, false));
 }

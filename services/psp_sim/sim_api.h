@@ -20,7 +20,8 @@ void sim_answer(http_request_t *request, sim_answer_t *answer, int64_t delay_ms)
  * the answer is made. */
 const psp_t *sim_api_begin(const http_request_t *request, sim_fault_t *fault, sim_answer_t *answer);
 /* A PSP that is down, or has a bad day, does nothing: true, and the answer is made. */
-bool sim_api_out_of_order(const sim_fault_t *fault, sim_answer_t *answer);
+bool sim_api_out_of_order(sim_t *self, const psp_t *psp, const sim_fault_t *fault,
+                          sim_answer_t *answer);
 
 /* What the fault model makes of a refund that is new: its state, and when it gets another. */
 void sim_api_plan_refund(sim_refund_t *refund, const sim_fault_t *fault, int64_t now_us);

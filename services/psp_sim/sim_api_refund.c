@@ -119,7 +119,7 @@ void sim_api_refund(http_request_t *request)
     sim_fault_t fault = {0};
     sim_answer_t answer = {0};
     const psp_t *psp = sim_api_begin(request, &fault, &answer);
-    if (psp && !sim_api_out_of_order(&fault, &answer))
+    if (psp && !sim_api_out_of_order(request->self, psp, &fault, &answer))
         serve(request, psp, &fault, &answer);
     sim_answer(request, &answer, sim_fault_answer_delay_ms(&fault, true));
 }

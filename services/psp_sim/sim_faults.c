@@ -3,7 +3,9 @@
 #include "services/psp_sim/sim_faults.h"
 
 #include <string.h>
+#include <sys/random.h>
 
+#include "lib/clock.h"
 #include "lib/json_read.h"
 #include "lib/payment/money.h"
 
@@ -61,10 +63,46 @@ sim_fault_t sim_faults_get(sim_faults_t *self, const psp_t *psp)
     return fault;
 }
 
+/* splitmix64 (Vigna, public domain): the n-th number of a seed without those before it. */
+static double number_of(uint64_t seed, uint64_t n)
+{
+    uint64_t x = seed + (n + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (double)((x ^ x >> 31) >> 11) / 9007199254740992.0;
+}
+
+double sim_faults_draw(sim_faults_t *self, const psp_t *psp)
+{
+    pthread_mutex_lock(&self->lock);
+    sim_fault_t *fault = &self->of[index_of(psp)];
+    const double drawn = number_of(fault->seed, fault->drawn++);
+    pthread_mutex_unlock(&self->lock);
+    return drawn;
+}
+
+bool sim_fault_is_down(const sim_fault_t *fault, int64_t now_mono_ms)
+{
+    return fault->refuse ||
+           (fault->outage_every_ms > 0 &&
+            (now_mono_ms - fault->set_mono_ms) % fault->outage_every_ms < fault->outage_ms);
+}
+
+int64_t sim_fault_jittered_delay_ms(const sim_fault_t *fault, bool of_refund, double drawn)
+{
+    /* The cube: half of all get an eighth of the jitter or less, one in a hundred nearly all. */
+    return sim_fault_answer_delay_ms(fault, of_refund) +
+           (int64_t)((double)fault->latency_jitter_ms * drawn * drawn * drawn);
+}
+
 void sim_faults_set(sim_faults_t *self, const psp_t *psp, const sim_fault_t *fault)
 {
     pthread_mutex_lock(&self->lock);
     self->of[index_of(psp)] = *fault;
+    self->of[index_of(psp)].set_mono_ms = clock_mono_ms();
+    if (fault->seed == 0)
+        CHECK(getrandom(&self->of[index_of(psp)].seed, sizeof fault->seed, 0) ==
+              (ssize_t)sizeof fault->seed);
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -183,6 +221,18 @@ static err_t read_member(const char *key, const json_t *value, sim_fault_t *faul
         fits = read_bool(value, &fault->duplicate_capture);
     } else if (strcmp(key, "refund") == 0) {
         fits = read_refund(value, &fault->refund);
+    } else if (strcmp(key, "bad_signature") == 0) {
+        fits = read_bool(value, &fault->bad_signature);
+    } else if (strcmp(key, "latency_jitter_ms") == 0) {
+        fits = read_int(value, 0, DELAY_MAX_MS, &fault->latency_jitter_ms);
+    } else if (strcmp(key, "outage_ms") == 0) {
+        fits = read_int(value, 0, DELAY_MAX_MS, &fault->outage_ms);
+    } else if (strcmp(key, "outage_every_ms") == 0) {
+        fits = read_int(value, 0, DELAY_MAX_MS, &fault->outage_every_ms);
+    } else if (strcmp(key, "seed") == 0) {
+        int64_t seed = 0;
+        fits = read_int(value, 0, AMOUNT_MAX, &seed);
+        fault->seed = (uint64_t)seed;
     } else if (strcmp(key, "answer") == 0) {
         fits = read_answer(value, &fault->answer);
     } else if (strcmp(key, "refund_delay_ms") == 0) {
@@ -222,5 +272,10 @@ void sim_fault_write(const sim_fault_t *fault, buf_t *body)
     json_text(body, "refund", refund_names[fault->refund]);
     json_int(body, "refund_delay_ms", fault->refund_delay_ms);
     json_text(body, "answer", answer_names[fault->answer]);
+    json_bool(body, "bad_signature", fault->bad_signature);
+    json_int(body, "latency_jitter_ms", fault->latency_jitter_ms);
+    json_int(body, "outage_ms", fault->outage_ms);
+    json_int(body, "outage_every_ms", fault->outage_every_ms);
+    json_int(body, "seed", (int64_t)fault->seed);
     json_close_object(body);
 }

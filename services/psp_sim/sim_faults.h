@@ -58,6 +58,12 @@ typedef struct sim_fault {
     sim_refund_mode_t refund;
     int64_t refund_delay_ms;
     sim_answer_mode_t answer;
+    bool bad_signature;        /* webhooks of the PSP's own format are signed with another secret */
+    int64_t latency_jitter_ms; /* latency_ms grows by a random part of it, mostly a small one */
+    /* Every outage_every_ms, for outage_ms, `refuse`; counted from when the fault was set. */
+    int64_t outage_ms, outage_every_ms, set_mono_ms;
+    uint64_t seed;  /* what random faults are drawn from; 0: anew each time the process starts */
+    uint64_t drawn; /* how many were */
 } sim_fault_t;
 
 typedef struct sim_faults {
@@ -74,12 +80,19 @@ void sim_faults_clear(sim_faults_t *self);
 /* Of all PSPs at one moment, as the registry is ordered. */
 void sim_faults_copy(sim_faults_t *self, sim_fault_t faults[PSP_COUNT]);
 
+/* A number from 0 to 1, the next in the row of this PSP's seed. */
+double sim_faults_draw(sim_faults_t *self, const psp_t *psp);
+/* Is the PSP down at this moment? */
+bool sim_fault_is_down(const sim_fault_t *fault, int64_t now_mono_ms);
+
 /* How the PSP charges. */
 sim_terms_t sim_fault_terms(const sim_fault_t *fault);
 /* What goes before a webhook of this PSP; of reordered ones the most. */
 int64_t sim_fault_webhook_delay_ms(const sim_fault_t *fault);
 /* How long the answer to a call is held back, to a refund call or any other. */
 int64_t sim_fault_answer_delay_ms(const sim_fault_t *fault, bool of_refund);
+/* The same with the jitter that was drawn (0 to 1). */
+int64_t sim_fault_jittered_delay_ms(const sim_fault_t *fault, bool of_refund, double drawn);
 /* A whole fault model; what is missing is well-behaved. ERR_MALFORMED_JSON, ERR_UNKNOWN_FIELD,
  * ERR_INVALID_FIELD. */
 err_t sim_fault_read(str_t body, sim_fault_t *fault, err_detail_t *detail) MUST_CHECK;

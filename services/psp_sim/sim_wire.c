@@ -100,7 +100,7 @@ bool sim_wire_rewrite(void *self, const char *host, const char *path, char *to, 
 static void plan_out_of_order(sim_call_t *call)
 {
     sim_answer_t answer = {0};
-    if (sim_api_out_of_order(&call->fault, &answer))
+    if (sim_api_out_of_order(call->self, call->psp, &call->fault, &answer))
         sim_call_refuse(call, answer.status,
                         answer.status == 503 ? "we are down for maintenance" : "internal error");
     buf_free(&answer.body);
@@ -192,7 +192,10 @@ static bool respond_wrong(sim_call_t *call)
 
 void sim_call_end(sim_call_t *call)
 {
-    sim_pause(call->self, sim_fault_answer_delay_ms(&call->fault, call->of_refund));
+    const double drawn = call->account && call->fault.latency_jitter_ms > 0
+                             ? sim_faults_draw(&call->self->faults, call->psp)
+                             : 0;
+    sim_pause(call->self, sim_fault_jittered_delay_ms(&call->fault, call->of_refund, drawn));
     if (call->account && respond_wrong(call)) {
         buf_free(&call->body);
         json_decref(call->json);

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from processes import wait_for
 from test_psps import CUSTOMER
 
 STACK = {"env": {"PSP_TIMEOUT_MS": 1000}}
@@ -48,6 +49,44 @@ def test_each_psp_in_trouble_is_said_so_and_works_again(stack, trouble, psp):
         stack.faults(psp)
     answer, _ = initiated(stack, gateway=psp)
     assert answer.status == 201, answer
+
+
+@pytest.mark.parametrize("psp", ("Razorpay", "Cashfree", "Juspay", "Stripe", "PhonePe", "Adyen"))
+def test_webhooks_of_a_forger_are_refused_and_the_psp_is_asked_anyway(stack, psp):
+    stack.faults(psp, bad_signature=True)
+    try:
+        answer, _ = initiated(stack, gateway=psp)
+        order_id, payment_id = answer.json["order_id"], answer.json["payment_id"]
+        refused = refusals(stack, psp)
+        if psp == "Adyen":  # only whoever comes back from its page can be asked about
+            page = stack.sim.post(f"/checkout/{payment_id}/pay", b"")
+            back = page.headers["Location"].partition(f":{stack.api.port}")[2]
+        else:
+            stack.sim_pay(payment_id)
+        wait_for(lambda: refusals(stack, psp) > refused, 10, "the webhook is refused")
+        assert stack.get_order(order_id)["status"] == "PENDING"
+    finally:
+        stack.faults(psp)
+    if psp == "Adyen":
+        assert stack.api.get(back).status in (200, 303)
+    assert stack.api.post("/admin/reconciliations").status in (200, 201, 202)
+    stack.wait_for_order(order_id, "PAID")
+
+
+def refusals(stack, psp):
+    rows = {row["gateway"]: row for row in stack.api.get("/admin/gateways").json["data"]}
+    return rows[psp]["webhooks"]["bad_signature"]
+
+
+def test_outages_come_and_go_and_what_is_random_repeats_by_its_seed(stack):
+    stack.faults("Razorpay", error_rate=0.5, seed=7)
+    first = [initiated(stack, gateway="Razorpay")[0].status for _ in range(12)]
+    stack.faults("Razorpay", error_rate=0.5, seed=7)
+    assert [initiated(stack, gateway="Razorpay")[0].status for _ in range(12)] == first and len(set(first)) == 2
+    stack.faults("Razorpay", outage_ms=400, outage_every_ms=800)
+    answers = set()
+    wait_for(lambda: answers.add(initiated(stack, gateway="Razorpay")[0].status) or len(answers) == 2, 10, "it is down, and up again")
+    stack.faults("Razorpay")
 
 
 def test_no_secret_is_in_any_log(stack):
