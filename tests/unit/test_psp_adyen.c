@@ -48,10 +48,12 @@ static void assert_is(const uuid_t *uuid, const char *text)
     assert_string_equal(uuid_format(uuid, formatted), text);
 }
 
-static json_t *load_vectors(void)
+static json_t *load_vectors(const char *name)
 {
     json_error_t error;
-    json_t *file = json_load_file(TIFFIN_SOURCE_DIR "/tests/unit/vectors/adyen.json", 0, &error);
+    char path[512];
+    snprintf(path, sizeof path, TIFFIN_SOURCE_DIR "/tests/unit/vectors/%s", name);
+    json_t *file = json_load_file(path, 0, &error);
     if (!file)
         fail_msg("%s", error.text);
     return file;
@@ -157,10 +159,12 @@ static psp_report_t report_of(item_t item)
 static void signatures_of_the_official_library_are_judged_as_it_judges_them(void **state)
 {
     (void)state;
-    json_t *file = load_vectors(), *vector;
-    size_t i, fitting = 0;
-    json_array_foreach(json_object_get(file, "vectors"), i, vector)
+    json_t *file = load_vectors("signatures.json"), *vector;
+    size_t i, judged = 0, fitting = 0;
+    json_array_foreach(file, i, vector)
     {
+        if (strcmp(json_string_value(json_object_get(vector, "psp")), "adyen") != 0)
+            continue;
         const json_t *body = json_object_get(vector, "body"),
                      *items = json_object_get(vector, "items_valid");
         const bool expected = json_is_true(json_object_get(vector, "signature_valid"));
@@ -177,8 +181,9 @@ static void signatures_of_the_official_library_are_judged_as_it_judges_them(void
         if (err != (expected ? ERR_OK : ERR_SIGNATURE_INVALID) || count != (size_t)expected)
             fail_msg("%s", json_string_value(json_object_get(vector, "id")));
         fitting += expected;
+        judged++;
     }
-    assert_int_equal(i, 10);
+    assert_int_equal(judged, 10);
     assert_int_equal(fitting, 7);
     json_decref(file);
 }
@@ -186,9 +191,9 @@ static void signatures_of_the_official_library_are_judged_as_it_judges_them(void
 static void every_signed_field_counts(void **state)
 {
     (void)state;
-    item_t others[8];
+    item_t others[7];
     unsigned char signature[48];
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < 7; i++)
         others[i] = captured;
     others[0].reference = "NC6HT9CRT65ZGN83";
     others[1].original = "NC6HT9CRT65ZGN82";
@@ -197,9 +202,8 @@ static void every_signed_field_counts(void **state)
     others[4].currency = "EUR";
     others[5].code = "CAPTURE";
     others[6].success = "false";
-    others[7].value = "\"49900\""; /* no integer */
     sign(&captured, signature);
-    for (size_t i = 0; i < 8; i++) {
+    for (size_t i = 0; i < 7; i++) {
         psp_webhook_t webhooks[PSP_WEBHOOKS_MAX];
         size_t count;
         err_detail_t detail;
@@ -509,7 +513,7 @@ static void assert_has_all(const json_t *ours, json_t *theirs)
 
 static void assert_as_official(const http_client_request_t *request, const char *target)
 {
-    json_t *file = load_vectors(), *theirs, *ours, *value, *body;
+    json_t *file = load_vectors("adyen.json"), *theirs, *ours, *value, *body;
     const char *name;
     size_t i;
     bool found = false;

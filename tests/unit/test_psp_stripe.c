@@ -45,10 +45,12 @@ static void assert_is(const uuid_t *uuid, const char *text)
     assert_string_equal(uuid_format(uuid, formatted), text);
 }
 
-static json_t *load_vectors(void)
+static json_t *load_vectors(const char *name)
 {
     json_error_t error;
-    json_t *file = json_load_file(TIFFIN_SOURCE_DIR "/tests/unit/vectors/stripe.json", 0, &error);
+    char path[512];
+    snprintf(path, sizeof path, TIFFIN_SOURCE_DIR "/tests/unit/vectors/%s", name);
+    json_t *file = json_load_file(path, 0, &error);
     if (!file)
         fail_msg("%s", error.text);
     return file;
@@ -154,18 +156,21 @@ static bool vector_is_believed(const json_t *vector)
 static void signatures_of_the_official_library_are_judged_as_it_judges_them(void **state)
 {
     (void)state;
-    json_t *file = load_vectors(), *vector;
-    size_t i, fitting = 0;
-    json_array_foreach(json_object_get(file, "vectors"), i, vector)
+    json_t *file = load_vectors("signatures.json"), *vector;
+    size_t i, judged = 0, fitting = 0;
+    json_array_foreach(file, i, vector)
     {
+        if (strcmp(json_string_value(json_object_get(vector, "psp")), "stripe") != 0)
+            continue;
         /* We always have the tolerance that it has unless told otherwise. */
         const bool unbounded = json_integer_value(json_object_get(vector, "tolerance")) == 0;
         const bool expected = json_is_true(json_object_get(vector, "signature_valid"));
         if (vector_is_believed(vector) != (expected && !unbounded))
             fail_msg("%s", json_string_value(json_object_get(vector, "id")));
         fitting += expected;
+        judged++;
     }
-    assert_int_equal(i, 16);
+    assert_int_equal(judged, 16);
     assert_int_equal(fitting, 8);
     json_decref(file);
 }
@@ -471,7 +476,7 @@ static const json_t *official(const json_t *file, const char *method, const char
 static void assert_as_official(const http_client_request_t *request, const char *method,
                                const char *target)
 {
-    json_t *file = load_vectors();
+    json_t *file = load_vectors("stripe.json");
     const json_t *theirs = official(file, method, target);
     json_t *headers = json_object_get(theirs, "headers"), *value;
     const char *name;
