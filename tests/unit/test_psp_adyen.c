@@ -16,7 +16,6 @@
 #define PAYMENT "0190a0b1-c2d3-7e4f-8a5b-6c7d8e9f0a2b"
 #define REFUND "0190a0b1-c2d4-7e4f-8a5b-6c7d8e9f0a3b"
 #define ATTEMPT "0190a0b1-c2d3-7e4f-8a5b-6c7d8e9f0a4b"
-#define PAYMENT_MADE_AT_US INT64_C(1720682922707001) /* 0x0190a0b1c2d3 ms, and a bit */
 #define KEY "55992DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056"
 #define OTHER_KEY "00112233445566778899aabbccddeeff"
 #define NOW_S INT64_C(1760000000)
@@ -434,8 +433,7 @@ static void what_is_wrong_in_an_item_is_named(void **state)
 {
     (void)state;
     item_t item = captured;
-    static const char *const times[] = {"", ",\"eventDate\":17", ",\"eventDate\":\"yesterday\"",
-                                        ",\"eventDate\":\"1970-01-01T00:00:00Z\""};
+    static const char *const times[] = {"", ",\"eventDate\":17", ",\"eventDate\":\"yesterday\""};
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
         item.more = times[i];
         assert_malformed(item, "eventDate");
@@ -853,7 +851,7 @@ static void each_status_is_a_fact_or_none(void **state)
             continue;
         assert_int_equal(report.amount, 49900);
         assert_string_equal(report.currency, "INR");
-        assert_int_equal(report.occurred_at_us, PAYMENT_MADE_AT_US);
+        assert_int_equal(report.occurred_at_us, 0);
     }
     assert_string_equal(
         status_of(DETAILS("Refused", AMOUNT ",\"refusalReason\":\"Blocked Card\"")).reason,
@@ -918,7 +916,7 @@ static void a_refunds_answer_and_its_webhook_have_one_reference(void **state)
     assert_true(uuid_equal(&report.refund_id, &told.refund_id));
     assert_true(uuid_equal(&report.payment_id, &told.payment_id));
     assert_int_equal(report.amount, 100);
-    assert_int_equal(report.occurred_at_us, PAYMENT_MADE_AT_US + 1000);
+    assert_int_equal(report.occurred_at_us, 0);
     assert_int_equal(strncmp(report.event_id, "refund_", 7), 0);
 }
 

@@ -14,8 +14,7 @@
  * Adyen tells a payment's status only to whoever shows what the customer came back with: the
  * drop-in's sessionResult, or, after a redirect, a redirectResult, which has to be handed in for
  * the payment to be completed (docs.adyen.com: "Confirm a redirect on your server"). All else is
- * told by webhooks. Answers have no time: that of the payment (or the refund) in its UUID stands
- * for it.
+ * told by webhooks. Answers have no time: it is so since they came.
  *
  * Signature: each item has its own over eight of its fields (signature/adyen.c). All else in an
  * item is not signed, and nothing is decided by it: not `reason`, not the time, not metadata. So
@@ -37,14 +36,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/clock.h"
 #include "lib/form.h"
 #include "lib/json_raw.h"
 #include "lib/payment/psp/answers.h"
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp/fields.h"
 #include "lib/payment/psp/units.h"
-#include "lib/payment/signature.h"
 
 #define API_VERSION "v72"
 #define DROPIN_VERSION "6.31.1"
@@ -118,15 +115,6 @@ static err_t read_psp_reference(const json_t *object, const char *field, psp_rep
     return ERR_OK;
 }
 
-/* When a UUID of version 7 was made; 1 µs after 1970 began for every other. */
-static int64_t made_at_us(const uuid_t *uuid)
-{
-    int64_t wall_ms = 0;
-    for (unsigned i = 0; i < 6; i++)
-        wall_ms = wall_ms << 8 | uuid->bytes[i];
-    return uuid->bytes[6] >> 4 == 7 ? wall_ms * 1000 + 1 : 1;
-}
-
 /* ---- webhooks ---- */
 
 /* What an item says when it has succeeded, and when not, of which reference: its own, or that of
@@ -182,14 +170,6 @@ static err_t read_event_id(const json_t *item, psp_report_t *report, err_detail_
     return ERR_OK;
 }
 
-static err_t read_time(const json_t *item, int64_t *wall_us, err_detail_t *detail)
-{
-    str_t text = json_read_str(item, "eventDate");
-    if (!text.data || !rfc3339_parse(text.data, wall_us) || *wall_us < 1)
-        return psp_malformed(detail, "eventDate", "must be an RFC 3339 time");
-    return ERR_OK;
-}
-
 /* A card that was checked, say: nothing has moved. */
 static bool is_of_no_money(const json_t *item)
 {
@@ -222,7 +202,7 @@ static err_t read_item(const json_t *item, psp_report_t *report, err_detail_t *d
     TRY(read_psp_reference(item, reference, report, detail));
     TRY(read_amount(item, report, detail));
     psp_read_reason(str_is(reason, "null") ? (str_t){NULL, 0} : reason, report);
-    return read_time(item, &report->occurred_at_us, detail);
+    return psp_read_rfc3339(item, "eventDate", &report->occurred_at_us, detail);
 }
 
 /* A batch, or one of its items as it was stored. No webhook of the prototype has either. */
@@ -514,7 +494,6 @@ static err_t read_payment(const json_t *object, psp_fact_kind_t kind, const psp_
     TRY(read_psp_reference(object, "pspReference", report, detail));
     TRY(read_amount(object, report, detail));
     psp_read_reason(json_read_str(object, "refusalReason"), report);
-    report->occurred_at_us = made_at_us(&payment->payment_id);
     psp_derive_event_id("status", report);
     return ERR_OK;
 }
@@ -595,9 +574,7 @@ static err_t read_refund(const json_t *root, const psp_refund_t *asked, psp_repo
     report->payment_id = asked->payment_id;
     report->refund_id = asked->refund_id;
     TRY(read_psp_reference(root, "pspReference", report, detail));
-    TRY(read_amount(root, report, detail));
-    report->occurred_at_us = made_at_us(&asked->refund_id);
-    return ERR_OK;
+    return read_amount(root, report, detail);
 }
 
 static err_t refund_read(const psp_refund_t *asked, int http_status, str_t body,

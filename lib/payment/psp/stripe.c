@@ -34,7 +34,6 @@
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp/fields.h"
 #include "lib/payment/psp/units.h"
-#include "lib/payment/signature.h"
 
 #define SIGNATURE_HEADER "Stripe-Signature"
 #define API_VERSION "2026-10-28.endive"
@@ -69,24 +68,15 @@ static str_t id_of(const json_t *object, const char *field)
     return json_is_object(link) ? json_read_str(link, "id") : json_read_str(object, field);
 }
 
-static uuid_t uuid_in(const json_t *object, const char *field)
-{
-    str_t text = json_read_str(object, field);
-    uuid_t uuid;
-    if (!text.data || !uuid_parse(text.data, text.size, &uuid))
-        memset(&uuid, 0, sizeof uuid);
-    return uuid;
-}
-
 /* Metadata are whoever's made the object. */
 static uuid_t read_metadata(const json_t *object, const char *name)
 {
-    return uuid_in(json_object_get(object, "metadata"), name);
+    return psp_read_id(json_object_get(object, "metadata"), name);
 }
 
 static uuid_t payment_of_session(const json_t *session)
 {
-    const uuid_t reference = uuid_in(session, "client_reference_id");
+    const uuid_t reference = psp_read_id(session, "client_reference_id");
     return uuid_is_nil(&reference) ? read_metadata(session, "payment_id") : reference;
 }
 
@@ -303,21 +293,9 @@ static err_t webhook_verify(const psp_t *psp, const psp_account_t *account, bool
                             psp_header_fn *header, void *header_arg, str_t body, int64_t now_us,
                             psp_webhook_t *webhooks, size_t *count, err_detail_t *detail)
 {
-    char reason[SIGNATURE_REASON_SIZE];
-    str_t secrets[SIGNATURE_SECRETS_MAX];
-    const signature_input_t input = {
-        .header = header,
-        .header_arg = header_arg,
-        .body = body,
-        .secrets = secrets,
-        .secret_count = signature_secrets(account->webhook_secrets, secrets),
-        .now_s = now_us / second_us,
-        .tolerance_s = -1, /* Stripe's own */
-    };
     (void)psp;
     (void)dev; /* the same in production and development */
-    if (!signature_stripe(&input, reason))
-        return err_set(detail, ERR_SIGNATURE_INVALID, "%s", reason);
+    TRY(psp_verify(signature_stripe, account, header, header_arg, body, now_us, detail));
     json_t *root = psp_read_body(body, detail);
     if (!root)
         return ERR_MALFORMED_WEBHOOK;
