@@ -16,7 +16,7 @@
 #define ORDER "0190a0b1-c2d3-7e4f-8a5b-6c7d8e9f0a1b"
 #define PAYMENT "0190a0b1-c2d3-7e4f-8a5b-6c7d8e9f0a2b"
 #define REFUND "0190a0b1-c2d3-7e4f-8a5b-6c7d8e9f0a3b"
-#define ATTEMPT "0190a0b1-c2d3-7e4f-8a5b-6c7d8e9f0a4b"
+#define ATTEMPT "0199c82c-c000-7e4f-8a5b-6c7d8e9f0a4b" /* made at NOW_S */
 #define METADATA "\"metadata\":{\"payment_id\":\"" PAYMENT "\",\"order_id\":\"" ORDER "\"}"
 #define NOW_S INT64_C(1760000000)
 #define SECOND_US INT64_C(1000000)
@@ -594,9 +594,13 @@ static void a_session_ends_with_its_order_within_stripes_bounds(void **state)
     psp_checkout_t checkout = checkout_of(1, "INR");
     assert_field(&checkout, "expires_at", "1760003600");
     checkout.expires_at_us = (NOW_S + 900) * SECOND_US;
-    assert_field(&checkout, "expires_at", "1760001860");
+    assert_field(&checkout, "expires_at", "1760002100");
+    checkout.now_us += 60 * SECOND_US; /* sent again under the same key: the same */
+    assert_field(&checkout, "expires_at", "1760002100");
     checkout.expires_at_us = (NOW_S + 200000) * SECOND_US;
     assert_field(&checkout, "expires_at", "1760086340");
+    checkout.attempt_id = uuid_of("0190a0b1-c2d3-4e4f-8a5b-6c7d8e9f0a4b"); /* tells no time */
+    assert_field(&checkout, "expires_at", "1760086400");
 }
 
 static psp_payment_t payment_of(const char *ref)
@@ -711,6 +715,8 @@ static void each_error_is_somebodys_fault(void **state)
         {ERR_OK, 403, "{}", PSP_CHECKOUT_REFUSED, PSP_FAULT_MERCHANT, "HTTP 403"},
         {ERR_OK, 409, "{\"error\":{\"type\":\"idempotency_error\"}}", PSP_CHECKOUT_UNKNOWN,
          PSP_FAULT_MERCHANT, "HTTP 409"},
+        {ERR_OK, 400, "{\"error\":{\"type\":\"idempotency_error\",\"message\":\"Keys\"}}",
+         PSP_CHECKOUT_UNKNOWN, PSP_FAULT_MERCHANT, "HTTP 400: Keys"},
         {ERR_OK, 429, "{\"error\":{\"code\":\"rate_limit\",\"message\":\"Slow\"}}",
          PSP_CHECKOUT_REFUSED, PSP_FAULT_LIMIT, "HTTP 429: Slow"},
         {ERR_OK, 500, "{\"error\":{\"type\":\"api_error\",\"message\":\"Oh\"}}",

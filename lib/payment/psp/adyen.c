@@ -340,7 +340,7 @@ static void checkout_request(const psp_account_t *account, const psp_checkout_t 
                              http_client_request_t *request)
 {
     char country[3];
-    const int64_t latest_us = checkout->now_us + SESSION_LIVES_AT_MOST_S * second_us;
+    const int64_t latest_us = psp_attempt_began_us(checkout) + SESSION_LIVES_AT_MOST_S * second_us;
     const int64_t expires_at_us =
         checkout->expires_at_us < latest_us ? checkout->expires_at_us : latest_us;
     buf_t *body = &request->body;

@@ -39,8 +39,9 @@
 #define API_VERSION "2026-10-28.endive"
 
 enum {
-    /* Stripe takes 30 minutes to 24 hours from the moment it gets the request. */
-    SESSION_LIVES_AT_LEAST_S = 30 * 60 + 60,
+    /* Stripe takes 30 minutes to 24 hours from the moment it gets the request, which may be sent
+     * again a little later. */
+    SESSION_LIVES_AT_LEAST_S = 30 * 60 + 300,
     SESSION_LIVES_AT_MOST_S = 24 * 60 * 60 - 60,
 };
 static const int64_t second_us = 1000000, latest_s = INT64_C(253402300799); /* 9999-12-31 */
@@ -342,12 +343,12 @@ static void add_units(buf_t *form, const char *name, int64_t amount, const char 
 /* As the order says, in the bounds that Stripe has. */
 static int64_t expiry_s(const psp_checkout_t *checkout)
 {
-    const int64_t now_s = checkout->now_us / second_us;
+    const int64_t began_s = psp_attempt_began_us(checkout) / second_us;
     const int64_t wanted_s = checkout->expires_at_us / second_us;
-    if (wanted_s < now_s + SESSION_LIVES_AT_LEAST_S)
-        return now_s + SESSION_LIVES_AT_LEAST_S;
-    if (wanted_s > now_s + SESSION_LIVES_AT_MOST_S)
-        return now_s + SESSION_LIVES_AT_MOST_S;
+    if (wanted_s < began_s + SESSION_LIVES_AT_LEAST_S)
+        return began_s + SESSION_LIVES_AT_LEAST_S;
+    if (wanted_s > began_s + SESSION_LIVES_AT_MOST_S)
+        return began_s + SESSION_LIVES_AT_MOST_S;
     return wanted_s;
 }
 
@@ -445,7 +446,8 @@ static void blame(const json_t *root, int http_status, psp_checkout_answer_t *an
     if (http_status == 402 || str_is(json_read_str(error, "type"), "card_error") ||
         (http_status == 400 && str_is(json_read_str(error, "param"), "customer_email")))
         answer->fault = PSP_FAULT_CUSTOMER;
-    else if (http_status == 409) /* the same key is being worked on: it may be open */
+    else if (http_status == 409 || str_is(json_read_str(error, "type"), "idempotency_error"))
+        /* the same key is being worked on, or was: it may be open */
         answer->outcome = PSP_CHECKOUT_UNKNOWN;
 }
 
