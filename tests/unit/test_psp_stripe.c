@@ -356,6 +356,11 @@ static void what_is_not_ours_counts_only_where_it_moves_money(void **state)
     assert_true(psp_report_is_empty(&report));
     report = report_of(event_of("payment_intent.canceled", FOREIGN));
     assert_true(psp_report_is_empty(&report));
+    report =
+        report_of(event_of("checkout.session.expired",
+                           "{\"id\":\"cs_2\",\"payment_status\":\"unpaid\",\"amount_total\":1,"
+                           "\"currency\":\"eur\",\"payment_intent\":\"pi_2\",\"metadata\":{}}"));
+    assert_true(psp_report_is_empty(&report));
     report = report_of(event_of("checkout.session.completed",
                                 "{\"id\":\"cs_2\",\"payment_status\":\"no_payment_required\","
                                 "\"amount_total\":0,\"payment_intent\":null,\"metadata\":{}}"));
@@ -412,6 +417,9 @@ static void what_is_wrong_in_an_event_is_named(void **state)
         "data.object");
     assert_malformed("{\"object\":\"event\",\"type\":\"payment_intent.succeeded\",\"id\":\"evt_1\","
                      "\"data\":{\"object\":{}}}",
+                     "created");
+    assert_malformed("{\"object\":\"event\",\"type\":\"payment_intent.succeeded\",\"id\":\"evt_1\","
+                     "\"created\":0,\"data\":{\"object\":" INTENT(",\"amount_received\":1") "}}",
                      "created");
     assert_malformed(CAPTURE("{\"id\":\"\",\"amount_received\":1,\"currency\":\"inr\"}"), "id");
     assert_malformed(CAPTURE("{\"id\":\"pi/1\",\"amount_received\":1,\"currency\":\"inr\"}"), "id");
