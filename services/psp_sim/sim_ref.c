@@ -24,11 +24,11 @@ static const struct naming {
                             62,
                             14,
                             {"order_MadeUp1", "pay_1"}},
-    [PSP_INDEX_cashfree] = {{"2", "1", "3", "4", "evt_"}, 10, 18},
-    [PSP_INDEX_juspay] = {{"ordeh_", "moz", "rfd", "cb", "evt_V2_"}, 36, 13},
+    [PSP_INDEX_cashfree] = {{"2", "1", "3", "4", "evt_"}, 10, 18, {NULL}},
+    [PSP_INDEX_juspay] = {{"ordeh_", "moz", "rfd", "cb", "evt_V2_"}, 36, 13, {NULL}},
     [PSP_INDEX_stripe] = {{"cs_test_a1", "pi_3", "re_3", "dp_1", "evt_1"}, 62, 22, {NULL, "pi_1"}},
     [PSP_INDEX_payu] = {{"9", "4", "1", "5", "evt_"}, 10, 18, {NULL, "403993715531077182"}},
-    [PSP_INDEX_phonepe] = {{"OMO", "OM", "OMR", "OMD", "evt_"}, 10, 22},
+    [PSP_INDEX_phonepe] = {{"OMO", "OM", "OMR", "OMD", "evt_"}, 10, 22, {NULL}},
     [PSP_INDEX_adyen] = {{"CS", "T", "R", "D", "evt_"}, 36, 15, {NULL, "PSP1"}},
 };
 

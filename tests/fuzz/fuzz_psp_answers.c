@@ -1,6 +1,6 @@
-/* fuzz_psp_answers.c - what a PSP answers: a checkout answer is always one of the three outcomes,
- * with a URL that is safe to give to a browser when it is open; a status answer is a report of the
- * payment that was asked for, or an error.
+/* fuzz_psp_answers.c - what a PSP answers, whichever it is: a checkout answer is always one of the
+ * three outcomes, with a URL that is safe to give to a browser, or a page of ours, when it is open;
+ * a status answer is a report of the payment that was asked for, or an error.
  *
  * The first byte chooses the HTTP status. */
 #include <string.h>
@@ -10,28 +10,56 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void try_checkout(int status, const uint8_t *data, size_t size)
+static const psp_account_t account = {.base_url = "http://127.0.0.1:1/psp",
+                                      .key_id = "k",
+                                      .key_secret = "s",
+                                      .webhook_secrets = "a",
+                                      .account = "m",
+                                      .default_phone = "9999999999"};
+
+/* Whatever the PSP gave for it, no tag and no attribute of it is on the page. */
+static void try_page(const psp_t *psp, const char *page_data)
+{
+    const psp_checkout_t checkout = {.amount = 1,
+                                     .currency = "INR",
+                                     .expires_at_us = 1000000,
+                                     .now_us = 1,
+                                     .public_url = "https://pay.example"};
+    psp_page_t page;
+    if (!psp_page(psp, &account, &checkout, page_data, &page))
+        return;
+    CHECK(page.body.data && !page.body.overflow);
+    CHECK(strlen(page.script) + 1 < sizeof page.script);
+    buf_free(&page.body);
+}
+
+static void try_checkout(const psp_t *psp, int status, const uint8_t *data, size_t size)
 {
     http_client_response_t response = {.err = ERR_OK, .status = status};
     psp_checkout_answer_t answer;
     buf_add(&response.body, data, size);
-    psp_checkout_read(psp_at(0), &response, &answer);
+    psp_checkout_read(psp, &response, &answer);
     buf_free(&response.body);
     CHECK(psp_checkout_outcome_name(answer.outcome));
     CHECK(memchr(answer.reason, 0, sizeof answer.reason));
+    CHECK(utf8_valid(answer.reason, strlen(answer.reason)));
     CHECK(!utf8_has_control(answer.reason, strlen(answer.reason)));
+    CHECK((answer.outcome == PSP_CHECKOUT_OPEN) == (answer.fault == PSP_FAULT_NONE));
     if (answer.outcome != PSP_CHECKOUT_OPEN) {
         CHECK(answer.reason[0]);
         return;
     }
-    CHECK(status == 200 || status == 201);
-    CHECK(answer.psp_ref[0]);
-    CHECK(strncmp(answer.checkout_url, "http", 4) == 0);
+    CHECK(status >= 200 && status < 300);
+    CHECK(memchr(answer.psp_ref, 0, sizeof answer.psp_ref));
+    CHECK(answer.checkout_url[0] || answer.page_data[0]);
+    CHECK(!answer.checkout_url[0] || strncmp(answer.checkout_url, "http", 4) == 0);
     for (const char *at = answer.checkout_url; *at; at++)
         CHECK(*at > ' ' && *at <= '~');
+    CHECK(memchr(answer.page_data, 0, sizeof answer.page_data));
+    try_page(psp, answer.page_data);
 }
 
-static void try_status(int status, const uint8_t *data, size_t size)
+static void try_status(const psp_t *psp, int status, const uint8_t *data, size_t size)
 {
     /* The payment of the seed corpus, so that the fuzzer can get past the comparison. */
     uuid_t payment;
@@ -39,23 +67,34 @@ static void try_status(int status, const uint8_t *data, size_t size)
     psp_report_t report;
     err_detail_t detail;
     str_t body = {(const char *)data, (uint32_t)size};
-    err_t err = psp_status_read(psp_at(0), &(psp_payment_t){.payment_id = payment}, status, body, &report, &detail);
+    err_t err = psp_status_read(psp, &(psp_payment_t){.payment_id = payment}, status, body, &report,
+                                &detail);
     CHECK(err == ERR_OK || err == ERR_MALFORMED_WEBHOOK);
     if (err != ERR_OK)
         return;
     CHECK(uuid_equal(&report.payment_id, &payment));
-    CHECK(report.event_id[0]);
-    CHECK(report.kind == PSP_FACT_NONE || report.psp_ref[0]);
-    CHECK(status == 404 || (report.amount >= 1 && report.amount <= AMOUNT_MAX));
+    CHECK(memchr(report.event_id, 0, sizeof report.event_id) && report.event_id[0]);
+    CHECK(utf8_valid(report.reason, strlen(report.reason)));
+    CHECK(!utf8_has_control(report.reason, strlen(report.reason)));
+    CHECK(report.occurred_at_us >= 0);
+    if (report.kind == PSP_FACT_NONE)
+        return;
+    CHECK(status == 200);
+    CHECK(report.psp_ref[0]);
+    CHECK(report.amount >= 1 && report.amount <= AMOUNT_MAX);
+    CHECK(!report.currency[0] || currency_known(str_of(report.currency)));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const int statuses[] = {200, 201, 204, 302, 400, 404, 422, 500, 503};
+    static const int statuses[] = {200, 201, 204, 302, 400, 404, 422, 500, 503, 401, 402, 409, 429};
     if (size < 1)
         return 0;
     int status = statuses[data[0] % (sizeof statuses / sizeof statuses[0])];
-    try_checkout(status, data + 1, size - 1);
-    try_status(status, data + 1, size - 1);
+    for (size_t i = 0; i < psp_count(); i++) {
+        if (!psp_checkout_is_local(psp_at(i)))
+            try_checkout(psp_at(i), status, data + 1, size - 1);
+        try_status(psp_at(i), status, data + 1, size - 1);
+    }
     return 0;
 }

@@ -15,8 +15,7 @@
 #define ORDER "0190a0b1-c2d3-7e4f-8a5b-6c7d8e9f0a1b"
 #define PAYMENT "0190a0b1-c2d3-7e4f-8a5b-6c7d8e9f0a2b"
 #define REFUND "0190a0b1-c2d4-7e4f-8a5b-6c7d8e9f0a3b"
-#define ATTEMPT "0190a0b1-c2d3-7e4f-8a5b-6c7d8e9f0a4b"
-#define PAYMENT_MADE_AT_US INT64_C(1720682922707001) /* 0x0190a0b1c2d3 ms, and a bit */
+#define ATTEMPT "0199c82c-c000-7e4f-8a5b-6c7d8e9f0a4b" /* made at NOW_S */
 #define KEY "55992DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056"
 #define OTHER_KEY "00112233445566778899aabbccddeeff"
 #define NOW_S INT64_C(1760000000)
@@ -48,10 +47,12 @@ static void assert_is(const uuid_t *uuid, const char *text)
     assert_string_equal(uuid_format(uuid, formatted), text);
 }
 
-static json_t *load_vectors(void)
+static json_t *load_vectors(const char *name)
 {
     json_error_t error;
-    json_t *file = json_load_file(TIFFIN_SOURCE_DIR "/tests/unit/vectors/adyen.json", 0, &error);
+    char path[512];
+    snprintf(path, sizeof path, TIFFIN_SOURCE_DIR "/tests/unit/vectors/%s", name);
+    json_t *file = json_load_file(path, 0, &error);
     if (!file)
         fail_msg("%s", error.text);
     return file;
@@ -157,10 +158,12 @@ static psp_report_t report_of(item_t item)
 static void signatures_of_the_official_library_are_judged_as_it_judges_them(void **state)
 {
     (void)state;
-    json_t *file = load_vectors(), *vector;
-    size_t i, fitting = 0;
-    json_array_foreach(json_object_get(file, "vectors"), i, vector)
+    json_t *file = load_vectors("signatures.json"), *vector;
+    size_t i, judged = 0, fitting = 0;
+    json_array_foreach(file, i, vector)
     {
+        if (strcmp(json_string_value(json_object_get(vector, "psp")), "adyen") != 0)
+            continue;
         const json_t *body = json_object_get(vector, "body"),
                      *items = json_object_get(vector, "items_valid");
         const bool expected = json_is_true(json_object_get(vector, "signature_valid"));
@@ -177,8 +180,9 @@ static void signatures_of_the_official_library_are_judged_as_it_judges_them(void
         if (err != (expected ? ERR_OK : ERR_SIGNATURE_INVALID) || count != (size_t)expected)
             fail_msg("%s", json_string_value(json_object_get(vector, "id")));
         fitting += expected;
+        judged++;
     }
-    assert_int_equal(i, 10);
+    assert_int_equal(judged, 10);
     assert_int_equal(fitting, 7);
     json_decref(file);
 }
@@ -186,9 +190,9 @@ static void signatures_of_the_official_library_are_judged_as_it_judges_them(void
 static void every_signed_field_counts(void **state)
 {
     (void)state;
-    item_t others[8];
+    item_t others[7];
     unsigned char signature[48];
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < 7; i++)
         others[i] = captured;
     others[0].reference = "NC6HT9CRT65ZGN83";
     others[1].original = "NC6HT9CRT65ZGN82";
@@ -197,9 +201,8 @@ static void every_signed_field_counts(void **state)
     others[4].currency = "EUR";
     others[5].code = "CAPTURE";
     others[6].success = "false";
-    others[7].value = "\"49900\""; /* no integer */
     sign(&captured, signature);
-    for (size_t i = 0; i < 8; i++) {
+    for (size_t i = 0; i < 7; i++) {
         psp_webhook_t webhooks[PSP_WEBHOOKS_MAX];
         size_t count;
         err_detail_t detail;
@@ -430,8 +433,7 @@ static void what_is_wrong_in_an_item_is_named(void **state)
 {
     (void)state;
     item_t item = captured;
-    static const char *const times[] = {"", ",\"eventDate\":17", ",\"eventDate\":\"yesterday\"",
-                                        ",\"eventDate\":\"1970-01-01T00:00:00Z\""};
+    static const char *const times[] = {"", ",\"eventDate\":17", ",\"eventDate\":\"yesterday\""};
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
         item.more = times[i];
         assert_malformed(item, "eventDate");
@@ -509,7 +511,7 @@ static void assert_has_all(const json_t *ours, json_t *theirs)
 
 static void assert_as_official(const http_client_request_t *request, const char *target)
 {
-    json_t *file = load_vectors(), *theirs, *ours, *value, *body;
+    json_t *file = load_vectors("adyen.json"), *theirs, *ours, *value, *body;
     const char *name;
     size_t i;
     bool found = false;
@@ -849,7 +851,7 @@ static void each_status_is_a_fact_or_none(void **state)
             continue;
         assert_int_equal(report.amount, 49900);
         assert_string_equal(report.currency, "INR");
-        assert_int_equal(report.occurred_at_us, PAYMENT_MADE_AT_US);
+        assert_int_equal(report.occurred_at_us, 0);
     }
     assert_string_equal(
         status_of(DETAILS("Refused", AMOUNT ",\"refusalReason\":\"Blocked Card\"")).reason,
@@ -914,7 +916,7 @@ static void a_refunds_answer_and_its_webhook_have_one_reference(void **state)
     assert_true(uuid_equal(&report.refund_id, &told.refund_id));
     assert_true(uuid_equal(&report.payment_id, &told.payment_id));
     assert_int_equal(report.amount, 100);
-    assert_int_equal(report.occurred_at_us, PAYMENT_MADE_AT_US + 1000);
+    assert_int_equal(report.occurred_at_us, 0);
     assert_int_equal(strncmp(report.event_id, "refund_", 7), 0);
 }
 

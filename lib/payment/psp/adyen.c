@@ -14,16 +14,14 @@
  * Adyen tells a payment's status only to whoever shows what the customer came back with: the
  * drop-in's sessionResult, or, after a redirect, a redirectResult, which has to be handed in for
  * the payment to be completed (docs.adyen.com: "Confirm a redirect on your server"). All else is
- * told by webhooks. Answers have no time: that of the payment (or the refund) in its UUID stands
- * for it.
+ * told by webhooks. Answers have no time: it is so since they came.
  *
- * Signature: additionalData.hmacSignature of each item is the HMAC-SHA256, in base64, under the key
- * (in hexadecimal) of eight of its fields, joined by colons and not escaped. All else in an item is
- * not signed, and nothing is decided by it: not `reason`, not the time, not metadata. So ours is
- * found by merchantReference alone; a refund's is "<payment>-<refund>", since its notification may
- * have either's. An item that is wrong is left out of its batch. There is no timestamp; what is
- * repeated is recognised by code, reference and success.
- * Source: docs.adyen.com/development-resources/webhooks, and the npm package's hmacValidator.
+ * Signature: each item has its own over eight of its fields (signature/adyen.c). All else in an
+ * item is not signed, and nothing is decided by it: not `reason`, not the time, not metadata. So
+ * ours is found by merchantReference alone; a refund's is "<payment>-<refund>", since its
+ * notification may have either's. An item that is wrong is left out of its batch. There is no
+ * timestamp; what is repeated is recognised by code, reference and success.
+ * Source: docs.adyen.com/development-resources/webhooks.
  *
  * REFUND with success says that Adyen gives the money back; nothing comes after it unless it fails
  * after all. What moves money and names no payment of ours becomes a dead letter that a person
@@ -35,20 +33,15 @@
  * What must never happen: a field believed that no signature covers.
  */
 #include <ctype.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/clock.h"
 #include "lib/form.h"
-#include "lib/hmac.h"
 #include "lib/json_raw.h"
 #include "lib/payment/psp/answers.h"
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp/fields.h"
 #include "lib/payment/psp/units.h"
-#include "lib/payment/psp_accounts.h"
 
 #define API_VERSION "v72"
 #define DROPIN_VERSION "6.31.1"
@@ -57,8 +50,6 @@
 #define LIVE_API_SUFFIX ".adyenpayments.com"
 
 enum {
-    KEY_MAX_BYTES = 128,
-    SIGNATURE_SIZE = (HMAC_SHA256_SIZE + 2) / 3 * 4, /* base64 */
     EVENT_CODE_MAX_BYTES = 40,
     PSP_REFERENCE_MAX_BYTES = 64, /* of an item: its event id holds both */
     UUID_LENGTH = UUID_TEXT_SIZE - 1,
@@ -124,95 +115,7 @@ static err_t read_psp_reference(const json_t *object, const char *field, psp_rep
     return ERR_OK;
 }
 
-/* When a UUID of version 7 was made; 1 µs after 1970 began for every other. */
-static int64_t made_at_us(const uuid_t *uuid)
-{
-    int64_t wall_ms = 0;
-    for (unsigned i = 0; i < 6; i++)
-        wall_ms = wall_ms << 8 | uuid->bytes[i];
-    return uuid->bytes[6] >> 4 == 7 ? wall_ms * 1000 + 1 : 1;
-}
-
-/* ---- webhooks: signature ---- */
-
-static void add_signed(buf_t *text, const json_t *object, const char *field)
-{
-    const str_t value = json_read_str(object, field);
-    if (value.size > 0)
-        buf_add(text, value.data, value.size);
-}
-
-/* The eight fields; what is not there is empty. */
-static void write_signed(const json_t *item, buf_t *text)
-{
-    const json_t *amount = json_object_get(item, "amount"),
-                 *value = json_object_get(amount, "value");
-    add_signed(text, item, "pspReference");
-    buf_add(text, ":", 1);
-    add_signed(text, item, "originalReference");
-    buf_add(text, ":", 1);
-    add_signed(text, item, "merchantAccountCode");
-    buf_add(text, ":", 1);
-    add_signed(text, item, "merchantReference");
-    buf_add(text, ":", 1);
-    if (json_is_integer(value))
-        buf_add_int(text, json_integer_value(value));
-    buf_add(text, ":", 1);
-    add_signed(text, amount, "currency");
-    buf_add(text, ":", 1);
-    add_signed(text, item, "eventCode");
-    buf_add(text, ":", 1);
-    add_signed(text, item, "success");
-}
-
-static int digit_of(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-/* 0: it is no key. */
-static uint32_t read_key(str_t hex, char key[KEY_MAX_BYTES])
-{
-    if (hex.size % 2 != 0 || hex.size > 2 * KEY_MAX_BYTES)
-        return 0;
-    for (uint32_t i = 0; i < hex.size / 2; i++) {
-        const int high = digit_of(hex.data[2 * i]), low = digit_of(hex.data[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return 0;
-        key[i] = (char)(unsigned char)(high << 4 | low);
-    }
-    return hex.size / 2;
-}
-
-static bool signature_fits(const psp_account_t *account, const json_t *item)
-{
-    str_t rest = str_of(account->webhook_secrets), secret;
-    const str_t given = json_read_str(json_object_get(item, "additionalData"), "hmacSignature");
-    char key[KEY_MAX_BYTES];
-    buf_t text = {0};
-    bool fits = false;
-    if (given.size != SIGNATURE_SIZE)
-        return false;
-    write_signed(item, &text);
-    while (!text.overflow && !fits && psp_secret_next(&rest, &secret)) {
-        const uint32_t key_size = read_key(secret, key);
-        uint8_t digest[HMAC_SHA256_SIZE];
-        unsigned char expected[SIGNATURE_SIZE + 1];
-        if (key_size == 0)
-            continue;
-        hmac_sha256((str_t){key, key_size}, (str_t){text.data, (uint32_t)text.size}, digest);
-        EVP_EncodeBlock(expected, digest, sizeof digest);
-        fits = CRYPTO_memcmp(expected, given.data, SIGNATURE_SIZE) == 0;
-    }
-    OPENSSL_cleanse(key, sizeof key);
-    buf_free(&text);
-    return fits;
-}
-
-/* ---- webhooks: items ---- */
+/* ---- webhooks ---- */
 
 /* What an item says when it has succeeded, and when not, of which reference: its own, or that of
  * the payment it changes. Where money that was authorised is not taken in the end, that is VOIDED.
@@ -267,14 +170,6 @@ static err_t read_event_id(const json_t *item, psp_report_t *report, err_detail_
     return ERR_OK;
 }
 
-static err_t read_time(const json_t *item, int64_t *wall_us, err_detail_t *detail)
-{
-    str_t text = json_read_str(item, "eventDate");
-    if (!text.data || !rfc3339_parse(text.data, wall_us) || *wall_us < 1)
-        return psp_malformed(detail, "eventDate", "must be an RFC 3339 time");
-    return ERR_OK;
-}
-
 /* A card that was checked, say: nothing has moved. */
 static bool is_of_no_money(const json_t *item)
 {
@@ -307,7 +202,7 @@ static err_t read_item(const json_t *item, psp_report_t *report, err_detail_t *d
     TRY(read_psp_reference(item, reference, report, detail));
     TRY(read_amount(item, report, detail));
     psp_read_reason(str_is(reason, "null") ? (str_t){NULL, 0} : reason, report);
-    return read_time(item, &report->occurred_at_us, detail);
+    return psp_read_rfc3339(item, "eventDate", &report->occurred_at_us, detail);
 }
 
 /* A batch, or one of its items as it was stored. No webhook of the prototype has either. */
@@ -346,18 +241,23 @@ static err_t read_batch(const psp_account_t *account, str_t body, const json_t *
                         psp_webhook_t *webhooks, size_t *count, err_detail_t *detail)
 {
     const json_t *batch = json_object_get(root, "notificationItems");
-    err_t err = err_set(detail, ERR_SIGNATURE_INVALID, "no item has a hmacSignature that fits");
+    err_t err = err_set(detail, ERR_SIGNATURE_INVALID, "there are no notificationItems");
+    char reason[SIGNATURE_REASON_SIZE];
+    str_t secrets[SIGNATURE_SECRETS_MAX];
+    const size_t secret_count = signature_secrets(account->webhook_secrets, secrets);
     if (json_array_size(batch) > PSP_WEBHOOKS_MAX)
         return psp_malformed(detail, "notificationItems", "must not be over 16");
     for (size_t i = 0; i < json_array_size(batch); i++) {
         const json_t *item = json_object_get(json_array_get(batch, i), "NotificationRequestItem");
-        if (!signature_fits(account, item))
-            continue;
-        const err_t item_err = take_item(body, i, item, &webhooks[*count], detail);
-        if (item_err == ERR_OK)
-            ++*count;
-        else
-            err = item_err;
+        if (signature_adyen_item(secrets, secret_count, item, reason)) {
+            const err_t item_err = take_item(body, i, item, &webhooks[*count], detail);
+            if (item_err == ERR_OK)
+                ++*count;
+            else
+                err = item_err;
+        } else if (err == ERR_SIGNATURE_INVALID) {
+            err = err_set(detail, ERR_SIGNATURE_INVALID, "%s", reason);
+        }
     }
     return *count > 0 ? ERR_OK : err;
 }
@@ -440,7 +340,7 @@ static void checkout_request(const psp_account_t *account, const psp_checkout_t 
                              http_client_request_t *request)
 {
     char country[3];
-    const int64_t latest_us = checkout->now_us + SESSION_LIVES_AT_MOST_S * second_us;
+    const int64_t latest_us = psp_attempt_began_us(checkout) + SESSION_LIVES_AT_MOST_S * second_us;
     const int64_t expires_at_us =
         checkout->expires_at_us < latest_us ? checkout->expires_at_us : latest_us;
     buf_t *body = &request->body;
@@ -594,7 +494,6 @@ static err_t read_payment(const json_t *object, psp_fact_kind_t kind, const psp_
     TRY(read_psp_reference(object, "pspReference", report, detail));
     TRY(read_amount(object, report, detail));
     psp_read_reason(json_read_str(object, "refusalReason"), report);
-    report->occurred_at_us = made_at_us(&payment->payment_id);
     psp_derive_event_id("status", report);
     return ERR_OK;
 }
@@ -675,9 +574,7 @@ static err_t read_refund(const json_t *root, const psp_refund_t *asked, psp_repo
     report->payment_id = asked->payment_id;
     report->refund_id = asked->refund_id;
     TRY(read_psp_reference(root, "pspReference", report, detail));
-    TRY(read_amount(root, report, detail));
-    report->occurred_at_us = made_at_us(&asked->refund_id);
-    return ERR_OK;
+    return read_amount(root, report, detail);
 }
 
 static err_t refund_read(const psp_refund_t *asked, int http_status, str_t body,

@@ -43,6 +43,17 @@ const char *psp_path_segment(const char *ref, char segment[PSP_SEGMENT_SIZE])
     return segment;
 }
 
+int64_t psp_attempt_began_us(const psp_checkout_t *checkout)
+{
+    const uint8_t *bytes = checkout->attempt_id.bytes;
+    int64_t wall_ms = 0;
+    if (bytes[6] >> 4 != 7)
+        return checkout->now_us;
+    for (unsigned i = 0; i < 6; i++)
+        wall_ms = wall_ms << 8 | bytes[i];
+    return wall_ms * 1000;
+}
+
 /* ---- words ---- */
 
 /* "HTTP 422: card not supported"; the PSP's words only when they are printable. */

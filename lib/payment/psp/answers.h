@@ -16,6 +16,10 @@ void psp_add_basic(const char *user, const char *password, http_client_request_t
 #define PSP_SEGMENT_SIZE (3 * PSP_REF_SIZE)
 const char *psp_path_segment(const char *ref, char segment[PSP_SEGMENT_SIZE]);
 
+/* When the attempt began, by the time in its id; now, when that is no UUID of version 7. Bounds
+ * that are reckoned from here are the same when the request is sent again under the same key. */
+int64_t psp_attempt_began_us(const psp_checkout_t *checkout);
+
 /* ---- opening a checkout ---- */
 
 /* The PSP has answered, with a 2xx. */

@@ -7,11 +7,8 @@
  * docs.stripe.com/api (checkout/sessions, payment_intents, refunds, disputes, events), and the npm
  * package stripe 23.1.0 for what requests look like.
  *
- * Signature: Stripe-Signature is "t=<seconds>,v1=<hex>[,v1=<hex>]"; each v1 is the HMAC-SHA256 of
- * "<t>.<body's bytes>" under the whole secret, in small letters. Two of them while a secret is
- * rolled. Other schemes (v0) do not count. What was signed over 300 seconds ago is refused.
- * Source: docs.stripe.com/webhooks, and the npm package's verifyHeader, which does not mind a time
- * in the future either.
+ * Signature: signature/stripe.c. What was signed over 300 seconds ago is refused; what is repeated
+ * sooner is recognised by the event's id.
  *
  * Ours is found by client_reference_id, and by the metadata that session, intent and refund were
  * made with. An event that moves money and names no payment of ours (another shop on the same
@@ -28,28 +25,23 @@
  * What must never happen: a byte of the body believed before the signature fits.
  */
 #include <ctype.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/form.h"
-#include "lib/hmac.h"
 #include "lib/payment/money.h"
 #include "lib/payment/psp/answers.h"
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp/fields.h"
 #include "lib/payment/psp/units.h"
-#include "lib/payment/psp_accounts.h"
 
 #define SIGNATURE_HEADER "Stripe-Signature"
 #define API_VERSION "2026-10-28.endive"
 
 enum {
-    DIGEST_HEX_SIZE = 2 * HMAC_SHA256_SIZE,
-    TIME_DIGITS_MAX = 11,
-    TOLERANCE_S = 300,
-    /* Stripe takes 30 minutes to 24 hours from the moment it gets the request. */
-    SESSION_LIVES_AT_LEAST_S = 30 * 60 + 60,
+    /* Stripe takes 30 minutes to 24 hours from the moment it gets the request, which may be sent
+     * again a little later. */
+    SESSION_LIVES_AT_LEAST_S = 30 * 60 + 300,
     SESSION_LIVES_AT_MOST_S = 24 * 60 * 60 - 60,
 };
 static const int64_t second_us = 1000000, latest_s = INT64_C(253402300799); /* 9999-12-31 */
@@ -77,24 +69,15 @@ static str_t id_of(const json_t *object, const char *field)
     return json_is_object(link) ? json_read_str(link, "id") : json_read_str(object, field);
 }
 
-static uuid_t uuid_in(const json_t *object, const char *field)
-{
-    str_t text = json_read_str(object, field);
-    uuid_t uuid;
-    if (!text.data || !uuid_parse(text.data, text.size, &uuid))
-        memset(&uuid, 0, sizeof uuid);
-    return uuid;
-}
-
 /* Metadata are whoever's made the object. */
 static uuid_t read_metadata(const json_t *object, const char *name)
 {
-    return uuid_in(json_object_get(object, "metadata"), name);
+    return psp_read_id(json_object_get(object, "metadata"), name);
 }
 
 static uuid_t payment_of_session(const json_t *session)
 {
-    const uuid_t reference = uuid_in(session, "client_reference_id");
+    const uuid_t reference = psp_read_id(session, "client_reference_id");
     return uuid_is_nil(&reference) ? read_metadata(session, "payment_id") : reference;
 }
 
@@ -222,82 +205,7 @@ static err_t read_dispute(const json_t *dispute, psp_report_t *report, err_detai
     return read_amount(dispute, "amount", report, detail);
 }
 
-/* ---- webhooks: signature ---- */
-
-static bool is_digest(const char expected[DIGEST_HEX_SIZE], str_t value)
-{
-    return value.size == DIGEST_HEX_SIZE &&
-           CRYPTO_memcmp(expected, value.data, DIGEST_HEX_SIZE) == 0;
-}
-
-/* The next "name=value" of the header; blanks belong to it. */
-static bool next_element(str_t *rest, str_t *name, str_t *value)
-{
-    if (rest->size == 0)
-        return false;
-    const char *comma = memchr(rest->data, ',', rest->size);
-    const uint32_t size = comma ? (uint32_t)(comma - rest->data) : rest->size;
-    const char *equals = memchr(rest->data, '=', size);
-    *name = (str_t){rest->data, equals ? (uint32_t)(equals - rest->data) : size};
-    *value = equals ? (str_t){equals + 1, size - name->size - 1} : (str_t){NULL, 0};
-    rest->data += comma ? size + 1 : size;
-    rest->size -= comma ? size + 1 : size;
-    return true;
-}
-
-/* The text of t, and its seconds; -1 where there is none, or it is no number. */
-static int64_t read_signing_time(str_t header, str_t *text)
-{
-    str_t name, value;
-    int64_t seconds = 0;
-    *text = (str_t){NULL, 0};
-    while (next_element(&header, &name, &value))
-        if (str_is(name, "t"))
-            *text = value;
-    if (text->size == 0 || text->size > TIME_DIGITS_MAX)
-        return -1;
-    for (uint32_t i = 0; i < text->size; i++) {
-        if (!isdigit((unsigned char)text->data[i]))
-            return -1;
-        seconds = seconds * 10 + (text->data[i] - '0');
-    }
-    return seconds;
-}
-
-static bool some_v1_is(str_t header, const char expected[DIGEST_HEX_SIZE])
-{
-    str_t name, value;
-    bool fits = false;
-    while (next_element(&header, &name, &value))
-        if (str_is(name, "v1") && is_digest(expected, value))
-            fits = true;
-    return fits;
-}
-
-static bool signature_fits(const psp_account_t *account, str_t header, str_t time, str_t body)
-{
-    static const char digits[] = "0123456789abcdef";
-    str_t rest = str_of(account->webhook_secrets), secret;
-    bool fits = false;
-    buf_t signed_text = {0};
-    buf_add(&signed_text, time.data, time.size);
-    buf_add(&signed_text, ".", 1);
-    buf_add(&signed_text, body.data, body.size);
-    while (!signed_text.overflow && !fits && psp_secret_next(&rest, &secret)) {
-        uint8_t digest[HMAC_SHA256_SIZE];
-        char expected[DIGEST_HEX_SIZE];
-        hmac_sha256(secret, (str_t){signed_text.data, (uint32_t)signed_text.size}, digest);
-        for (size_t i = 0; i < sizeof digest; i++) {
-            expected[2 * i] = digits[digest[i] >> 4];
-            expected[2 * i + 1] = digits[digest[i] & 15];
-        }
-        fits = some_v1_is(header, expected);
-    }
-    buf_free(&signed_text);
-    return fits;
-}
-
-/* ---- webhooks: events ---- */
+/* ---- webhooks ---- */
 
 /* What an event says, by which kind of object. A refund's and a dispute's status say it
  * themselves: their events come out of order. */
@@ -386,14 +294,9 @@ static err_t webhook_verify(const psp_t *psp, const psp_account_t *account, bool
                             psp_header_fn *header, void *header_arg, str_t body, int64_t now_us,
                             psp_webhook_t *webhooks, size_t *count, err_detail_t *detail)
 {
-    str_t signature = str_of(header(header_arg, SIGNATURE_HEADER)), time;
-    const int64_t signed_at_s = read_signing_time(signature, &time);
     (void)psp;
     (void)dev; /* the same in production and development */
-    if (signed_at_s < 0 || !signature_fits(account, signature, time, body))
-        return err_set(detail, ERR_SIGNATURE_INVALID, SIGNATURE_HEADER " is wrong");
-    if (now_us / second_us - signed_at_s > TOLERANCE_S)
-        return err_set(detail, ERR_SIGNATURE_INVALID, SIGNATURE_HEADER " is too old");
+    TRY(psp_verify(signature_stripe, account, header, header_arg, body, now_us, detail));
     json_t *root = psp_read_body(body, detail);
     if (!root)
         return ERR_MALFORMED_WEBHOOK;
@@ -440,12 +343,12 @@ static void add_units(buf_t *form, const char *name, int64_t amount, const char 
 /* As the order says, in the bounds that Stripe has. */
 static int64_t expiry_s(const psp_checkout_t *checkout)
 {
-    const int64_t now_s = checkout->now_us / second_us;
+    const int64_t began_s = psp_attempt_began_us(checkout) / second_us;
     const int64_t wanted_s = checkout->expires_at_us / second_us;
-    if (wanted_s < now_s + SESSION_LIVES_AT_LEAST_S)
-        return now_s + SESSION_LIVES_AT_LEAST_S;
-    if (wanted_s > now_s + SESSION_LIVES_AT_MOST_S)
-        return now_s + SESSION_LIVES_AT_MOST_S;
+    if (wanted_s < began_s + SESSION_LIVES_AT_LEAST_S)
+        return began_s + SESSION_LIVES_AT_LEAST_S;
+    if (wanted_s > began_s + SESSION_LIVES_AT_MOST_S)
+        return began_s + SESSION_LIVES_AT_MOST_S;
     return wanted_s;
 }
 
@@ -543,7 +446,8 @@ static void blame(const json_t *root, int http_status, psp_checkout_answer_t *an
     if (http_status == 402 || str_is(json_read_str(error, "type"), "card_error") ||
         (http_status == 400 && str_is(json_read_str(error, "param"), "customer_email")))
         answer->fault = PSP_FAULT_CUSTOMER;
-    else if (http_status == 409) /* the same key is being worked on: it may be open */
+    else if (http_status == 409 || str_is(json_read_str(error, "type"), "idempotency_error"))
+        /* the same key is being worked on, or was: it may be open */
         answer->outcome = PSP_CHECKOUT_UNKNOWN;
 }
 
