@@ -218,6 +218,7 @@ DECLARE
     were_dead  bigint[] := '{}'; -- those of them that were dead letters once
     dead_rows  bigint[]; -- those of them that are dead letters now
     counts     boolean[]; -- whether a report counts: it is the first of an open row
+    scopes     uuid[];   -- within which the reference of each report is unique: its payment, or nil
     new_facts  bigint[]; -- facts that were not known
     touched    bigint[]; -- facts of which something new was observed
     observed   bigint;   -- how many observations those are
@@ -291,24 +292,34 @@ BEGIN
     -- 3. Facts, each once whoever brings it, numbered as they arrived. Of several reports with one key only the first counts, as
     -- if they had come one by one. (Two batches could wait for each other here in a circle only where PSPs give payments of both
     -- the same references, in opposite order: the server then ends one of them, and it is run again.)
+    -- (The prototype's format has references that are unique within their payment, a PSP's own format has its own; where both tell of
+    -- one payment, the same reference is the same fact.)
+    scopes := ARRAY(
+        SELECT coalesce(f.ref_scope,
+                        CASE WHEN bool_and(r.ref_per_payment) OVER (PARTITION BY r.psp, r.kind, r.psp_ref, r.payment_id)
+                             THEN r.payment_id END, nil)
+          FROM unnest(psps, known, kinds, psp_refs, refs_per_payment) WITH ORDINALITY
+               AS r(psp, payment_id, kind, psp_ref, ref_per_payment, n)
+          LEFT JOIN facts f ON f.psp = r.psp AND f.kind = r.kind AND f.psp_ref = r.psp_ref AND f.ref_scope IN (nil, r.payment_id)
+               AND f.payment_id = r.payment_id
+         ORDER BY r.n);
     WITH recorded AS (
         INSERT INTO facts (psp, kind, psp_ref, ref_scope, payment_id, order_id, source, reason, occurred_at, amount, fee,
                            currency, matches)
         SELECT e.psp, e.kind, e.psp_ref, e.ref_scope, e.payment_id, e.order_id, e.source, e.reason, e.occurred_at, e.amount,
                e.fee, e.currency, e.matches
-          FROM (SELECT DISTINCT ON (r.psp, r.kind, r.psp_ref, s.ref_scope)
-                       r.n, r.psp, r.kind, r.psp_ref, s.ref_scope, p.payment_id, p.order_id, r.source, r.reason, r.amount,
+          FROM (SELECT DISTINCT ON (r.psp, r.kind, r.psp_ref, r.ref_scope)
+                       r.n, r.psp, r.kind, r.psp_ref, r.ref_scope, p.payment_id, p.order_id, r.source, r.reason, r.amount,
                        r.fee, coalesce(r.currency, p.currency) AS currency,
                        r.amount = p.amount AND coalesce(r.currency, p.currency) = p.currency AS matches,
                        to_timestamp(r.occurred_at_us / 1000000.0) AS occurred_at
-                  FROM unnest(psps, sources, known, order_ids, kinds, psp_refs, refs_per_payment, amounts, fees, currencies,
+                  FROM unnest(psps, sources, known, order_ids, kinds, psp_refs, scopes, amounts, fees, currencies,
                               occurred_at_us, reasons, counts)
-                       WITH ORDINALITY AS r(psp, source, payment_id, order_id, kind, psp_ref, ref_per_payment, amount, fee,
+                       WITH ORDINALITY AS r(psp, source, payment_id, order_id, kind, psp_ref, ref_scope, amount, fee,
                                             currency, occurred_at_us, reason, counts, n)
                   JOIN payments p ON p.payment_id = r.payment_id AND (r.order_id IS NULL OR r.order_id = p.order_id)
-                 CROSS JOIN LATERAL (SELECT CASE WHEN r.ref_per_payment THEN r.payment_id ELSE nil END) AS s(ref_scope)
                  WHERE r.counts AND r.kind NOT IN ('none', 'hint', 'malformed', 'poison')
-                 ORDER BY r.psp, r.kind, r.psp_ref, s.ref_scope, r.n) e
+                 ORDER BY r.psp, r.kind, r.psp_ref, r.ref_scope, r.n) e
          ORDER BY e.n
         ON CONFLICT (psp, kind, psp_ref, ref_scope) DO NOTHING
         RETURNING facts.fact_id
@@ -317,10 +328,10 @@ BEGIN
 
     of_facts := ARRAY(
         SELECT f.fact_id
-          FROM unnest(psps, known, kinds, psp_refs, refs_per_payment, counts)
-               WITH ORDINALITY AS r(psp, payment_id, kind, psp_ref, ref_per_payment, counts, n)
+          FROM unnest(psps, known, kinds, psp_refs, scopes, counts)
+               WITH ORDINALITY AS r(psp, payment_id, kind, psp_ref, ref_scope, counts, n)
           LEFT JOIN facts f ON r.counts AND f.psp = r.psp AND f.kind = r.kind AND f.psp_ref = r.psp_ref
-               AND f.ref_scope = CASE WHEN r.ref_per_payment THEN r.payment_id ELSE nil END AND f.payment_id = r.payment_id
+               AND f.ref_scope = r.ref_scope AND f.payment_id = r.payment_id
          ORDER BY r.n);
 
     -- 4. What was observed of them. A refund is ours when the PSP names one of this payment.

@@ -159,3 +159,33 @@ def test_what_is_not_signed_is_refused_everywhere(stack):
     for psp, body in bodies.items():
         answer = stack.api.post(f"/webhooks/{psp.lower()}", body)
         assert answer.status == 401 and answer.json["code"] == "SIGNATURE_INVALID", (psp, answer)
+
+
+@pytest.mark.parametrize("first", ("own", "prototype"))
+def test_the_prototypes_webhook_about_the_same_reference_is_the_same_fact(stack, first):
+    """Somebody replays by hand, in the prototype's format, what the PSP has told or will tell."""
+    stack.faults("Razorpay", webhook="none")
+    try:
+        order_id, payment = begun(stack, "Razorpay", "INR", 45000)
+        stack.sim_pay(payment["payment_id"])
+        ref = stack.sim.get(f"/_sim/book?payment_id={payment['payment_id']}").json[0]["psp_ref"]
+        body = stack.webhook_body(order_id, payment["payment_id"], gateway_txn_id=ref)
+        if first == "prototype":
+            assert stack.webhook(body).status == 200
+            stack.wait_for_order(order_id, "PAID")
+            assert stack.api.post("/admin/reconciliations").status // 100 == 2
+            own = {"entity": "event", "event": "payment.captured", "payload": {"payment": {"entity": {
+                "id": ref, "amount": 45000, "currency": "INR", "notes": {"payment_id": payment["payment_id"], "order_id": order_id}}}},
+                "created_at": 1763019089}
+            from test_razorpay import post
+            import json
+            assert post(stack, json.dumps(own).encode()).status == 200
+        else:
+            stack.wait_for_order(order_id, "PAID")  # asked for
+            assert stack.webhook(body).status == 200
+        stack.wait_until_quiet()
+        assert len(facts(stack, payment["payment_id"], "captured")) == 1
+        assert stack.get_payment(payment["payment_id"])["refunds"] == []
+        stack.verify()
+    finally:
+        stack.faults("Razorpay")

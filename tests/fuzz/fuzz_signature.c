@@ -24,6 +24,7 @@ static const char *header_of(void *arg, const char *name)
     return arg;
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char header[4096], reason[SIGNATURE_REASON_SIZE];
