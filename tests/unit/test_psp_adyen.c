@@ -695,7 +695,7 @@ static void a_refund_is_asked_for_as_the_official_library_does(void **state)
     refund = refund_of("../x?y");
     psp_refund_request(adyen(), &account, &refund, &request);
     assert_string_equal(request.url,
-                        "https://checkout-test.adyen.com/v72/payments/%2E%2E%2Fx%3Fy/refunds");
+                        "https://checkout-test.adyen.com/v72/payments/..%2Fx%3Fy/refunds");
     http_client_request_free(&request);
 }
 
@@ -962,7 +962,7 @@ static void the_page_opens_the_drop_in(void **state)
         "data-client-key=\"test_CLIENT\"",
         "data-environment=\"test\"",
         "data-country=\"IN\"",
-        "data-back=\"https://pay.example/checkout/" PAYMENT "/return\"",
+        ("data-back=\"https://pay.example/checkout/" PAYMENT "/return\""),
         "<script src=\"https://checkoutshopper-test.cdn.adyen.com/checkoutshopper/sdk/",
         "/adyen.js\"></script>",
         "/adyen.css\">",

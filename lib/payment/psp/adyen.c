@@ -402,33 +402,20 @@ static bool status_request(const psp_account_t *account, const psp_payment_t *pa
     return size > 0 && (size_t)size < sizeof request->url;
 }
 
-/* The capture's reference may hold whatever Adyen once called it. */
-static void add_segment(const char *text, buf_t *path)
-{
-    for (; *text; text++)
-        if (isalnum((unsigned char)*text) || *text == '-' || *text == '_')
-            buf_add(path, text, 1);
-        else
-            buf_printf(path, "%%%02X", (unsigned char)*text);
-}
-
 static void refund_request(const psp_account_t *account, const psp_refund_t *refund,
                            http_client_request_t *request)
 {
-    char reference[PAIR_SIZE];
+    char reference[PAIR_SIZE], capture[PSP_SEGMENT_SIZE];
     buf_t *body = &request->body;
-    buf_t capture = {0};
     begin(account, "POST", request);
     add_key(&refund->refund_id, request);
-    add_segment(refund->capture_ref, &capture);
     snprintf(request->url, sizeof request->url, "%s%s/payments/%s/refunds", account->base_url,
-             root_of(account), capture.data);
+             root_of(account), psp_path_segment(refund->capture_ref, capture));
     json_open_object(body, NULL);
     add_amount(refund->amount, refund->currency, body);
     json_text(body, "merchantAccount", account->account);
     json_text(body, "reference", pair_format(refund, reference));
     json_close_object(body);
-    buf_free(&capture);
 }
 
 /* ---- answers ---- */

@@ -13,7 +13,7 @@ void psp_add_basic(const char *user, const char *password, http_client_request_t
 
 /* A PSP's name of something as one segment of a path: what is not a letter, a digit or one of
  * "-._~" is escaped. Returns `segment`. */
-#define PSP_SEGMENT_SIZE (3 * PSP_REF_SIZE)
+#define PSP_SEGMENT_SIZE (3ul * PSP_REF_SIZE)
 const char *psp_path_segment(const char *ref, char segment[PSP_SEGMENT_SIZE]);
 
 /* When the attempt began, by the time in its id; now, when that is no UUID of version 7. Bounds
