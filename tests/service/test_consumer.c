@@ -1,4 +1,7 @@
-/* test_consumer.c - the consumer of the webhook stream against real PostgreSQL and Redis. */
+/* test_consumer.c - the consumer of the webhook stream against real PostgreSQL and Redis.
+ *
+ * With registry_prototype.c: every PSP speaks the prototype's format.
+ */
 #include "services/webhook_processor/consumer.h"
 
 #include <libpq-fe.h>

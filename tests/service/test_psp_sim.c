@@ -1,5 +1,6 @@
 /* test_psp_sim.c - the simulator: its bank and journal, its fault model, and the webhooks it
- * delivers to a real HTTP server on loopback. *
+ * delivers to a real HTTP server on loopback.
+ *
  * With registry_prototype.c: every PSP speaks the prototype's format.
  */
 #include "tests/support/test_main.h"

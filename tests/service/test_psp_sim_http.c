@@ -1,5 +1,6 @@
 /* test_psp_sim_http.c - the simulator as a whole behind HTTP: the prototype's connector speaks to
- * it, scripts steer it, a customer sees its page. It runs in this process, on a free port. *
+ * it, scripts steer it, a customer sees its page. It runs in this process, on a free port.
+ *
  * With registry_prototype.c: every PSP speaks the prototype's format.
  */
 #include "tests/support/test_main.h"

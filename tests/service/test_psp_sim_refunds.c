@@ -1,5 +1,6 @@
 /* test_psp_sim_refunds.c - refunds at the simulated bank: what they may give back, when they are
- * concluded, and that they outlive the process. *
+ * concluded, and that they outlive the process.
+ *
  * With registry_prototype.c: every PSP speaks the prototype's format.
  */
 #include "tests/support/test_main.h"

@@ -1,4 +1,5 @@
-/* test_psp_prototype.c - the prototype's format: webhooks, checkouts, status answers, as bytes. *
+/* test_psp_prototype.c - the prototype's format: webhooks, checkouts, status answers, as bytes.
+ *
  * With registry_prototype.c: every PSP speaks the prototype's format.
  */
 #include "tests/support/test_main.h"

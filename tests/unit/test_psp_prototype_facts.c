@@ -1,5 +1,6 @@
 /* test_psp_prototype_facts.c - the prototype's format beyond captures and failures: bodies that
- * name a kind of fact, refunds and their answers, settlements with a fee. *
+ * name a kind of fact, refunds and their answers, settlements with a fee.
+ *
  * With registry_prototype.c: every PSP speaks the prototype's format.
  */
 #include "tests/support/test_main.h"

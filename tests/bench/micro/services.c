@@ -103,8 +103,10 @@ static router_psps_t psps;
 
 static void prepare_psps(void)
 {
-    for (size_t i = 0; i < psp_count(); i++)
+    for (size_t i = 0; i < psp_count(); i++) {
+        psps.unasked[psps.count] = true;
         psps.of[psps.count++] = psp_at(i);
+    }
 }
 
 static void choose_psp(void)
