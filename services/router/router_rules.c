@@ -87,17 +87,29 @@ const psp_t *router_psps_find(const router_psps_t *psps, const char *name)
     return NULL;
 }
 
-const psp_t *router_next_psp(const router_psps_t *psps, const char *requested_psp,
-                             const char *tried_psps)
+const psp_t *router_pick_psp(const router_psps_t *psps, const char *requested_psp,
+                             const char *tried_psps, uint32_t broken)
 {
+    const psp_t *last_resort = NULL;
     if (requested_psp[0] != '\0') {
         const psp_t *psp = router_psps_find(psps, requested_psp);
         return psp != NULL && !is_listed(tried_psps, psp_name(psp)) ? psp : NULL;
     }
-    for (size_t i = 0; i < psps->count; i++)
-        if (psps->unasked[i] && !is_listed(tried_psps, psp_name(psps->of[i])))
+    for (size_t i = 0; i < psps->count; i++) {
+        if (!psps->unasked[i] || is_listed(tried_psps, psp_name(psps->of[i])))
+            continue;
+        if ((broken >> i & 1) == 0)
             return psps->of[i];
-    return NULL;
+        if (last_resort == NULL)
+            last_resort = psps->of[i];
+    }
+    return last_resort;
+}
+
+const psp_t *router_next_psp(const router_psps_t *psps, const char *requested_psp,
+                             const char *tried_psps)
+{
+    return router_pick_psp(psps, requested_psp, tried_psps, 0);
 }
 
 uint32_t router_call_timeout_ms(int64_t left_ms, int64_t per_call_ms)

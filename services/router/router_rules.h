@@ -80,10 +80,17 @@ void router_psps_init(router_psps_t *psps, const psp_accounts_t *accounts);
 /* Case-insensitive; NULL when it is not among them. */
 const psp_t *router_psps_find(const router_psps_t *psps, const char *name);
 
+_Static_assert(PSP_COUNT <= 32, "a bit for each PSP");
+
 /* The PSP to try after those: the first that is not among `tried_psps` (comma separated); when one
  * was requested, only that one. NULL when none is left. */
 const psp_t *router_next_psp(const router_psps_t *psps, const char *requested_psp,
                              const char *tried_psps);
+
+/* The same, but those of `broken` (bit i: psps->of[i]) only when no other is left: a PSP that seems
+ * down is a last resort, not a reason to refuse. Who asks for one by name gets it all the same. */
+const psp_t *router_pick_psp(const router_psps_t *psps, const char *requested_psp,
+                             const char *tried_psps, uint32_t broken);
 
 /* What to do for a payment at this position. `time_left`: another call fits into the request's
  * budget. */

@@ -52,6 +52,18 @@ static void none_is_left_when_all_were_tried(void **state)
     assert_null(router_next_psp(&psps, "", list));
 }
 
+static void a_broken_psp_is_the_last_resort_and_the_only_one_when_asked_for(void **state)
+{
+    (void)state;
+    const router_psps_t psps = all_psps();
+    assert_ptr_equal(router_pick_psp(&psps, "", "", 1), psp_at(1));
+    assert_ptr_equal(router_pick_psp(&psps, "", "Cashfree", 1), psp_at(2));
+    assert_ptr_equal(router_pick_psp(&psps, "", "Cashfree,Juspay", 1), psp_at(0));
+    assert_null(router_pick_psp(&psps, "", "Cashfree,Juspay,Razorpay", 1));
+    assert_ptr_equal(router_pick_psp(&psps, "", "", UINT32_MAX), psp_at(0));
+    assert_ptr_equal(router_pick_psp(&psps, "Razorpay", "", 1), psp_at(0));
+}
+
 static void the_order_of_the_tries_does_not_matter(void **state)
 {
     (void)state;
@@ -249,6 +261,7 @@ static void every_position_leads_to_a_step_and_only_open_ones_to_an_open_answer(
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(psps_are_tried_in_the_order_of_the_registry),
     cmocka_unit_test(none_is_left_when_all_were_tried),
+    cmocka_unit_test(a_broken_psp_is_the_last_resort_and_the_only_one_when_asked_for),
     cmocka_unit_test(the_order_of_the_tries_does_not_matter),
     cmocka_unit_test(a_name_is_tried_only_when_it_is_listed_whole),
     cmocka_unit_test(a_requested_psp_is_the_only_one_tried),
