@@ -110,6 +110,76 @@ static void a_repetition_goes_on_where_the_budget_ended(void **state)
     assert_int_equal(fake_psp_calls(&fixture->psps, 0), 1);
 }
 
+/* ---- breakers ---- */
+
+enum { FAILURES_THAT_BREAK = 5 };
+
+/* Where a new payment of the order is opened, if only at this PSP or at the first that takes it. */
+static void open_at(fixture_t *fixture, const char *psp)
+{
+    const payment_initiate_t request = payment_of(fixture);
+    assert_true(str_is(opened(initiate(fixture, &request, BUDGET_MS)).psp, psp));
+}
+
+static bool probe_has_closed(void *arg)
+{
+    fixture_t *fixture = arg;
+    const payment_initiate_t request = payment_of(fixture);
+    return str_is(opened(initiate(fixture, &request, BUDGET_MS)).psp, "Razorpay");
+}
+
+static void a_psp_that_keeps_failing_is_not_called_until_a_probe_finds_it_well(void **state)
+{
+    fixture_t *fixture = *state;
+    fake_psp_set_mode(&fixture->psps, 0, FAKE_PSP_REFUSE);
+    for (int i = 0; i < FAILURES_THAT_BREAK; i++)
+        open_at(fixture, "Cashfree");
+    assert_int_equal(fake_psp_calls(&fixture->psps, 0), FAILURES_THAT_BREAK);
+    open_at(fixture, "Cashfree");
+    assert_int_equal(fake_psp_calls(&fixture->psps, 0), FAILURES_THAT_BREAK);
+    fake_psp_set_mode(&fixture->psps, 0, FAKE_PSP_OPEN);
+    wait_until(probe_has_closed, fixture, SOON_MS, "a probe");
+    open_at(fixture, "Razorpay");
+}
+
+static void when_all_are_broken_each_is_tried_all_the_same(void **state)
+{
+    fixture_t *fixture = *state;
+    for (size_t i = 0; i < PSP_COUNT; i++)
+        fake_psp_set_mode(&fixture->psps, i, FAKE_PSP_REFUSE);
+    for (int i = 0; i < FAILURES_THAT_BREAK; i++) {
+        const payment_initiate_t request = payment_of(fixture);
+        refused(initiate(fixture, &request, BUDGET_MS), ERR_NO_PSP_AVAILABLE);
+    }
+    for (size_t i = 0; i < PSP_COUNT; i++)
+        fake_psp_set_mode(&fixture->psps, i, FAKE_PSP_OPEN);
+    open_at(fixture, "Razorpay");
+}
+
+static void a_broken_psp_that_is_asked_for_is_called(void **state)
+{
+    fixture_t *fixture = *state;
+    payment_initiate_t request = payment_of(fixture);
+    fake_psp_set_mode(&fixture->psps, 0, FAKE_PSP_REFUSE);
+    for (int i = 0; i < FAILURES_THAT_BREAK; i++)
+        open_at(fixture, "Cashfree");
+    fake_psp_set_mode(&fixture->psps, 0, FAKE_PSP_OPEN);
+    request.psp = STR_LITERAL("Razorpay");
+    assert_true(str_is(opened(initiate(fixture, &request, BUDGET_MS)).psp, "Razorpay"));
+}
+
+static void one_method_that_fails_breaks_no_other(void **state)
+{
+    fixture_t *fixture = *state;
+    payment_initiate_t request = payment_of(fixture);
+    fake_psp_set_mode(&fixture->psps, 0, FAKE_PSP_REFUSE);
+    for (int i = 0; i < FAILURES_THAT_BREAK; i++)
+        open_at(fixture, "Cashfree");
+    fake_psp_set_mode(&fixture->psps, 0, FAKE_PSP_OPEN);
+    request.method = STR_LITERAL("CARD");
+    assert_true(str_is(opened(initiate(fixture, &request, BUDGET_MS)).psp, "Razorpay"));
+}
+
 /* ---- once ---- */
 
 static void a_repeated_request_gets_the_same_checkout_without_a_call(void **state)
@@ -299,6 +369,12 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_requested_psp_is_the_only_one_called, setup, teardown),
     cmocka_unit_test_setup_teardown(a_repetition_goes_on_where_the_budget_ended, setup_patient,
                                     teardown),
+    cmocka_unit_test_setup_teardown(
+        a_psp_that_keeps_failing_is_not_called_until_a_probe_finds_it_well, setup, teardown),
+    cmocka_unit_test_setup_teardown(when_all_are_broken_each_is_tried_all_the_same, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(a_broken_psp_that_is_asked_for_is_called, setup, teardown),
+    cmocka_unit_test_setup_teardown(one_method_that_fails_breaks_no_other, setup, teardown),
     cmocka_unit_test_setup_teardown(a_repeated_request_gets_the_same_checkout_without_a_call, setup,
                                     teardown),
     cmocka_unit_test_setup_teardown(the_attempt_is_committed_before_its_psp_is_called, setup,

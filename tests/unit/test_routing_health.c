@@ -77,10 +77,20 @@ static void customers_and_merchants_are_not_the_psps_fault(void **state)
         routing_health_called(&health, PSP_FAULT_MERCHANT, 20, BEGIN_MS);
     }
     assert_true(routing_health_weight(&health, BEGIN_MS) < 1e-9);
-    for (int i = 0; i < 100; i++)
+    assert_int_equal(routing_health_breaker(&health, BEGIN_MS), ROUTING_CLOSED);
+}
+
+static void a_limit_counts_a_fifth_of_a_failure(void **state)
+{
+    (void)state;
+    routing_health_t health = {0};
+    for (int i = 1; i < ROUTING_BREAK_AFTER * ROUTING_LIMITS_PER_FAILURE; i++)
         routing_health_called(&health, PSP_FAULT_LIMIT, 20, BEGIN_MS);
     assert_int_equal(routing_health_breaker(&health, BEGIN_MS), ROUTING_CLOSED);
-    assert_true(routing_health_rate(&health, BEGIN_MS) < 0.2);
+    const double weight = routing_health_weight(&health, BEGIN_MS);
+    assert_true(weight > 4.7 && weight < 4.9);
+    routing_health_called(&health, PSP_FAULT_LIMIT, 20, BEGIN_MS);
+    assert_int_equal(routing_health_breaker(&health, BEGIN_MS), ROUTING_OPEN);
 }
 
 static void an_outcome_is_forgotten_with_time_and_by_newer_ones(void **state)
@@ -131,6 +141,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_probe_at_a_time_and_its_success_closes),
     cmocka_unit_test(a_probe_that_fails_doubles_the_time_up_to_a_bound),
     cmocka_unit_test(customers_and_merchants_are_not_the_psps_fault),
+    cmocka_unit_test(a_limit_counts_a_fifth_of_a_failure),
     cmocka_unit_test(an_outcome_is_forgotten_with_time_and_by_newer_ones),
     cmocka_unit_test(whatever_happens_the_bounds_hold),
 };

@@ -6,7 +6,6 @@
 /* Before anything is known: better than a PSP that fails often, worse than one that is proven. */
 static const double GUESS_RATE = 0.8;
 static const double GUESS_WEIGHT = 2;
-static const double LIMIT_BLAME = 0.2;
 static const double LATENCY_NEWEST = 0.125;
 
 const char *routing_breaker_name(routing_breaker_t breaker)
@@ -23,7 +22,7 @@ double routing_blame(psp_fault_t fault)
     case PSP_FAULT_NETWORK:
         return 1;
     case PSP_FAULT_LIMIT:
-        return LIMIT_BLAME;
+        return 1.0 / ROUTING_LIMITS_PER_FAILURE;
     case PSP_FAULT_NONE:
     case PSP_FAULT_CUSTOMER:
     case PSP_FAULT_MERCHANT:
@@ -32,6 +31,8 @@ double routing_blame(psp_fault_t fault)
     }
     return 0;
 }
+
+enum { PARTS_THAT_BREAK = ROUTING_BREAK_AFTER * ROUTING_LIMITS_PER_FAILURE };
 
 /* What is left of a weight by now. */
 static double kept(const routing_health_t *self, int64_t now_ms)
@@ -64,15 +65,15 @@ static void open_for(routing_health_t *self, int64_t open_for_ms, int64_t now_ms
 
 /* A failure that comes while the breaker is OPEN is of a call that began before, and says nothing
  * new. */
-static void failed(routing_health_t *self, int64_t now_ms)
+static void failed(routing_health_t *self, int32_t parts, int64_t now_ms)
 {
     const bool in_row = now_ms - self->failed_at_ms <= ROUTING_BREAK_WITHIN_MS;
-    if (self->failures_in_row < ROUTING_BREAK_AFTER || !in_row)
-        self->failures_in_row = in_row ? self->failures_in_row + 1 : 1;
+    if (self->blame_in_row < PARTS_THAT_BREAK || !in_row)
+        self->blame_in_row = in_row ? self->blame_in_row + parts : parts;
     self->failed_at_ms = now_ms;
     switch (routing_health_breaker(self, now_ms)) {
     case ROUTING_CLOSED:
-        if (self->failures_in_row >= ROUTING_BREAK_AFTER)
+        if (self->blame_in_row >= PARTS_THAT_BREAK)
             open_for(self, ROUTING_OPEN_FIRST_MS, now_ms);
         break;
     case ROUTING_OPEN:
@@ -91,11 +92,11 @@ void routing_health_called(routing_health_t *self, psp_fault_t fault, int64_t to
         count(self, 0, blame, now_ms);
     else if (fault == PSP_FAULT_NONE)
         count(self, 1, 0, now_ms);
-    if (blame >= 1) {
-        failed(self, now_ms);
+    if (blame > 0) {
+        failed(self, blame < 1 ? 1 : ROUTING_LIMITS_PER_FAILURE, now_ms);
         return;
     }
-    self->failures_in_row = 0; /* whatever it said, it works */
+    self->blame_in_row = 0; /* whatever it said, it works */
     self->is_open = false;
     self->probed_at_ms = 0;
     if (took_ms >= 0 && self->latency_ms > 0)

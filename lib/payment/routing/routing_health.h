@@ -19,6 +19,7 @@ enum {
     ROUTING_WINDOW = 128,            /* outcomes that count at most: the rate follows a change */
     ROUTING_HALF_LIFE_MS = 900000,   /* an outcome so old counts half */
     ROUTING_BREAK_AFTER = 5,         /* failures in a row … */
+    ROUTING_LIMITS_PER_FAILURE = 5,  /* so many answers "too many calls" are like one */
     ROUTING_BREAK_WITHIN_MS = 60000, /* … each at most so long after the one before */
     ROUTING_OPEN_FIRST_MS = 1000,
     ROUTING_OPEN_MOST_MS = 30000,
@@ -34,7 +35,7 @@ typedef struct routing_health {
     double successes, failures; /* weights, each outcome 1 when it came */
     double latency_ms;          /* of calls that were answered, the newest an eighth of it */
     int64_t counted_at_ms;
-    int32_t failures_in_row;
+    int32_t blame_in_row; /* in parts of ROUTING_LIMITS_PER_FAILURE to a failure */
     int64_t failed_at_ms;
     bool is_open;
     int64_t opened_at_ms, open_for_ms;
@@ -42,8 +43,7 @@ typedef struct routing_health {
 } routing_health_t;
 
 /* Does this say that the PSP is at fault, and how much (0 … 1)? What a customer or a merchant did
- * wrong says nothing. A limit is told by a PSP that works, so it counts a little, and opens no
- * breaker. */
+ * wrong says nothing; a limit is told by a PSP that works, and counts a little. */
 double routing_blame(psp_fault_t fault);
 
 /* A call of the PSP has ended. `took_ms` < 0: not known. */
