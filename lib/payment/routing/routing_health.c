@@ -73,8 +73,11 @@ static void failed(routing_health_t *self, int32_t parts, int64_t now_ms)
     self->failed_at_ms = now_ms;
     switch (routing_health_breaker(self, now_ms)) {
     case ROUTING_CLOSED:
-        if (self->blame_in_row >= PARTS_THAT_BREAK)
+        if (self->blame_in_row >= PARTS_THAT_BREAK) {
+            /* An outage is the breaker's matter: it says nothing of the rate after it. */
+            self->failures = fmax(0, self->failures - ROUTING_BREAK_AFTER);
             open_for(self, ROUTING_OPEN_FIRST_MS, now_ms);
+        }
         break;
     case ROUTING_OPEN:
         break;
@@ -88,10 +91,8 @@ void routing_health_called(routing_health_t *self, psp_fault_t fault, int64_t to
                            int64_t now_ms)
 {
     const double blame = routing_blame(fault);
-    if (blame > 0)
+    if (blame > 0 && !self->is_open)
         count(self, 0, blame, now_ms);
-    else if (fault == PSP_FAULT_NONE)
-        count(self, 1, 0, now_ms);
     if (blame > 0) {
         failed(self, blame < 1 ? 1 : ROUTING_LIMITS_PER_FAILURE, now_ms);
         return;

@@ -16,7 +16,7 @@
 #include "lib/payment/psp.h"
 
 enum {
-    ROUTING_WINDOW = 128,            /* outcomes that count at most: the rate follows a change */
+    ROUTING_WINDOW = 250,            /* outcomes that count at most: the rate follows a change */
     ROUTING_HALF_LIFE_MS = 900000,   /* an outcome so old counts half */
     ROUTING_BREAK_AFTER = 5,         /* failures in a row … */
     ROUTING_LIMITS_PER_FAILURE = 5,  /* so many answers "too many calls" are like one */
@@ -46,7 +46,8 @@ typedef struct routing_health {
  * wrong says nothing; a limit is told by a PSP that works, and counts a little. */
 double routing_blame(psp_fault_t fault);
 
-/* A call of the PSP has ended. `took_ms` < 0: not known. */
+/* A call of the PSP has ended. `took_ms` < 0: not known. Its failure counts as that of the payment; an
+ * answer does not count yet: how the payment ends will. */
 void routing_health_called(routing_health_t *self, psp_fault_t fault, int64_t took_ms,
                            int64_t now_ms);
 /* A payment that was opened there has ended: money, or a failure that is not the customer's. */
