@@ -545,7 +545,7 @@ static void silence_refuses_no_refund(void **state)
 {
     (void)state;
     assert_no_refund(payu(), 200, "{}", "");
-    assert_no_refund(payu(), 200, "{\"status\":2}", "");
+    assert_no_refund(payu(), 200, "{\"status\":2,\"msg\":\"x\",\"request_id\":\"134\"}", "status");
     assert_no_refund(payu(), 200, "{\"status\":0}", "");
     assert_no_refund(payu(), 200, "{\"status\":\"\",\"msg\":\"x\"}", "");
     assert_no_refund(payu(), 200, "{\"msg\":\"maintenance\"}", "");

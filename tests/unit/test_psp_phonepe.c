@@ -255,9 +255,10 @@ static void a_checkout_is_asked_for_as_the_official_library_does(void **state)
     static const struct {
         int64_t lives_s;
         const char *said;
-    } lives[] = {{10, "\"expireAfter\":300,"},    {-10, "\"expireAfter\":300,"},
-                 {301, "\"expireAfter\":301,"},   {3599, "\"expireAfter\":3599,"},
-                 {3601, "\"expireAfter\":3600,"}, {864000, "\"expireAfter\":3600,"}};
+    } lives[] = {{10, "\"expireAfter\":300,"},     {-10, "\"expireAfter\":300,"},
+                 {299, "\"expireAfter\":300,"},    {301, "\"expireAfter\":301,"},
+                 {3599, "\"expireAfter\":3599,"},  {3601, "\"expireAfter\":3600,"},
+                 {864000, "\"expireAfter\":3600,"}};
     for (size_t i = 0; i < sizeof lives / sizeof lives[0]; i++) {
         checkout.expires_at_us = checkout.now_us + lives[i].lives_s * SECOND_US;
         psp_checkout_request(phonepe(), &account, &checkout, &request);

@@ -554,6 +554,9 @@ static void each_status_is_a_fact_or_none(void **state)
         {LINK("paid", PAYMENTS(PAID("captured"))), PSP_FACT_CAPTURED, ""},
         {LINK("paid", PAYMENTS(PAID("failed") "," PAID("captured"))), PSP_FACT_CAPTURED, ""},
         {LIST(LINK("paid", PAYMENTS(PAID("captured") "," PAID("failed")))), PSP_FACT_CAPTURED, ""},
+        {LINK("paid",
+              PAYMENTS(PAID("captured") ",{\"payment_id\":\"pay_2\",\"status\":\"captured\"}")),
+         PSP_FACT_CAPTURED, ""}, /* the first is the one that paid */
         {LIST(""), PSP_FACT_NONE, "the PSP does not know the payment"},
     };
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
