@@ -5,6 +5,8 @@
  */
 #include "lib/json_read.h"
 
+#include <string.h>
+
 /* Quotes decide what a bracket means, escapes what a quote means; all else is jansson's business.
  */
 static bool too_deep(str_t text)
@@ -30,10 +32,20 @@ static bool too_deep(str_t text)
     return false;
 }
 
+/* jansson passes over one that follows a number. */
+static bool holds_nul(str_t text)
+{
+    return memchr(text.data, '\0', text.size) != NULL;
+}
+
 static json_t *read_any(str_t text, err_detail_t *detail)
 {
     if (text.size == 0) {
         (void)err_set(detail, ERR_MALFORMED_JSON, "is empty: no JSON object");
+        return NULL;
+    }
+    if (holds_nul(text)) {
+        (void)err_set(detail, ERR_MALFORMED_JSON, "is not valid JSON: it holds a NUL");
         return NULL;
     }
     if (too_deep(text)) {
@@ -76,7 +88,7 @@ json_t *json_read_array(str_t text, err_detail_t *detail)
 
 bool json_read_is_big(str_t text, const char *key)
 {
-    if (text.size == 0 || too_deep(text))
+    if (text.size == 0 || holds_nul(text) || too_deep(text))
         return false;
     json_t *root =
         json_loadb(text.data, text.size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);

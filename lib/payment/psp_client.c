@@ -24,11 +24,12 @@ typedef struct call {
     const psp_t *token_of;
     http_client_request_t request; /* while it waits */
     int64_t submitted_mono_ms;
-    bool has_token; /* it was sent with one */
+    uint64_t token_serial; /* of the one it was sent with; 0: none */
 } call_t;
 
 typedef struct token {
     char header[PSP_TOKEN_SIZE]; /* "": none */
+    uint64_t serial;             /* from 1: each is another */
     int64_t ends_mono_ms;
     bool asked_for;
     list_node_t waiting;
@@ -131,7 +132,7 @@ static void submit_with_token(psp_client_t *self, call_t *call, http_client_requ
     request->timeout_ms = waited_ms + LEAST_LEFT_MS < request->timeout_ms
                               ? request->timeout_ms - (uint32_t)waited_ms
                               : LEAST_LEFT_MS;
-    call->has_token = true;
+    call->token_serial = token->serial;
     send_call(self, call, request);
 }
 
@@ -159,6 +160,7 @@ static void on_token(psp_client_t *self, const psp_t *psp, const http_client_res
     int64_t lives_ms = 0;
     token->asked_for = false;
     token->header[0] = '\0';
+    token->serial++;
     const bool got = response->err == ERR_OK &&
                      psp_token_read(psp, response, clock_wall_us(), token->header, &lives_ms);
     const int64_t spare_ms = lives_ms / TOKEN_SPARE_PARTS < TOKEN_SPARE_MS
@@ -197,9 +199,9 @@ bool psp_client_next(psp_client_t *self, void **cookie, http_client_response_t *
     while (http_client_next(self->http, &ended, response)) {
         call_t *call = ended;
         if (call->token_of == NULL) {
-            if (call->has_token && response->status == 401)
-                self->tokens[psp_index(call->psp)].header[0] =
-                    '\0'; /* withdrawn: the next gets another */
+            token_t *token = &self->tokens[psp_index(call->psp)];
+            if (response->status == 401 && call->token_serial == token->serial)
+                token->header[0] = '\0'; /* withdrawn: the next gets another */
             response->took_ms = clock_mono_ms() - call->submitted_mono_ms;
             *cookie = call->cookie;
             call_free(call);

@@ -1,12 +1,14 @@
 /* fuzz_psp_answers.c - what a PSP answers, whichever it is: a checkout answer is always one of the
  * three outcomes, with a URL that is safe to give to a browser, or a page of ours, when it is open;
- * a status answer is a report of the payment that was asked for, or an error.
+ * a status answer is a report of the payment that was asked for, or an error; a token is one line
+ * of a header, or none.
  *
  * The first byte chooses the HTTP status. */
 #include <string.h>
 
 #include "lib/payment/money.h"
 #include "lib/payment/psp.h"
+#include "lib/payment/psp_accounts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -85,6 +87,22 @@ static void try_status(const psp_t *psp, int status, const uint8_t *data, size_t
     CHECK(!report.currency[0] || currency_known(str_of(report.currency)));
 }
 
+/* An access token goes into a header: one line, which ends. */
+static void try_token(const psp_t *psp, int status, const uint8_t *data, size_t size)
+{
+    http_client_response_t response = {.err = ERR_OK, .status = status};
+    char header[PSP_TOKEN_SIZE];
+    int64_t lives_ms = 0;
+    buf_add(&response.body, data, size);
+    const bool got = psp_token_read(psp, &response, INT64_C(1760000000000000), header, &lives_ms);
+    buf_free(&response.body);
+    CHECK(memchr(header, 0, sizeof header));
+    CHECK(got == (header[0] != '\0'));
+    CHECK(!got || (status == 200 && lives_ms >= 1 && lives_ms < INT64_MAX / 2));
+    for (const char *at = header; *at; at++)
+        CHECK(*at >= ' ' && *at <= '~');
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const int statuses[] = {200, 201, 204, 302, 400, 404, 422, 500, 503, 401, 402, 409, 429};
@@ -96,5 +114,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             try_checkout(psp_at(i), status, data + 1, size - 1);
         try_status(psp_at(i), status, data + 1, size - 1);
     }
+    try_token(psp_at(PSP_INDEX_phonepe), status, data + 1, size - 1);
     return 0;
 }

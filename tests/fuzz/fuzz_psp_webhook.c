@@ -1,12 +1,13 @@
 /* fuzz_psp_webhook.c - webhooks of anybody on the internet, to every PSP: reading ends, a report
  * that is accepted keeps every bound that the stream and the database rely on, and what verifies
- * also reads, to the same report. Every input is taken in the prototype's format, and signed in the
- * formats of PSPs that sign all of it. */
+ * also reads, to the same report. Every input is taken in the prototype's format, and signed or
+ * proved in each PSP's own; those that prove only who calls give hints alone. */
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "lib/form.h"
 #include "lib/hmac.h"
 #include "lib/json_read.h"
 #include "lib/payment/money.h"
@@ -16,12 +17,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define NOW_S 1760000000
+#define USER_PASS_SHA256 "ef4c914c591698b268db3c64163eafda7209a630f236ebf0eebf045460df723a"
 #define ADYEN_KEY_HEX "6465762D736563726574" /* dev-secret */
 
 static const psp_account_t account = {.base_url = "http://127.0.0.1:1/psp",
                                       .key_id = "k",
                                       .key_secret = "s",
-                                      .webhook_secrets = "dev-secret," ADYEN_KEY_HEX,
+                                      .webhook_secrets = "dev-secret,user:pass," ADYEN_KEY_HEX,
                                       .account = "m"};
 
 typedef struct headers {
@@ -34,7 +36,12 @@ static const char *header_of(void *arg, const char *name)
     const headers_t *headers = arg;
     if (strcasecmp(name, headers->name) == 0)
         return headers->signature;
-    return strcasecmp(name, "X-Razorpay-Event-Id") == 0 ? "evt" : NULL;
+    if (strcasecmp(name, "x-webhook-timestamp") == 0)
+        return "1760000000000";
+    return strcasecmp(name, "X-Razorpay-Event-Id") == 0 ||
+                   strcasecmp(name, "x-idempotency-key") == 0
+               ? "evt"
+               : NULL;
 }
 
 static const char *no_header(void *arg, const char *name)
@@ -51,7 +58,7 @@ static void check_report(const psp_report_t *report)
     CHECK(memchr(report->reason, 0, sizeof report->reason));
     CHECK(utf8_valid(report->event_id, strlen(report->event_id)));
     CHECK(!utf8_has_control(report->event_id, strlen(report->event_id)));
-    CHECK(!report->hint || report->kind == PSP_FACT_NONE);
+    CHECK(!report->hint || (report->kind == PSP_FACT_NONE && report->amount == 0));
     CHECK(report->kind == PSP_FACT_NONE || report->psp_ref[0]);
     CHECK(report->kind == PSP_FACT_NONE || report->amount >= 1 ||
           (report->amount == 0 && psp_fact_is_refund(report->kind)));
@@ -177,6 +184,63 @@ static void try_adyen(const psp_t *psp, str_t body)
     json_decref(item);
 }
 
+static void try_cashfree(const psp_t *psp, str_t body)
+{
+    headers_t headers = {.name = "x-webhook-signature"};
+    uint8_t digest[HMAC_SHA256_SIZE];
+    buf_t text = {0};
+    buf_add_text(&text, "1760000000000");
+    buf_add(&text, body.data, body.size);
+    hmac_sha256(STR_LITERAL("dev-secret"), (str_t){text.data, (uint32_t)text.size}, digest);
+    buf_free(&text);
+    EVP_EncodeBlock((unsigned char *)headers.signature, digest, sizeof digest);
+    CHECK(verify(psp, false, header_of, &headers, body) != ERR_SIGNATURE_INVALID);
+    headers.signature[0] = headers.signature[0] == 'A' ? 'B' : 'A';
+    CHECK(verify(psp, true, header_of, &headers, body) == ERR_SIGNATURE_INVALID);
+}
+
+/* Nothing but hints comes of what proves no more than who calls. */
+static void try_hints(const psp_t *psp, const char *authorization, str_t body)
+{
+    headers_t headers = {.name = "Authorization"};
+    psp_webhook_t webhooks[PSP_WEBHOOKS_MAX];
+    size_t count;
+    err_detail_t detail;
+    snprintf(headers.signature, sizeof headers.signature, "%s", authorization);
+    (void)verify(psp, false, header_of, &headers, body);
+    if (psp_webhook_verify(psp, &account, false, header_of, &headers, body,
+                           NOW_S * INT64_C(1000000), webhooks, &count, &detail) == ERR_OK)
+        CHECK(count == 1 && webhooks[0].report.hint);
+}
+
+/* The input is the fields, without a hash. */
+static void try_payu(const psp_t *psp, str_t fields)
+{
+    static const char *const names[] = {"udf5",  "udf4",      "udf3",        "udf2",   "udf1",
+                                        "email", "firstname", "productinfo", "amount", "txnid"};
+    unsigned char digest[64];
+    buf_t text = {0}, body = {0};
+    if (form_get(fields, "additionalCharges", &text))
+        buf_add_text(&text, "|");
+    buf_add_text(&text, "dev-secret|");
+    (void)form_get(fields, "status", &text);
+    buf_add_text(&text, "|||||");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        buf_add_text(&text, "|");
+        (void)form_get(fields, names[i], &text);
+    }
+    buf_add_text(&text, "|k");
+    CHECK(EVP_Digest(text.data, text.size, digest, NULL, EVP_sha512(), NULL) == 1);
+    buf_add_text(&body, "hash=");
+    for (size_t i = 0; i < sizeof digest; i++)
+        buf_printf(&body, "%02x", digest[i]);
+    buf_add_text(&body, "&");
+    buf_add(&body, fields.data, fields.size);
+    try_hints(psp, "", (str_t){body.data, (uint32_t)body.size});
+    buf_free(&text);
+    buf_free(&body);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const str_t body = {(const char *)data, (uint32_t)size};
@@ -189,10 +253,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (err == ERR_OK)
             check_report(&report);
         (void)verify(psp, true, no_header, NULL, body);
-        CHECK(verify(psp, false, no_header, NULL, body) != ERR_OK);
+        /* News of a refund at PayU are not signed at all. */
+        CHECK(verify(psp, false, no_header, NULL, body) != ERR_OK || i == PSP_INDEX_payu);
     }
     try_razorpay(psp_at(PSP_INDEX_razorpay), body);
     try_stripe(psp_at(PSP_INDEX_stripe), body);
     try_adyen(psp_at(PSP_INDEX_adyen), body);
+    try_cashfree(psp_at(PSP_INDEX_cashfree), body);
+    try_hints(psp_at(PSP_INDEX_juspay), "Basic dXNlcjpwYXNz", body);
+    try_hints(psp_at(PSP_INDEX_phonepe), USER_PASS_SHA256, body);
+    try_hints(psp_at(PSP_INDEX_payu), "", body);
+    try_payu(psp_at(PSP_INDEX_payu), body);
     return 0;
 }

@@ -57,6 +57,9 @@ static void everything_else_is_refused(void **state)
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++)
         assert_refused(str_of(broken[i]), "is not valid JSON at line 1");
     assert_refused(STR_LITERAL("{}\0"), "is not valid JSON");
+    assert_refused(STR_LITERAL("{\"a\":1\0}"), "holds a NUL");
+    assert_refused(STR_LITERAL("{\"a\":[1.10\0,2]}"), "holds a NUL");
+    assert_false(json_read_is_big(STR_LITERAL("{\"a\":9223372036854775808\0}"), "a"));
 }
 
 static str_t nested(char *text, size_t capacity, unsigned depth, const char *open,

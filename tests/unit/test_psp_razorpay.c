@@ -1,18 +1,9 @@
-/* test_psp_razorpay.c - Razorpay's own webhooks: whose signature fits, and what each event says. */
-#include "tests/support/test_main.h"
-
-#include <jansson.h>
-#include <stdio.h>
-#include <string.h>
-#include <strings.h>
-
+/* test_psp_razorpay.c - Razorpay: whose webhooks are believed and what they say, what is asked for
+ * and what the answers mean. */
 #include "lib/hmac.h"
-#include "lib/payment/psp.h"
-#include "tests/support/psp_verify.h"
+#include "lib/payment/money.h"
+#include "tests/support/psp_wire.h"
 
-#define ORDER "0190a0b1-c2d3-7e4f-8a5b-6c7d8e9f0a1b"
-#define PAYMENT "0190a0b1-c2d3-7e4f-8a5b-6c7d8e9f0a2b"
-#define REFUND "0190a0b1-c2d3-7e4f-8a5b-6c7d8e9f0a3b"
 #define NOTES "{\"payment_id\":\"" PAYMENT "\",\"order_id\":\"" ORDER "\"}"
 #define SECRET "whsec-new"
 
@@ -21,7 +12,7 @@ static const psp_account_t account = {.base_url = "https://api.razorpay.com",
                                       .key_secret = "key-secret",
                                       .webhook_secrets = SECRET ", whsec-old"};
 
-/* ---- requests ---- */
+/* ---- webhooks ---- */
 
 typedef struct request {
     const char *signature, *event_id; /* headers; NULL: not there */
@@ -93,22 +84,7 @@ static psp_report_t report_of(str_t body)
     return report;
 }
 
-static void assert_is(const uuid_t *uuid, const char *text)
-{
-    char formatted[UUID_TEXT_SIZE];
-    assert_string_equal(uuid_format(uuid, formatted), text);
-}
-
 /* ---- signature ---- */
-
-static const char *vector_header(void *arg, const char *name)
-{
-    json_t *headers = arg;
-    for (void *at = json_object_iter(headers); at; at = json_object_iter_next(headers, at))
-        if (strcasecmp(json_object_iter_key(at), name) == 0)
-            return json_string_value(json_object_iter_value(at));
-    return NULL;
-}
 
 static bool signature_fits(const json_t *vector)
 {
@@ -124,7 +100,7 @@ static bool signature_fits(const json_t *vector)
     psp_report_t report;
     err_detail_t detail;
     const err_t err = psp_verify_one(
-        psp_at(0), &receiver, true, vector_header, json_object_get(vector, "headers"),
+        psp_at(0), &receiver, true, wire_vector_header, json_object_get(vector, "headers"),
         (str_t){json_string_value(body), (uint32_t)json_string_length(body)}, 0, &report, &detail);
     return err != ERR_SIGNATURE_INVALID;
 }
@@ -132,10 +108,7 @@ static bool signature_fits(const json_t *vector)
 static void signatures_of_the_official_library_are_judged_as_it_judges_them(void **state)
 {
     (void)state;
-    json_error_t error;
-    json_t *file = json_load_file(TIFFIN_SOURCE_DIR "/tests/unit/vectors/razorpay.json", 0, &error);
-    if (!file)
-        fail_msg("%s", error.text);
+    json_t *file = load_vectors("razorpay");
     size_t i, fitting = 0;
     json_t *vector;
     json_array_foreach(json_object_get(file, "vectors"), i, vector)
@@ -383,6 +356,283 @@ static void an_event_without_an_id_is_refused(void **state)
     }
 }
 
+/* ---- requests ---- */
+
+static const psp_t *razorpay(void)
+{
+    return psp_named("razorpay");
+}
+
+/* As the library was called. */
+static const psp_account_t theirs = {.base_url = "https://api.razorpay.com",
+                                     .key_id = "rzp_test_made_up",
+                                     .key_secret = "made_up",
+                                     .webhook_secrets = SECRET};
+static const char *const renamed[] = {"ord_1", PAYMENT, "rfnd_1", REFUND, NULL};
+static const char *const otherwise[] = {"callback_url", NULL};
+static const char *const without[] = {"a", NULL}; /* a note */
+
+static void a_checkout_is_asked_for_as_the_official_library_does(void **state)
+{
+    (void)state;
+    const wire_official_t official = {"razorpay", "POST",    "/v1/payment_links",
+                                      renamed,    otherwise, without};
+    psp_checkout_t checkout = checkout_of(49900, "INR");
+    http_client_request_t request;
+    psp_checkout_request(razorpay(), &theirs, &checkout, &request);
+    assert_as_official(&official, &request);
+    assert_string_equal(
+        request.body.data,
+        "{\"amount\":49900,\"currency\":\"INR\",\"reference_id\":\"" PAYMENT
+        "\",\"description\":\"Order\",\"expire_by\":1760003600,\"customer\":{\"contact\":"
+        "\"9999999999\"},\"notify\":{\"sms\":false,\"email\":false},\"notes\":" NOTES
+        ",\"callback_url\":\"" RETURN_URL "\",\"callback_method\":\"get\"}");
+    assert_not_in_url(&request, "made_up");
+    http_client_request_free(&request);
+    checkout.expires_at_us = checkout.now_us + 60 * SECOND_US; /* Razorpay wants 15 minutes */
+    memset(&checkout.customer, 0, sizeof checkout.customer);
+    snprintf(checkout.customer.name, sizeof checkout.customer.name, "Asha \\ \"A\"");
+    snprintf(checkout.customer.email, sizeof checkout.customer.email, "a@example.com");
+    psp_checkout_request(razorpay(), &theirs, &checkout, &request);
+    assert_non_null(strstr(request.body.data, "\"expire_by\":1760000930,"));
+    assert_non_null(strstr(request.body.data, "\"customer\":{\"name\":\"Asha \\\\ \\\"A\\\"\","
+                                              "\"email\":\"a@example.com\"}"));
+    http_client_request_free(&request);
+    snprintf(checkout.customer.name, sizeof checkout.customer.name, "%s", "");
+    snprintf(checkout.customer.email, sizeof checkout.customer.email, "%s", "");
+    psp_checkout_request(razorpay(), &theirs, &checkout, &request);
+    assert_null(strstr(request.body.data, "\"customer\""));
+    http_client_request_free(&request);
+}
+
+static void amounts_are_whole_minor_units(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *currency;
+        int64_t amount;
+        const char *said;
+    } amounts[] = {
+        {"INR", 1, "\"amount\":1,\"currency\":\"INR\""},
+        {"JPY", 120, "\"amount\":120,\"currency\":\"JPY\""},
+        {"KWD", 12345, "\"amount\":12345,\"currency\":\"KWD\""},
+        {"INR", AMOUNT_MAX, "\"amount\":9007199254740991,\"currency\":\"INR\""},
+    };
+    for (size_t i = 0; i < sizeof amounts / sizeof amounts[0]; i++) {
+        const psp_checkout_t checkout = checkout_of(amounts[i].amount, amounts[i].currency);
+        http_client_request_t request;
+        char body[512];
+        psp_checkout_request(razorpay(), &theirs, &checkout, &request);
+        assert_non_null(strstr(request.body.data, amounts[i].said));
+        http_client_request_free(&request);
+        snprintf(body, sizeof body,
+                 "{\"event\":\"payment.captured\",\"payload\":{\"payment\":{\"entity\":{"
+                 "\"id\":\"pay_1\",%s,\"notes\":" NOTES "}}},\"created_at\":1}",
+                 amounts[i].said);
+        const psp_report_t report = report_of(str_of(body));
+        assert_int_equal(report.amount, amounts[i].amount);
+        assert_string_equal(report.currency, amounts[i].currency);
+    }
+}
+
+static void statuses_are_asked_for_by_the_link(void **state)
+{
+    (void)state;
+    psp_payment_t payment = {.payment_id = uuid_of(PAYMENT)};
+    const psp_checkout_t checkout = checkout_of(1, "INR");
+    http_client_request_t request;
+    assert_true(psp_status_request(razorpay(), &theirs, &payment, &request));
+    assert_string_equal(request.method, "GET");
+    assert_string_equal(request.url,
+                        "https://api.razorpay.com/v1/payment_links?reference_id=" PAYMENT);
+    assert_string_equal(header_named(&request, "Authorization"),
+                        "Basic cnpwX3Rlc3RfbWFkZV91cDptYWRlX3Vw");
+    assert_true(psp_checkout_find_request(razorpay(), &theirs, &checkout, &request));
+    assert_string_equal(request.url,
+                        "https://api.razorpay.com/v1/payment_links?reference_id=" PAYMENT);
+    snprintf(payment.psp_ref, sizeof payment.psp_ref, "plink_1");
+    assert_true(psp_status_request(razorpay(), &theirs, &payment, &request));
+    assert_string_equal(request.url, "https://api.razorpay.com/v1/payment_links/plink_1");
+    snprintf(payment.psp_ref, sizeof payment.psp_ref, "a/../b?c#d e");
+    assert_true(psp_status_request(razorpay(), &theirs, &payment, &request));
+    assert_string_equal(request.url,
+                        "https://api.razorpay.com/v1/payment_links/a%2F..%2Fb%3Fc%23d%20e");
+}
+
+static void a_refund_is_asked_for_as_the_official_library_does(void **state)
+{
+    (void)state;
+    const wire_official_t official = {"razorpay", "POST",    "/v1/payments/pay_1/refund",
+                                      renamed,    otherwise, without};
+    psp_refund_t refund = refund_of(100, "INR", "pay_1");
+    http_client_request_t request;
+    snprintf(refund.reason, sizeof refund.reason, "too \"late\"");
+    psp_refund_request(razorpay(), &theirs, &refund, &request);
+    assert_as_official(&official, &request);
+    assert_string_equal(header_named(&request, "X-Refund-Idempotency"), REFUND);
+    assert_string_equal(request.body.data,
+                        "{\"amount\":100,\"speed\":\"normal\",\"notes\":{\"refund_id\":\"" REFUND
+                        "\",\"payment_id\":\"" PAYMENT "\",\"order_id\":\"" ORDER
+                        "\",\"reason\":\"too \\\"late\\\"\"},\"receipt\":\"" REFUND "\"}");
+    http_client_request_free(&request);
+    assert_true(psp_refund_status_request(razorpay(), &theirs, &refund, &request));
+    assert_string_equal(request.method, "GET");
+    assert_string_equal(request.url,
+                        "https://api.razorpay.com/v1/payments/pay_1/refunds?count=100");
+}
+
+/* ---- answers ---- */
+
+#define LINK(status, rest)                                                                     \
+    "{\"id\":\"plink_1\",\"reference_id\":\"" PAYMENT "\",\"currency\":\"INR\",\"short_url\":" \
+    "\"https://rzp.io/i/1\",\"status\":\"" status "\"" rest "}"
+#define LIST(links) "{\"payment_links\":[" links "]}"
+
+static void an_open_link_is_read_alone_and_in_a_list(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {LINK("created", ""), LIST(LINK("created", ""))};
+    for (size_t i = 0; i < 2; i++) {
+        const psp_checkout_answer_t answer = answer_to(razorpay(), ERR_OK, 200, bodies[i]);
+        assert_int_equal(answer.outcome, PSP_CHECKOUT_OPEN);
+        assert_int_equal(answer.fault, PSP_FAULT_NONE);
+        assert_string_equal(answer.psp_ref, "plink_1");
+        assert_string_equal(answer.checkout_url, "https://rzp.io/i/1");
+        assert_false(answer.exists);
+    }
+}
+
+static void each_error_is_somebodys_fault(void **state)
+{
+    (void)state;
+#define ERROR(code, words) "{\"error\":{\"code\":\"" code "\",\"description\":\"" words "\"}}"
+    static const wire_error_t errors[] = {
+        {ERR_OK, 400, ERROR("BAD_REQUEST_ERROR", "amount exceeds"), PSP_CHECKOUT_REFUSED,
+         PSP_FAULT_MERCHANT, "HTTP 400: amount exceeds"},
+        {ERR_OK, 401, ERROR("BAD_REQUEST_ERROR", "Authentication failed"), PSP_CHECKOUT_REFUSED,
+         PSP_FAULT_MERCHANT, "HTTP 401: Authentication"},
+        {ERR_OK, 429, ERROR("BAD_REQUEST_ERROR", "Too many requests"), PSP_CHECKOUT_REFUSED,
+         PSP_FAULT_LIMIT, "HTTP 429: Too many"},
+        {ERR_OK, 500, ERROR("SERVER_ERROR", "Oh"), PSP_CHECKOUT_UNKNOWN, PSP_FAULT_PSP,
+         "HTTP 500: Oh"},
+        {ERR_OK, 502, ERROR("GATEWAY_ERROR", "Bank"), PSP_CHECKOUT_UNKNOWN, PSP_FAULT_PSP,
+         "HTTP 502: Bank"},
+        {ERR_OK, 200, LINK("paid", ""), PSP_CHECKOUT_UNKNOWN, PSP_FAULT_PSP, "understood"},
+        {ERR_OK, 200, LINK("cancelled", ""), PSP_CHECKOUT_UNKNOWN, PSP_FAULT_PSP, "understood"},
+        {ERR_OK, 200, LIST(""), PSP_CHECKOUT_UNKNOWN, PSP_FAULT_PSP, "understood"},
+        {ERR_OK, 200, "{\"id\":\"p\",\"status\":\"created\",\"short_url\":\"data:text/html,x\"}",
+         PSP_CHECKOUT_UNKNOWN, PSP_FAULT_PSP, "understood"},
+    };
+    assert_errors(razorpay(), errors, sizeof errors / sizeof errors[0]);
+    assert_common_errors(razorpay());
+    const char *known =
+        ERROR("BAD_REQUEST_ERROR", "payment link with given reference_id already exists");
+    assert_true(answer_to(razorpay(), ERR_OK, 400, known).exists);
+    assert_false(answer_to(razorpay(), ERR_OK, 400, ERROR("BAD_REQUEST_ERROR", "no")).exists);
+    assert_false(answer_to(razorpay(), ERR_OK, 400, "{}").exists);
+}
+
+#define PAID(status)                                                                            \
+    "{\"payment_id\":\"pay_1\",\"amount\":49900,\"created_at\":1759999955,\"status\":\"" status \
+    "\"}"
+#define PAYMENTS(list) ",\"payments\":[" list "]"
+
+static void each_status_is_a_fact_or_none(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        psp_fact_kind_t kind;
+        const char *reason;
+    } statuses[] = {
+        {LINK("created", PAYMENTS("")), PSP_FACT_NONE, "created"},
+        {LINK("created", ",\"payments\":null"), PSP_FACT_NONE, "created"},
+        {LINK("expired", ""), PSP_FACT_NONE, "expired"},
+        {LINK("created", PAYMENTS(PAID("authorized"))), PSP_FACT_NONE, "created"},
+        {LINK("created", PAYMENTS(PAID("failed"))), PSP_FACT_FAILED,
+         "the PSP says that the payment failed"},
+        {LINK("paid", PAYMENTS(PAID("captured"))), PSP_FACT_CAPTURED, ""},
+        {LINK("paid", PAYMENTS(PAID("failed") "," PAID("captured"))), PSP_FACT_CAPTURED, ""},
+        {LIST(LINK("paid", PAYMENTS(PAID("captured") "," PAID("failed")))), PSP_FACT_CAPTURED, ""},
+        {LINK("paid",
+              PAYMENTS(PAID("captured") ",{\"payment_id\":\"pay_2\",\"status\":\"captured\"}")),
+         PSP_FACT_CAPTURED, ""}, /* the first is the one that paid */
+        {LIST(""), PSP_FACT_NONE, "the PSP does not know the payment"},
+    };
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+        const psp_report_t report = status_of(razorpay(), statuses[i].body);
+        if (report.kind != statuses[i].kind || strcmp(report.reason, statuses[i].reason) != 0)
+            fail_msg("%s: %s, %s", statuses[i].body, psp_fact_kind_name(report.kind),
+                     report.reason);
+        if (report.kind == PSP_FACT_NONE)
+            continue;
+        assert_string_equal(report.psp_ref, "pay_1");
+        assert_int_equal(report.amount, 49900);
+        assert_string_equal(report.currency, "INR");
+        assert_int_equal(report.occurred_at_us, INT64_C(1759999955) * SECOND_US);
+    }
+}
+
+static void other_answers_are_no_status(void **state)
+{
+    (void)state;
+    static const int refusals[] = {401, 403, 429, 500, 503, 302, 204};
+    assert_unknown(razorpay(), 404, "{}");
+    assert_unknown(razorpay(), 400, ERROR("BAD_REQUEST_ERROR", "The id provided does not exist"));
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+        assert_no_status(razorpay(), refusals[i], "{}", "no status answer");
+    assert_no_status(razorpay(), 200, "", "the body");
+    assert_no_status(razorpay(), 200, "[]", "the body");
+    assert_no_status(razorpay(), 200, "{}", "reference_id");
+    assert_no_status(razorpay(), 200, LIST("17"), "reference_id");
+    assert_no_status(razorpay(), 200, "{\"reference_id\":\"" ORDER "\"}", "reference_id");
+    assert_no_status(razorpay(), 200, LINK("paid", PAYMENTS("{\"status\":\"captured\"}")),
+                     "payment_id");
+    assert_no_status(razorpay(), 200,
+                     LINK("paid", PAYMENTS("{\"status\":\"captured\",\"payment_id\":\"p\","
+                                           "\"amount\":1.5}")),
+                     "amount");
+    assert_no_status(razorpay(), 200,
+                     LINK("paid", PAYMENTS("{\"status\":\"captured\",\"payment_id\":\"p\","
+                                           "\"amount\":1,\"created_at\":253402300800}")),
+                     "created_at");
+}
+
+#define REFUND_OBJECT(id, status)                                                                  \
+    "{\"id\":\"rfnd_1\",\"amount\":100,\"currency\":\"INR\",\"created_at\":1759999960,\"notes\":{" \
+    "\"refund_id\":\"" id "\"},\"status\":\"" status "\"}"
+#define ITEMS(list) "{\"entity\":\"collection\",\"items\":[" list "]}"
+
+static void each_state_of_a_refund_is_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        psp_fact_kind_t kind;
+    } states[] = {
+        {REFUND_OBJECT(REFUND, "processed"), PSP_FACT_REFUND_SUCCEEDED},
+        {REFUND_OBJECT(REFUND, "pending"), PSP_FACT_REFUND_REQUESTED},
+        {REFUND_OBJECT(REFUND, "failed"), PSP_FACT_REFUND_FAILED},
+        {ITEMS("17," REFUND_OBJECT(ORDER, "failed") "," REFUND_OBJECT(REFUND, "processed")),
+         PSP_FACT_REFUND_SUCCEEDED},
+    };
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        const psp_report_t report = refund_in(razorpay(), states[i].body);
+        assert_int_equal(report.kind, states[i].kind);
+        assert_string_equal(report.psp_ref, "rfnd_1");
+        assert_int_equal(report.amount, 100);
+        assert_string_equal(report.currency, "INR");
+        assert_int_equal(report.occurred_at_us, INT64_C(1759999960) * SECOND_US);
+        assert_int_equal(report.reason[0] != '\0', report.kind == PSP_FACT_REFUND_FAILED);
+    }
+    assert_no_refund(razorpay(), 200, ITEMS(""), "another refund");
+    assert_no_refund(razorpay(), 200, ITEMS(REFUND_OBJECT(ORDER, "processed")), "another refund");
+    assert_no_refund(razorpay(), 200, REFUND_OBJECT("shop-1", "processed"), "another refund");
+    assert_no_refund(razorpay(), 200, REFUND_OBJECT(REFUND, "reversed"), "status");
+    assert_refusals(razorpay(), ERROR("BAD_REQUEST_ERROR", "fully refunded already"),
+                    "fully refunded already");
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(signatures_of_the_official_library_are_judged_as_it_judges_them),
     cmocka_unit_test(any_configured_secret_signs_in_any_environment),
@@ -397,5 +647,14 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(money_without_our_notes_is_reported_without_a_payment),
     cmocka_unit_test(what_is_wrong_in_an_event_is_named),
     cmocka_unit_test(an_event_without_an_id_is_refused),
+    cmocka_unit_test(a_checkout_is_asked_for_as_the_official_library_does),
+    cmocka_unit_test(amounts_are_whole_minor_units),
+    cmocka_unit_test(statuses_are_asked_for_by_the_link),
+    cmocka_unit_test(a_refund_is_asked_for_as_the_official_library_does),
+    cmocka_unit_test(an_open_link_is_read_alone_and_in_a_list),
+    cmocka_unit_test(each_error_is_somebodys_fault),
+    cmocka_unit_test(each_status_is_a_fact_or_none),
+    cmocka_unit_test(other_answers_are_no_status),
+    cmocka_unit_test(each_state_of_a_refund_is_read),
 };
 TEST_MAIN(tests)

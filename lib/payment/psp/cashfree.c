@@ -20,7 +20,13 @@
 #define EVENT_ID_HEADER "x-idempotency-key"
 #define SCRIPT_HOST "https://sdk.cashfree.com"
 
-enum { ORDER_LIVES_AT_LEAST_S = 930, PATH_SIZE = 96 };
+enum {
+    ORDER_LIVES_AT_LEAST_S = 930,
+    PATH_SIZE = 96,
+    TEXT_MIN_BYTES = 3, /* of a name, a note: what is shorter or longer is refused */
+    TEXT_MAX_BYTES = 100,
+    SESSION_MAX_BYTES = 2048, /* it goes into the page's script */
+};
 static const int64_t second_us = 1000000;
 
 /* ---- fields ---- */
@@ -65,6 +71,13 @@ static void add_decimal(buf_t *body, const char *name, int64_t amount, const cha
     json_raw(body, name, text, strlen(text));
 }
 
+/* As much of it as Cashfree takes. */
+static void add_text(buf_t *body, const char *name, const char *text)
+{
+    char cut[TEXT_MAX_BYTES + 1];
+    json_text(body, name, str_copy(str_of(text), cut, sizeof cut));
+}
+
 /* Letters, digits, '-' and '_', as Cashfree wants it; another is told as '_'. */
 static void add_customer_id(const char *id, buf_t *body)
 {
@@ -107,8 +120,8 @@ static void checkout_request(const psp_account_t *account, const psp_checkout_t 
                                        : "");
     if (customer->email[0])
         json_text(body, "customer_email", customer->email);
-    if (customer->name[0])
-        json_text(body, "customer_name", customer->name);
+    if (strlen(customer->name) >= TEXT_MIN_BYTES)
+        add_text(body, "customer_name", customer->name);
     json_close_object(body);
     json_open_object(body, "order_meta");
     buf_printf(&url, "%s/checkout/%s/return", checkout->public_url, payment_id);
@@ -136,7 +149,7 @@ static void checkout_find_request(const psp_account_t *account, const psp_checko
 }
 
 /* Base64url and the like: it goes into a page. */
-static bool is_session(str_t text, size_t capacity)
+static bool is_session(str_t text)
 {
     for (uint32_t i = 0; i < text.size; i++) {
         const char c = text.data[i];
@@ -144,7 +157,7 @@ static bool is_session(str_t text, size_t capacity)
               strchr("-_.=+/", c)))
             return false;
     }
-    return text.size > 0 && text.size < capacity;
+    return text.size > 0 && text.size <= SESSION_MAX_BYTES;
 }
 
 static void checkout_read(const http_client_response_t *response, psp_checkout_answer_t *answer)
@@ -163,7 +176,7 @@ static void checkout_read(const http_client_response_t *response, psp_checkout_a
         answer->exists = response->status == 409 || response->status == 422;
         if (strstr(answer->reason, "customer_") != NULL)
             answer->fault = PSP_FAULT_CUSTOMER;
-    } else if (psp_is_reference(id) && is_session(session, sizeof answer->page_data) &&
+    } else if (psp_is_reference(id) && is_session(session) &&
                str_is(json_read_str(root, "order_status"), "ACTIVE")) {
         answer->outcome = PSP_CHECKOUT_OPEN;
         str_copy(id, answer->psp_ref, sizeof answer->psp_ref);
@@ -311,7 +324,8 @@ static void refund_request(const psp_account_t *account, const psp_refund_t *ref
     json_open_object(body, NULL);
     add_decimal(body, "refund_amount", refund->amount, refund->currency);
     json_text(body, "refund_id", refund_id);
-    json_text(body, "refund_note", strlen(refund->reason) >= 3 ? refund->reason : "refund");
+    add_text(body, "refund_note",
+             strlen(refund->reason) >= TEXT_MIN_BYTES ? refund->reason : "refund");
     json_text(body, "refund_speed", "STANDARD");
     json_close_object(body);
 }
@@ -370,6 +384,9 @@ static err_t refund_read(const psp_refund_t *asked, int http_status, str_t body,
         err = !uuid_equal(&named, &asked->refund_id)
                   ? psp_malformed(detail, "refund_id", "is of another refund than was asked for")
                   : read_refund(body, "", root, report, detail);
+    } else if (str_is(json_read_str(root, "type"), "idempotency_error")) {
+        err = err_set(detail, ERR_MALFORMED_WEBHOOK, "HTTP %d is no answer about the refund",
+                      http_status); /* it speaks of an earlier request */
     } else {
         err =
             psp_refund_refused(asked, http_status, json_read_str(root, "message"), report, detail);

@@ -23,7 +23,7 @@ enum { PATH_SIZE = 48 };
 static void begin(const psp_account_t *account, const char *method, http_client_request_t *request)
 {
     request->method = method;
-    psp_add_basic(account->key_secret, "", request);
+    psp_add_basic(account->key_secret, NULL, request); /* as its own library sends it */
     http_client_request_header(request, "x-merchantid: %s", account->key_id);
     http_client_request_header(request, "version: " API_VERSION);
 }

@@ -109,12 +109,14 @@ static void command(const psp_account_t *account, const char *name, const char *
     form_add(&request->body, "hash", hash);
 }
 
-/* {"status":1,…}; some answers have it as a text. */
-static bool is_granted(const json_t *root)
+/* {"status":1,…}, 0 where it is refused; some answers have it as a text. -1: neither. */
+static int status_of(const json_t *root)
 {
     const json_t *status = json_object_get(root, "status");
-    return json_is_integer(status) ? json_integer_value(status) == 1
-                                   : str_is(json_read_str(root, "status"), "1");
+    str_t text = json_read_str(root, "status");
+    if (json_is_integer(status))
+        return json_integer_value(status) == 1 ? 1 : json_integer_value(status) == 0 ? 0 : -1;
+    return str_is(text, "1") ? 1 : str_is(text, "0") ? 0 : -1;
 }
 
 /* ---- status ---- */
@@ -221,7 +223,10 @@ static err_t read_queued(const json_t *root, const psp_refund_t *asked, psp_repo
                          err_detail_t *detail)
 {
     str_t words = json_read_str(root, "msg");
-    if (!is_granted(root)) {
+    const int status = status_of(root);
+    if (status < 0 || (status == 0 && !words.data))
+        return psp_malformed(detail, "status", "must be 1, or 0 with a msg");
+    if (status == 0) {
         if (words.data && (strcasestr(words.data, "token") || strcasestr(words.data, "duplicate") ||
                            strcasestr(words.data, "hash")))
             return err_set(detail, ERR_MALFORMED_WEBHOOK, "the refund is not taken");

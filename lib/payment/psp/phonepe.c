@@ -17,8 +17,9 @@
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp/fields.h"
 
-enum { LIVES_AT_LEAST_S = 300, LIVES_AT_MOST_S = 3600 };
+enum { LIVES_AT_LEAST_S = 300, LIVES_AT_MOST_S = 3600, EXPECTATION_FAILED = 417 };
 static const int64_t second_us = 1000000, ms_us = 1000;
+static const int64_t latest_s = INT64_C(253402300799); /* 9999-12-31 */
 static const char live_path[] = "/apis/pg";
 
 /* ---- tokens ---- */
@@ -57,13 +58,14 @@ static bool token_read(const http_client_response_t *response, int64_t now_us,
     str_t token = json_read_str(root, "access_token"), type = json_read_str(root, "token_type");
     const json_t *expires_at = json_object_get(root, "expires_at");
     bool ok = response->status == 200 && is_token(token) && (!type.data || is_token(type)) &&
-              json_is_integer(expires_at);
+              json_is_integer(expires_at) && json_integer_value(expires_at) > 0 &&
+              json_integer_value(expires_at) <= latest_s;
     if (ok) {
         const int size = snprintf(header, PSP_TOKEN_SIZE, "Authorization: %.*s %.*s",
                                   type.data ? (int)type.size : 8,
                                   type.data ? type.data : "O-Bearer", STR_ARG(token));
         *lives_ms = json_integer_value(expires_at) * 1000 - now_us / ms_us;
-        ok = size > 0 && size<PSP_TOKEN_SIZE && * lives_ms> 0;
+        ok = size > 0 && size < PSP_TOKEN_SIZE && *lives_ms >= 1;
     }
     if (!ok)
         header[0] = '\0';
@@ -141,7 +143,7 @@ static err_t read_ms(const json_t *object, const char *field, int64_t *wall_us,
 {
     const json_t *value = json_object_get(object, field);
     if (!json_is_integer(value) || json_integer_value(value) < 1 ||
-        json_integer_value(value) > INT64_MAX / ms_us)
+        json_integer_value(value) > latest_s * 1000)
         return psp_malformed(detail, field, "must be a time in milliseconds since 1970");
     *wall_us = json_integer_value(value) * ms_us;
     return ERR_OK;
@@ -269,6 +271,8 @@ static err_t read_refund(const json_t *root, const psp_refund_t *asked, psp_repo
     return ERR_OK;
 }
 
+/* 417 is said of a merchantRefundId that came before, too: the status call tells what became of it.
+ */
 static err_t refund_read(const psp_refund_t *asked, int http_status, str_t body,
                          psp_report_t *report, err_detail_t *detail)
 {
@@ -277,6 +281,9 @@ static err_t refund_read(const psp_refund_t *asked, int http_status, str_t body,
     if (http_status == 200)
         err = root ? read_refund(root, asked, report, detail)
                    : psp_malformed(detail, "the body", "is no JSON object");
+    else if (http_status == EXPECTATION_FAILED)
+        err = err_set(detail, ERR_MALFORMED_WEBHOOK, "HTTP %d is no answer about the refund",
+                      http_status);
     else
         err =
             psp_refund_refused(asked, http_status, json_read_str(root, "message"), report, detail);

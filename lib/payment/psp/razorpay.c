@@ -359,14 +359,14 @@ static void refund_request(const psp_account_t *account, const psp_refund_t *ref
     json_close_object(body);
 }
 
-/* All refunds of the payment: ours is among them by its note. */
+/* The refunds of the payment (10, unless more are asked for): ours is among them by its note. */
 static void refund_status_request(const psp_account_t *account, const psp_refund_t *refund,
                                   http_client_request_t *request)
 {
     char capture[PSP_SEGMENT_SIZE];
     begin(account, "GET", request);
-    snprintf(request->url, sizeof request->url, "%s/v1/payments/%s/refunds", account->base_url,
-             psp_path_segment(refund->capture_ref, capture));
+    snprintf(request->url, sizeof request->url, "%s/v1/payments/%s/refunds?count=100",
+             account->base_url, psp_path_segment(refund->capture_ref, capture));
 }
 
 static bool is_asked_for(const json_t *entity, const psp_refund_t *asked)
