@@ -16,7 +16,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parent / "suites"))
 from bench import ROOT, Bench, say  # noqa: E402
 
 DEFAULT = ("memory", "orders", "webhooks", "drain", "latency", "initiate", "read", "mixed", "ws", "starve", "tap", "slow_disk", "micro")
-WHEN_NAMED = ("scale",)
+WHEN_NAMED = ("scale", "routing")
 
 
 def first_line(*command):

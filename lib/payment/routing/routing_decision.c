@@ -1,9 +1,9 @@
 /* routing_decision.c - see routing_decision.h.
  *
- * By value: Thompson sampling over outcomes that are forgotten. Each PSP's success is drawn around what is
- * known of it, the wider the less is known. So one that is surely worse is hardly ever chosen, one that was
- * not tried for a while becomes unsure again and is, and exploration costs what it is worth; it never
- * chooses one that is broken.
+ * Thompson sampling over outcomes that are forgotten. Each PSP's success is drawn around what is
+ * known of it, the wider the less is known. So one that is surely worse is hardly ever chosen, one
+ * that was not tried for a while becomes unsure again and is, and exploration costs what it is
+ * worth; it never chooses one that is broken.
  */
 #include "lib/payment/routing/routing_decision.h"
 
@@ -13,9 +13,9 @@
 
 /* Chosen on the scenarios of tests/bench/routing: one set for all of them. */
 static const double GUESSED_SUCCESSES = 1.7, GUESSED_FAILURES = 0.3;
-static const double SPREAD = 0.6;      /* of what is drawn, in standard deviations of what is known */
-static const double NEW_WEIGHT = 4;   /* with fewer outcomes a PSP has no history … */
-static const double NEW_SHARE = 0.1;   /* … and is the first for so many payments at most */
+static const double SPREAD = 0.6;    /* of what is drawn, in standard deviations of what is known */
+static const double NEW_WEIGHT = 4;  /* with fewer outcomes a PSP has no history … */
+static const double NEW_SHARE = 0.1; /* … and is the first for so many payments at most */
 
 /* ---- chance ---- */
 
@@ -58,7 +58,8 @@ static double drawn_success(const routing_candidate_t *candidate, uint64_t *row)
 {
     const double known = known_success(candidate);
     const double total = weight(candidate) + GUESSED_SUCCESSES + GUESSED_FAILURES;
-    const double drawn = known + SPREAD * next_normal(row) * sqrt(known * (1 - known) / (total + 1));
+    const double drawn =
+        known + SPREAD * next_normal(row) * sqrt(known * (1 - known) / (total + 1));
     return drawn < 0 ? 0 : drawn > 1 ? 1 : drawn;
 }
 
@@ -74,15 +75,14 @@ static bool is_healthy(const routing_candidate_t *candidate)
 
 /* ---- the order ---- */
 
-/* By value a probe goes first: one payment is enough, and while it is out there is none. By priority it
- * waits until its PSP is the next of the list anyway. */
+/* A probe goes first: one payment is enough, and while it is out there is no other. */
 static bool goes_before(const routing_input_t *input, const routing_decision_t *decision, size_t a,
                         size_t b)
 {
     const routing_candidate_t *x = &input->candidates[a], *y = &input->candidates[b];
     if (x->admitted != y->admitted)
         return x->admitted;
-    if (input->policy == ROUTING_BY_VALUE && x->probe != y->probe)
+    if (x->probe != y->probe)
         return x->probe;
     if (decision->scores[a] != decision->scores[b])
         return decision->scores[a] > decision->scores[b];
@@ -117,7 +117,8 @@ static void hold_back_new(const routing_input_t *input, routing_decision_t *deci
     }
 }
 
-/* The healthy one that is worth most by what is known, chance left out; `count` when there is none. */
+/* The healthy one that is worth most by what is known, chance left out; `count` when there is none.
+ */
 static size_t worth_most(const routing_input_t *input)
 {
     size_t best = input->count;
@@ -139,8 +140,6 @@ static routing_reason_t reason_of(const routing_input_t *input, size_t first)
         return ROUTING_ALL_BROKEN;
     if (input->candidates[first].probe)
         return ROUTING_PROBED;
-    if (input->policy == ROUTING_BY_PRIORITY)
-        return ROUTING_LISTED_FIRST;
     return first == worth_most(input) ? ROUTING_WORTH_MOST : ROUTING_EXPLORED;
 }
 
@@ -149,12 +148,11 @@ void routing_decide(const routing_input_t *input, routing_decision_t *decision)
     uint64_t row = input->seed;
     CHECK(input->count >= 1 && input->count <= ROUTING_CANDIDATES_MAX);
     *decision = (routing_decision_t){0};
-    for (size_t i = 0; input->policy == ROUTING_BY_VALUE && i < input->count; i++)
-        decision->scores[i] = drawn_success(&input->candidates[i], &row) *
-                              (input->margin - input->candidates[i].fee);
+    for (size_t i = 0; i < input->count; i++)
+        decision->scores[i] =
+            drawn_success(&input->candidates[i], &row) * (input->margin - input->candidates[i].fee);
     sort(input, decision);
-    if (input->policy == ROUTING_BY_VALUE)
-        hold_back_new(input, decision, &row);
+    hold_back_new(input, decision, &row);
     decision->reason = reason_of(input, decision->order[0]);
 }
 
@@ -174,8 +172,7 @@ routing_candidate_t routing_candidate(const routing_health_t *health, double fee
 
 const char *routing_reason_name(routing_reason_t reason)
 {
-    static const char *const names[] = {[ROUTING_LISTED_FIRST] = "listed_first",
-                                        [ROUTING_WORTH_MOST] = "worth_most",
+    static const char *const names[] = {[ROUTING_WORTH_MOST] = "worth_most",
                                         [ROUTING_EXPLORED] = "explored",
                                         [ROUTING_PROBED] = "probed",
                                         [ROUTING_ALL_BROKEN] = "all_broken"};

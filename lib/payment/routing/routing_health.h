@@ -46,8 +46,8 @@ typedef struct routing_health {
  * wrong says nothing; a limit is told by a PSP that works, and counts a little. */
 double routing_blame(psp_fault_t fault);
 
-/* A call of the PSP has ended. `took_ms` < 0: not known. Its failure counts as that of the payment; an
- * answer does not count yet: how the payment ends will. */
+/* A call of the PSP has ended. `took_ms` < 0: not known. Its failure counts as that of the payment;
+ * an answer does not count yet: how the payment ends will. */
 void routing_health_called(routing_health_t *self, psp_fault_t fault, int64_t took_ms,
                            int64_t now_ms);
 /* A payment that was opened there has ended: money, or a failure that is not the customer's. */

@@ -1,15 +1,17 @@
-/* routing_bench.c - our router against three others over simulated time, one scenario after another.
+/* routing_bench.c - our router against three others over simulated time, one scenario after
+ * another.
  *
  *   bench-routing [--seed N] [--scenario NAME]      prints JSON, a row per scenario and router
  *
- * A payment comes about every half second of simulated time; which PSP it would succeed at is drawn once,
- * so that all routers meet the same luck; what became of it is known some seconds later. The regret of a
- * choice is what the best PSP of that moment is expected to leave, less what the chosen one is. The others:
+ * A payment comes about every half second of simulated time; which PSP it would succeed at is drawn
+ * once, so that all routers meet the same luck; what became of it is known some seconds later. The
+ * regret of a choice is what the best PSP of that moment is expected to leave, less what the chosen
+ * one is. The others:
  *
  *   fixed      the list's first PSP, always, as the prototype did
  *   rotating   one after the other
- *   windowed   success over the last 125 outcomes of each PSP, all good to begin with; the best is chosen,
- *              but for 5 % of payments, which go to the others; a PSP whose outcomes were nearly all bad
+ *   windowed   success over the last 125 outcomes of each PSP, all good to begin with; the best is
+ * chosen, but for 5 % of payments, which go to the others; a PSP whose outcomes were nearly all bad
  *              lately is weighed by a fifth; money plays no part
  */
 #include <math.h>
@@ -211,7 +213,8 @@ static void learn_windowed(router_t *self, int psp, outcome_t outcome, int64_t n
     self->next[psp] = (self->next[psp] + 1) % WINDOW;
     if (self->known[psp] < WINDOW)
         self->known[psp]++;
-    self->elimination[psp] = good ? fmin(1, self->elimination[psp] * 1.0526) : self->elimination[psp] * 0.95;
+    self->elimination[psp] =
+        good ? fmin(1, self->elimination[psp] * 1.0526) : self->elimination[psp] * 0.95;
 }
 
 static void learn_nothing(router_t *self, int psp, outcome_t outcome, int64_t now_ms)
@@ -224,7 +227,7 @@ static void learn_nothing(router_t *self, int psp, outcome_t outcome, int64_t no
 
 static int choose_ours(router_t *self, const scenario_t *scenario, int64_t now_ms)
 {
-    routing_input_t input = {.policy = ROUTING_BY_VALUE, .margin = 1, .count = (size_t)scenario->psps};
+    routing_input_t input = {.margin = 1, .count = (size_t)scenario->psps};
     routing_decision_t decision;
     self->own_row += 1;
     input.seed = self->own_row * UINT64_C(0x9e3779b97f4a7c15);
@@ -259,7 +262,8 @@ static void hear(router_t *self, int64_t now_ms)
 static void expect(router_t *self, int psp, outcome_t outcome, int64_t known_ms)
 {
     CHECK(self->count < PENDING_MAX);
-    self->pending[(self->first + self->count++) % PENDING_MAX] = (pending_t){known_ms, psp, outcome};
+    self->pending[(self->first + self->count++) % PENDING_MAX] =
+        (pending_t){known_ms, psp, outcome};
 }
 
 static void run(const scenario_t *scenario, uint64_t seed, router_t *routers, size_t router_count)
@@ -295,18 +299,24 @@ static void print_scenario(const scenario_t *scenario, uint64_t seed, bool first
 {
     static router_t routers[4];
     memset(routers, 0, sizeof routers);
-    routers[0] = (router_t){.name = "ours", .choose = choose_ours, .learn = learn_ours, .own_row = seed};
+    routers[0] =
+        (router_t){.name = "ours", .choose = choose_ours, .learn = learn_ours, .own_row = seed};
     routers[1] = (router_t){.name = "fixed", .choose = choose_fixed, .learn = learn_nothing};
     routers[2] = (router_t){.name = "rotating", .choose = choose_rotating, .learn = learn_nothing};
-    routers[3] = (router_t){.name = "windowed", .choose = choose_windowed, .learn = learn_windowed, .own_row = seed + 77};
+    routers[3] = (router_t){.name = "windowed",
+                            .choose = choose_windowed,
+                            .learn = learn_windowed,
+                            .own_row = seed + 77};
     for (int i = 0; i < PSPS; i++)
         routers[3].elimination[i] = 1;
     run(scenario, seed, routers, 4);
     for (size_t r = 0; r < 4; r++) {
-        printf("%s{\"scenario\":\"%s\",\"about\":\"%s\",\"stationary\":%s,\"seed\":%llu,\"router\":\"%s\",\"regret\":%.3f,"
+        printf("%s{\"scenario\":\"%s\",\"about\":\"%s\",\"stationary\":%s,\"seed\":%llu,\"router\":"
+               "\"%s\",\"regret\":%.3f,"
                "\"success\":%.5f,\"curve\":[",
-               first && r == 0 ? "" : ",\n", scenario->name, scenario->about, is_stationary(scenario) ? "true" : "false",
-               (unsigned long long)seed, routers[r].name, routers[r].regret, routers[r].succeeded / scenario->payments);
+               first && r == 0 ? "" : ",\n", scenario->name, scenario->about,
+               is_stationary(scenario) ? "true" : "false", (unsigned long long)seed,
+               routers[r].name, routers[r].regret, routers[r].succeeded / scenario->payments);
         for (size_t i = 0; i < POINTS; i++)
             printf("%s%.2f", i ? "," : "", routers[r].curve[i]);
         printf("]}");
