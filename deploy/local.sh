@@ -2,11 +2,12 @@
 # local.sh - Tiffin on one Debian 12 machine: builds it, runs it, tests it. See usage() below, or `deploy/local.sh help`.
 #
 # Each concern is a file in deploy/lib: common (output, ports), packages, build, supervise (runit), postgres, redis, services
-# (instances and their environment), stack (up, down, status, …), verify (invariants), test, chaos (the crash harness), bench.
+# (instances and their environment), stack (up, down, status, …), verify (invariants), test, chaos (the crash harness), bench,
+# sdk (the PSPs' own libraries).
 set -euo pipefail
 
 ROOT=$(cd -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/.." && pwd)
-for part in common packages build supervise postgres redis services stack verify test chaos bench; do
+for part in common packages build supervise postgres redis services stack verify test chaos bench sdk; do
     # shellcheck source=/dev/null
     . "$ROOT/deploy/lib/$part.sh"
 done
@@ -29,6 +30,7 @@ deploy/local.sh COMMAND
   fuzz [SECONDS]         every fuzz target that long (default 60)
   chaos [--seed N] [--runs N] [--bug NAME]
                          the crash harness: nothing lost, nothing doubled, whatever dies (chaos --help)
+  sdk                    the PSPs' own libraries, as they are published, against the simulator
   bench [SUITE …]        the benchmark: ratios against baselines in the same run (bench --help)
   help                   this
 
@@ -61,6 +63,7 @@ main() {
     fuzz) test_fuzz_only "${1:-60}" ;;
     chaos) chaos_run "$@" ;;
     bench) bench_run "$@" ;;
+    sdk) sdk_run "$@" ;;
     help | --help | -h) usage ;;
     *)
         usage >&2

@@ -320,7 +320,7 @@ static void add_hash(const psp_account_t *account, const char *status, const cha
     buf_t text = {0};
     char hex[SHA512_HEX_SIZE];
     const str_t salt = sim_first_secret(account);
-    buf_printf(&text, "%.*s|%s||||||||||%s|%s|%s|%s|%s|%s|%s|%s", STR_ARG(salt), status, udf2, udf1,
+    buf_printf(&text, "%.*s|%s|||||||||%s|%s|%s|%s|%s|%s|%s|%s", STR_ARG(salt), status, udf2, udf1,
                "customer@example.com", "Customer", "Order", amount, txnid, account->key_id);
     sha512_hex(&text, hex);
     buf_free(&text);

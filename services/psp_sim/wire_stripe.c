@@ -16,6 +16,10 @@
 
 enum { BODY_MAX_BYTES = 64 * 1024, REFUNDS_MAX = 64 };
 static const int64_t second_us = 1000000;
+static const int64_t hour_us = INT64_C(3600000000);
+
+static const char key_reused[] = "Keys for idempotent requests can only be used with the same "
+                                 "parameters they were first used with";
 
 static void write_error(int status, const char *words, buf_t *body)
 {
@@ -27,10 +31,10 @@ static void write_error(int status, const char *words, buf_t *body)
     json_text(body, "message", words);
     json_text(body, "request_log_url", "https://dashboard.stripe.com/test/logs/req_simulated");
     json_text(body, "type",
-              status == 409   ? "idempotency_error"
-              : status == 429 ? "rate_limit_error"
-              : status >= 500 ? "api_error"
-                              : "invalid_request_error");
+              strcmp(words, key_reused) == 0 ? "idempotency_error"
+              : status == 429                ? "rate_limit_error"
+              : status >= 500                ? "api_error"
+                                             : "invalid_request_error");
     json_close_object(body);
     json_close_object(body);
 }
@@ -262,9 +266,10 @@ static void session_create(http_request_t *request)
                         sizeof checkout.reference);
         if (!checkout.reference[0])
             str_copy(str_of(key_of(request)), checkout.reference, sizeof checkout.reference);
-        checkout.expires_at_us = form_copy(request->body, "expires_at", expires, sizeof expires)
-                                     ? strtoll(expires, NULL, 10) * second_us
-                                     : now_us + INT64_C(86400000000);
+        checkout.expires_at_us =
+            form_copy(request->body, "expires_at", expires, sizeof expires)
+                ? strtoll(expires, NULL, 10) * second_us
+                : (now_us / hour_us + 24) * hour_us; /* the same when it is repeated */
         if (strcmp(mode, "payment") != 0)
             sim_call_refuse(&call, 400, "Invalid mode: only payment is simulated");
         else if (checkout.expires_at_us < now_us + INT64_C(1790000000) ||
@@ -278,9 +283,7 @@ static void session_create(http_request_t *request)
             call.status = 200;
             write_session(&call.body, NULL, call.self, &checkout, false);
         } else if (call.status == 409) {
-            sim_call_refuse(&call, 400,
-                            "Keys for idempotent requests can only be used with the same "
-                            "parameters they were first used with");
+            sim_call_refuse(&call, 400, key_reused);
         }
     }
     sim_call_end(&call);
@@ -321,9 +324,7 @@ static void intent_create(http_request_t *request)
             call.status = 200;
             write_intent(&call.body, NULL, &checkout, checkout.serial, "requires_payment_method");
         } else if (call.status == 409) {
-            sim_call_refuse(&call, 400,
-                            "Keys for idempotent requests can only be used with the same "
-                            "parameters they were first used with");
+            sim_call_refuse(&call, 400, key_reused);
         }
     }
     sim_call_end(&call);

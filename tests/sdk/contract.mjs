@@ -1,0 +1,252 @@
+// The PSPs' own libraries, as they are published, against the simulator: a payment from its opening to its refund, what is refused, and
+// the webhooks as each library verifies them. Started by deploy/local.sh sdk.
+//
+//   SIMULATOR=<binary> node --test contract.mjs
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import http from "node:http";
+import net from "node:net";
+import { createRequire } from "node:module";
+import test, { after, before } from "node:test";
+
+const require = createRequire(import.meta.url);
+const SECRET = "dev-secret";
+const AMOUNT = 45000; // paise
+const PART = 100;
+
+let simulator, listener, port;
+const webhooks = []; // as they came: { path, headers, body }
+
+function free_port() {
+  return new Promise((resolve) => {
+    const server = net.createServer().listen(0, "127.0.0.1", () => {
+      const free = server.address().port;
+      server.close(() => resolve(free));
+    });
+  });
+}
+
+// What was sent to the simulator's own address, no library between.
+function ask(method, path, { host, body, type = "application/json" } = {}) {
+  return new Promise((resolve, reject) => {
+    const headers = { ...(host && { Host: host }), ...(body !== undefined && { "Content-Type": type, "Content-Length": Buffer.byteLength(body) }) };
+    const sent = http.request({ method, path, headers, host: "127.0.0.1", port }, async (answer) => {
+      const parts = await answer.toArray();
+      resolve({ status: answer.statusCode, headers: answer.headers, body: Buffer.concat(parts).toString() });
+    });
+    sent.on("error", reject).end(body);
+  });
+}
+
+async function pay(payment_id) {
+  const answer = await ask("POST", `/_sim/payments/${payment_id}/pay`, { body: "{}" });
+  assert.ok(answer.status < 300, `${answer.status} ${answer.body}`);
+}
+
+// The first webhook of the PSP that is about this, at the latest in ten seconds.
+async function webhook_about(psp, words) {
+  const is_it = (each) => each.path.toLowerCase().endsWith(psp) && [words].flat().every((word) => each.body.includes(word));
+  for (let deadline = Date.now() + 10_000; Date.now() < deadline; await new Promise((resolve) => setTimeout(resolve, 20))) {
+    const found = webhooks.find(is_it);
+    if (found) return found;
+  }
+  throw new Error(`no webhook of ${psp} about ${words}: ${webhooks.map((each) => `${each.path} ${each.body.slice(0, 300)}`).join("\n")}`);
+}
+
+async function refused(call) {
+  try {
+    const answer = await call();
+    assert.fail(`it was not refused: ${JSON.stringify(answer)?.slice(0, 200)}`);
+  } catch (error) {
+    if (error instanceof assert.AssertionError) throw error;
+    return error;
+  }
+}
+
+before(async () => {
+  listener = http.createServer(async (request, response) => {
+    webhooks.push({ path: request.url, headers: request.headers, body: Buffer.concat(await request.toArray()).toString() });
+    response.end("{}");
+  });
+  await new Promise((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  port = Number(process.env.SIMULATOR_PORT);
+  simulator = spawn(process.env.SIMULATOR, [], {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { ...process.env, PSP_SIM_ADDR: `127.0.0.1:${port}`, PSP_SIM_WEBHOOK_URL: `http://127.0.0.1:${listener.address().port}`, LOG_LEVEL: "error" },
+  });
+  for (let tries = 0; tries < 200; tries++) {
+    try {
+      await ask("GET", "/_sim/book");
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  throw new Error("the simulator did not start");
+});
+
+after(async () => {
+  const ended = new Promise((resolve) => simulator.once("exit", resolve));
+  simulator.kill("SIGTERM");
+  await ended;
+  listener.close();
+});
+
+test("Razorpay", async () => {
+  const Razorpay = require("razorpay");
+  const client = new Razorpay({ key_id: "rzp_test_key", key_secret: SECRET });
+  const id = randomUUID();
+  const link = await client.paymentLink.create({ amount: AMOUNT, currency: "INR", reference_id: id, description: "Tea" });
+  assert.match(link.id, /^plink_/);
+  assert.equal(link.status, "created");
+  await pay(id);
+  const paid = await client.paymentLink.fetch(link.id);
+  assert.equal(paid.status, "paid");
+  assert.equal(paid.amount_paid, AMOUNT);
+  const payment = await client.payments.fetch(paid.payments[0].payment_id);
+  assert.deepEqual([payment.status, payment.amount, payment.currency, payment.captured], ["captured", AMOUNT, "INR", true]);
+  const refund = await client.payments.refund(payment.id, { amount: PART, receipt: randomUUID() });
+  assert.match(refund.id, /^rfnd_/);
+  assert.equal(refund.amount, PART);
+  const error = await refused(() => client.payments.refund(payment.id, { amount: AMOUNT, receipt: randomUUID() }));
+  assert.equal(error.statusCode, 400);
+  assert.equal(error.error.code, "BAD_REQUEST_ERROR");
+  const webhook = await webhook_about("razorpay", ["payment.captured", payment.id]);
+  assert.ok(Razorpay.validateWebhookSignature(webhook.body, webhook.headers["x-razorpay-signature"], SECRET));
+  assert.ok(!Razorpay.validateWebhookSignature(`${webhook.body} `, webhook.headers["x-razorpay-signature"], SECRET));
+});
+
+test("Stripe", async () => {
+  const { default: Stripe } = await import("stripe");
+  const client = new Stripe(`sk_test_${SECRET}`, { maxNetworkRetries: 0, telemetry: false });
+  const id = randomUUID();
+  const wanted = {
+    mode: "payment", client_reference_id: id, success_url: "https://shop.example/thanks", metadata: { payment_id: id },
+    payment_intent_data: { metadata: { payment_id: id } },
+    line_items: [{ quantity: 1, price_data: { currency: "inr", unit_amount: AMOUNT, product_data: { name: "Tea & more" } } }],
+  };
+  const key = { idempotencyKey: randomUUID() };
+  const session = await client.checkout.sessions.create(wanted, key);
+  assert.match(session.id, /^cs_/);
+  assert.equal((await client.checkout.sessions.create(wanted, key)).id, session.id);
+  const other = await refused(() => client.checkout.sessions.create({ ...wanted, success_url: "https://shop.example/other" }, key));
+  assert.equal(other.type, "StripeIdempotencyError");
+  await pay(id);
+  const paid = await client.checkout.sessions.retrieve(session.id);
+  assert.deepEqual([paid.status, paid.payment_status, paid.amount_total], ["complete", "paid", AMOUNT]);
+  const intent = await client.paymentIntents.retrieve(paid.payment_intent);
+  assert.deepEqual([intent.status, intent.amount_received], ["succeeded", AMOUNT]);
+  const refund = await client.refunds.create({ payment_intent: intent.id, amount: PART }, { idempotencyKey: randomUUID() });
+  assert.equal((await client.refunds.retrieve(refund.id)).amount, PART);
+  const error = await refused(() => client.refunds.create({ payment_intent: intent.id, amount: AMOUNT }, { idempotencyKey: randomUUID() }));
+  assert.equal(error.type, "StripeInvalidRequestError");
+  const webhook = await webhook_about("stripe", ["payment_intent.succeeded", intent.id]);
+  assert.equal(client.webhooks.constructEvent(webhook.body, webhook.headers["stripe-signature"], SECRET).data.object.id, intent.id);
+  assert.throws(() => client.webhooks.constructEvent(`${webhook.body} `, webhook.headers["stripe-signature"], SECRET));
+});
+
+test("Cashfree", async () => {
+  const { Cashfree } = require("cashfree-pg");
+  const client = new Cashfree(Cashfree.SANDBOX, "cf_test_key", SECRET, undefined, undefined, undefined, false);
+  const id = randomUUID();
+  const order = (await client.PGCreateOrder({ order_id: id, order_amount: AMOUNT / 100, order_currency: "INR",
+    customer_details: { customer_id: "asha", customer_phone: "9876543210" } })).data;
+  assert.equal(order.order_status, "ACTIVE");
+  assert.ok(order.payment_session_id);
+  await pay(id);
+  assert.equal((await client.PGFetchOrder(id)).data.order_status, "PAID");
+  const [payment] = (await client.PGOrderFetchPayments(id)).data;
+  assert.deepEqual([payment.payment_status, payment.payment_amount], ["SUCCESS", AMOUNT / 100]);
+  const refund_id = randomUUID();
+  await client.PGOrderCreateRefund(id, { refund_amount: PART / 100, refund_id });
+  assert.equal((await client.PGOrderFetchRefund(id, refund_id)).data.refund_amount, PART / 100);
+  const error = await refused(() => client.PGOrderCreateRefund(id, { refund_amount: AMOUNT / 100, refund_id: randomUUID() }));
+  assert.ok(error.response.status >= 400 && error.response.status < 500);
+  const { body, headers } = await webhook_about("cashfree", ["PAYMENT_SUCCESS_WEBHOOK", id]);
+  assert.ok(client.PGVerifyWebhookSignature(headers["x-webhook-signature"], body, headers["x-webhook-timestamp"]));
+  assert.throws(() => client.PGVerifyWebhookSignature(headers["x-webhook-signature"], `${body} `, headers["x-webhook-timestamp"]));
+});
+
+test("PhonePe", async () => {
+  const { StandardCheckoutClient, StandardCheckoutPayRequest, RefundRequest, Env } = require("@phonepe-pg/pg-sdk-node");
+  const client = StandardCheckoutClient.getInstance("pp_test_key", SECRET, 1, Env.SANDBOX, false);
+  const id = randomUUID();
+  const begun = await client.pay(StandardCheckoutPayRequest.builder().merchantOrderId(id).amount(AMOUNT).redirectUrl("https://shop.example/thanks").build());
+  assert.equal(begun.state, "PENDING");
+  await pay(id);
+  const paid = await client.getOrderStatus(id, true);
+  assert.deepEqual([paid.state, paid.amount, paid.paymentDetails.length > 0], ["COMPLETED", AMOUNT, true]);
+  const refund_id = randomUUID();
+  const refund_of = (refund, amount) => RefundRequest.builder().merchantRefundId(refund).originalMerchantOrderId(id).amount(amount).build();
+  assert.equal((await client.refund(refund_of(refund_id, PART))).amount, PART);
+  assert.equal((await client.getRefundStatus(refund_id)).amount, PART);
+  const error = await refused(() => client.refund(refund_of(randomUUID(), AMOUNT)));
+  assert.equal(error.type, "BadRequest");
+  const { body, headers } = await webhook_about("phonepe", ["checkout.order.completed", id]);
+  assert.equal(client.validateCallback("tiffin", SECRET, headers.authorization, body).payload.merchantOrderId, id);
+  assert.throws(() => client.validateCallback("tiffin", "another", headers.authorization, body));
+});
+
+test("Adyen", async () => {
+  const { Client, CheckoutAPI, EnvironmentEnum, hmacValidator: HmacValidator } = require("@adyen/api-library");
+  const client = new CheckoutAPI(new Client({ apiKey: SECRET, environment: EnvironmentEnum.TEST }));
+  const id = randomUUID();
+  const session = await client.PaymentsApi.sessions({ merchantAccount: "TiffinDev", amount: { currency: "INR", value: AMOUNT }, reference: id,
+    returnUrl: "https://shop.example/thanks", countryCode: "IN" }, { idempotencyKey: randomUUID() });
+  assert.ok(session.id && session.sessionData);
+  await pay(id);
+  const { body } = await webhook_about("adyen", ["AUTHORISATION", id]);
+  const [{ NotificationRequestItem: item }] = JSON.parse(body).notificationItems;
+  assert.deepEqual([item.success, item.merchantReference, item.amount], ["true", id, { currency: "INR", value: AMOUNT }]);
+  const key = Buffer.from(SECRET).toString("hex");
+  const validator = new HmacValidator();
+  assert.ok(validator.validateHMAC(item, key));
+  assert.ok(!validator.validateHMAC({ ...item, amount: { currency: "INR", value: AMOUNT + 1 } }, key));
+  const refund = (value) => client.ModificationsApi.refundCapturedPayment(item.pspReference, { merchantAccount: "TiffinDev", amount: { currency: "INR", value }, reference: randomUUID() });
+  assert.equal((await refund(PART)).status, "received");
+});
+
+test("PayU", async () => {
+  const PayU = require("payu-websdk");
+  const client = new PayU({ key: "payu_test_key", salt: SECRET }, "TEST");
+  const txnid = randomUUID().replaceAll("-", "").slice(0, 24);
+  const page = String(client.paymentInitiate({ txnid, amount: (AMOUNT / 100).toFixed(2), productinfo: "Tea", firstname: "Asha", email: "asha@example.com",
+    phone: "9876543210", surl: "https://shop.example/thanks", furl: "https://shop.example/sorry" }));
+  const fields = new URLSearchParams([...page.matchAll(/name="([^"]*)"\s+value="([^"]*)"/g)].map(([, name, value]) => [name, value]));
+  const opened = await ask("POST", "/_payment", { host: "test.payu.in", type: "application/x-www-form-urlencoded", body: fields.toString() });
+  assert.equal(opened.status, 302, opened.body);
+  const paid = await ask("POST", `${new URL(opened.headers.location).pathname}/pay`, { body: "" });
+  assert.equal(paid.status, 303, paid.body);
+  const details = (await client.verifyPayment(txnid)).transaction_details[txnid];
+  assert.deepEqual([details.status, Number(details.amt)], ["success", AMOUNT / 100]);
+  const refund = await client.cancelRefundTransaction(details.mihpayid, "refund-1", (PART / 100).toFixed(2), "https://shop.example/refunds");
+  assert.equal(Number(refund.status), 1);
+  const too_much = await client.cancelRefundTransaction(details.mihpayid, "refund-2", (AMOUNT / 100).toFixed(2), "https://shop.example/refunds");
+  assert.equal(Number(too_much.status), 0);
+  const { body } = await webhook_about("payu", txnid);
+  const told = Object.fromEntries(new URLSearchParams(body));
+  assert.ok(client.hasher.validateResponseHash(told));
+  assert.ok(!client.hasher.validateResponseHash({ ...told, amount: "1.00" }));
+});
+
+test("Juspay", async () => {
+  const { Juspay } = require("expresscheckout-nodejs");
+  const basic_auth = require("basic-auth");
+  Juspay.customLogger = Juspay.silentLogger;
+  const client = new Juspay({ merchantId: "jp_test_key", apiKey: SECRET, baseUrl: "https://sandbox.juspay.in" });
+  const order_id = randomUUID();
+  const session = await client.orderSession.create({ amount: (AMOUNT / 100).toFixed(2), order_id, customer_id: "asha", payment_page_client_id: "jp_test_key",
+    action: "paymentPage", return_url: "https://shop.example/thanks" });
+  assert.ok(session.payment_links.web);
+  assert.equal((await client.order.status(order_id)).status, "NEW");
+  await pay(order_id);
+  const paid = await client.order.status(order_id);
+  assert.deepEqual([paid.status, Number(paid.amount)], ["CHARGED", AMOUNT / 100]);
+  const refunded = await client.order.refund(order_id, { unique_request_id: randomUUID(), amount: PART / 100 });
+  assert.equal(Number(refunded.refunds[0].amount), PART / 100);
+  await refused(() => client.order.refund(order_id, { unique_request_id: randomUUID(), amount: AMOUNT / 100 }));
+  const { headers } = await webhook_about("juspay", ["ORDER_SUCCEEDED", order_id]);
+  const { name, pass } = basic_auth.parse(headers.authorization);
+  assert.deepEqual([name, pass], ["tiffin", SECRET]);
+});
