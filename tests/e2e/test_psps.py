@@ -95,8 +95,14 @@ def facts(stack, payment_id, kind):
                       f"AND kind = '{kind}'")
 
 
+def refused_webhooks(stack):
+    lines = stack.api.get("/metrics").body.decode().splitlines()
+    return [line for line in lines if line.startswith("tiffin_webhooks_total{") and "bad_signature" in line and not line.endswith(" 0")]
+
+
 @pytest.mark.parametrize("psp,currency,amount", CASES)
 def test_told_by_its_own_webhooks(stack, psp, currency, amount):
+    refused = refused_webhooks(stack)
     order_id, payment = begun(stack, psp, currency, amount)
     pays(stack, payment)
     order = stack.wait_for_order(order_id, "PAID")
@@ -105,6 +111,7 @@ def test_told_by_its_own_webhooks(stack, psp, currency, amount):
     assert booked(stack, payment["payment_id"]) == {"charge": amount, "refund": amount}
     captured = facts(stack, payment["payment_id"], "captured")
     assert len(captured) == 1 and captured[0][1:3] == [str(amount), currency], captured
+    assert refused_webhooks(stack) == refused
     stack.verify()
 
 
