@@ -24,17 +24,16 @@
 #include "lib/limits.h"
 #include "lib/list.h"
 #include "lib/log.h"
-#include "lib/payment/routing/routing_health.h"
 #include "proto/bus_reply.h"
 #include "proto/messages.h"
 #include "services/router/refunds.h"
 #include "services/router/router_calls.h"
+#include "services/router/router_health.h"
 #include "services/router/router_store.h"
 
 enum {
     QUOTED_SIZE = 300,
     PUBLIC_URL_MAX_BYTES = 512,
-    METHODS = 5,     /* those of the API, and any other */
     ROUNDS_MAX = 64, /* records of one flow: more than any number of PSPs; a loop is our bug */
 };
 
@@ -78,10 +77,7 @@ struct router {
     router_store_t *store;
     router_calls_t *calls;
     refunds_t *refunds;
-    /* Of each method and PSP; lives as long as the process. */
-    routing_health_t health[METHODS][PSP_COUNT];
-    /* Chosen as a probe in the batch at hand, whose calls begin after its commit. */
-    bool picked[METHODS][PSP_COUNT];
+    router_health_t health;
     list_node_t calling;   /* flows whose call is in flight or waits for its turn */
     list_node_t to_record; /* flows that wait for the next attempts_record */
     /* Flows that failed and hold an Idempotency-Key. */
@@ -265,68 +261,6 @@ static void queue_record(router_t *self, flow_t *flow)
     list_push_back(&self->to_record, &flow->node);
 }
 
-/* ---- which PSP ---- */
-
-static size_t method_index(str_t method)
-{
-    static const char *const names[METHODS - 1] = {"UPI", "CARD", "NETBANKING", "WALLET"};
-    size_t i = 0;
-    while (i < METHODS - 1 && !str_is(method, names[i]))
-        i++;
-    return i;
-}
-
-/* A batch chooses for all of its payments before it makes any call. */
-static void begin_picking(router_t *self)
-{
-    memset(self->picked, 0, sizeof self->picked);
-}
-
-/* The PSP to try next, those whose breaker lets nothing through last; NULL when none is left. */
-static const psp_t *pick_psp(router_t *self, str_t method, const char *requested_psp,
-                             const char *tried_psps)
-{
-    const size_t of_method = method_index(method);
-    const int64_t now_ms = clock_mono_ms();
-    uint32_t broken = 0;
-    for (size_t i = 0; i < self->psps.count; i++) {
-        const size_t index = psp_index(self->psps.of[i]);
-        if (self->picked[of_method][index] ||
-            !routing_health_admits(&self->health[of_method][index], now_ms))
-            broken |= UINT32_C(1) << i;
-    }
-    const psp_t *psp = router_pick_psp(&self->psps, requested_psp, tried_psps, broken);
-    if (psp != NULL)
-        self->picked[of_method][psp_index(psp)] =
-            routing_health_breaker(&self->health[of_method][psp_index(psp)], now_ms) ==
-            ROUTING_HALF_OPEN;
-    return psp;
-}
-
-static routing_health_t *health_of(router_t *self, const router_position_t *position)
-{
-    const psp_t *psp = router_psps_find(&self->psps, position->psp);
-    return psp == NULL ? NULL
-                       : &self->health[method_index(str_of(position->method))][psp_index(psp)];
-}
-
-/* A PSP was called and this came of it. */
-static void learn(router_t *self, const flow_t *flow)
-{
-    routing_health_t *health = health_of(self, &flow->position);
-    if (health == NULL)
-        return;
-    const int64_t now_ms = clock_mono_ms();
-    const routing_breaker_t before = routing_health_breaker(health, now_ms);
-    routing_health_called(health, flow->answer.fault, flow->took_ms, now_ms);
-    const routing_breaker_t after = routing_health_breaker(health, now_ms);
-    if (before != after)
-        log_info(NULL, "breaker moved", "psp=%s method=%s from=%s to=%s open_ms=%lld",
-                 flow->position.psp, flow->position.method, routing_breaker_name(before),
-                 routing_breaker_name(after),
-                 after == ROUTING_OPEN ? (long long)health->open_for_ms : 0LL);
-}
-
 static psp_checkout_t checkout_of(const router_t *self, const router_position_t *position)
 {
     psp_checkout_t checkout = {.payment_id = position->payment_id,
@@ -402,7 +336,7 @@ static void call(router_t *self, flow_t *flow)
     }
     list_remove(&flow->node);
     list_push_back(&self->calling, &flow->node);
-    routing_health_calling(health_of(self, &flow->position), clock_mono_ms());
+    router_health_calling(&self->health, psp, str_of(flow->position.method));
     router_calls_start(self->calls, psp, &checkout, flow->reply_to.deadline_mono_ms, flow);
 }
 
@@ -463,8 +397,9 @@ static router_record_t record_of(router_t *self, const flow_t *flow)
         if (flow->answer.outcome == PSP_CHECKOUT_OPEN)
             return record;
     }
-    const psp_t *next = pick_psp(self, str_of(flow->position.method), flow->position.requested_psp,
-                                 flow->position.tried_psps);
+    const psp_t *next =
+        router_health_pick(&self->health, &self->psps, str_of(flow->position.method),
+                           flow->position.requested_psp, flow->position.tried_psps);
     if (next == NULL) {
         record.give_up = true;
     } else if (has_time(self, flow)) {
@@ -480,7 +415,7 @@ static err_t record_range(void *arg, size_t first, size_t count, err_detail_t *d
     router_t *self = batch->self;
     router_record_t records[SERVICE_BATCH_MAX];
     PGresult *result = NULL;
-    begin_picking(self);
+    router_health_begin_batch(&self->health);
     for (size_t i = 0; i < count; i++)
         records[i] = record_of(self, batch->flows[first + i]);
     TRY(router_store_record(self->store, records, count, &result, detail));
@@ -566,7 +501,8 @@ static void on_calls_ended(void *arg)
         }
         flow->answer = ended.answer;
         flow->took_ms = ended.took_ms;
-        learn(self, flow);
+        router_health_called(&self->health, router_psps_find(&self->psps, flow->position.psp),
+                             str_of(flow->position.method), flow->answer.fault, flow->took_ms);
         complete_answer(self, flow);
         if (flow->answer.outcome == PSP_CHECKOUT_OPEN)
             CRASH_POINT(router_psp_answered);
@@ -619,8 +555,9 @@ static err_t begin_add(begin_batch_t *batch, const bus_request_t *request, err_d
     payment_initiate_t *initiate = &batch->decoded[batch->count];
     TRY(message_decode(MSG_payment_initiate, request->body, request->body_size, initiate, detail));
     char requested[PSP_NAME_SIZE];
-    const psp_t *psp = pick_psp(batch->self, initiate->method,
-                                str_copy(initiate->psp, requested, sizeof requested), "");
+    const psp_t *psp =
+        router_health_pick(&batch->self->health, &batch->self->psps, initiate->method,
+                           str_copy(initiate->psp, requested, sizeof requested), "");
     if (psp == NULL && requested[0] != '\0')
         return err_set(detail, ERR_INVALID_FIELD, "gateway: %s is not available", requested);
     if (psp == NULL)
@@ -639,7 +576,7 @@ static void on_initiate(void *arg, const bus_request_t *const *requests, size_t 
     begin_batch_t *batch = calloc(1, sizeof *batch);
     CHECK(batch != NULL);
     batch->self = self;
-    begin_picking(self);
+    router_health_begin_batch(&self->health);
     for (size_t i = 0; i < count; i++) {
         err_detail_t detail = {{0}};
         const err_t err = begin_add(batch, requests[i], &detail);
