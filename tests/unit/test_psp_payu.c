@@ -203,7 +203,8 @@ static void news_of_a_refund_are_a_hint_too(void **state)
     report = hint_of(REFUND_EVENT("MadeUpKy", ",\"request_id\":\"134\",\"status\":\"success\","
                                               "\"amt\":\"1.00\",\"token\":\"" SHORT_REFUND "\""));
     assert_is(&report.payment_id, PAYMENT);
-    assert_string_equal(report.event_id, "134:success");
+    /* Unsigned: it must not take the id of a payment's callback. */
+    assert_string_equal(report.event_id, "refund:134:success");
     assert_int_equal(verify(REFUND_EVENT("Other", ",\"request_id\":\"134\",\"status\":\"success\""),
                             &report, &detail),
                      ERR_SIGNATURE_INVALID);
@@ -526,7 +527,11 @@ static void refusals_of_refunds_are_told_apart(void **state)
     assert_int_equal(report.kind, PSP_FACT_REFUND_FAILED);
     assert_string_equal(report.psp_ref, REFUND);
     assert_non_null(strstr(report.reason, "Refund amount exceeds the limit"));
-    /* Said of a request that came before, or of our key: nothing about the refund. */
+    /* Said of a request that came before, of our key or of PayU: nothing about the refund. */
+    assert_no_refund(payu(), 200, "{\"status\":0,\"msg\":\"Invalid key\"}", "not taken");
+    assert_no_refund(payu(), 200, "{\"status\":0,\"msg\":\"Internal error, try again later\"}",
+                     "not taken");
+    assert_no_refund(payu(), 200, "{\"status\":0,\"msg\":\"Too many requests\"}", "not taken");
     assert_no_refund(payu(), 200, "{\"status\":0,\"msg\":\"Token already used\"}", "not taken");
     assert_no_refund(payu(), 200, "{\"status\":0,\"msg\":\"Duplicate request\"}", "not taken");
     assert_no_refund(payu(), 200, "{\"status\":0,\"msg\":\"Invalid Hash.\"}", "not taken");

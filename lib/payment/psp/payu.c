@@ -7,8 +7,8 @@
  *
  * The hash of a webhook does not cover mihpayid (lib/payment/signature/payu.c), which names the
  * fact: whoever has one good callback could make many facts of it. So webhooks are hints, and the
- * transaction is asked for. Those about refunds are not signed at all. mihpayid and status, or
- * request_id and status, are their id.
+ * transaction is asked for. Those about refunds are not signed at all, so that their ids must not
+ * meet those of payments. mihpayid and status, or request_id and status, are their id.
  */
 #include <stdio.h>
 #include <string.h>
@@ -27,7 +27,6 @@
 enum { PATH_SIZE = 128 };
 static const char live_url[] = "https://secure.payu.in", live_api_url[] = "https://info.payu.in";
 
-/* The salt in use: the first, where one replaces another. */
 static str_t salt_of(const psp_account_t *account)
 {
     return str_of(account->key_secret);
@@ -217,8 +216,8 @@ static void refund_status_request(const psp_account_t *account, const psp_refund
     form_add(&request->body, "var2", "payuid");
 }
 
-/* It is queued. (A token that came before is refused, which says nothing: the status call tells.)
- */
+/* It is queued. Only what is said of its amount ends a refund for good: a token that came before, a
+ * wrong key, an outage say nothing about it, and the status call tells. */
 static err_t read_queued(const json_t *root, const psp_refund_t *asked, psp_report_t *report,
                          err_detail_t *detail)
 {
@@ -227,8 +226,7 @@ static err_t read_queued(const json_t *root, const psp_refund_t *asked, psp_repo
     if (status < 0 || (status == 0 && !words.data))
         return psp_malformed(detail, "status", "must be 1, or 0 with a msg");
     if (status == 0) {
-        if (words.data && (strcasestr(words.data, "token") || strcasestr(words.data, "duplicate") ||
-                           strcasestr(words.data, "hash")))
+        if (!strcasestr(words.data, "amount"))
             return err_set(detail, ERR_MALFORMED_WEBHOOK, "the refund is not taken");
         return psp_refund_refused(asked, 400, words, report, detail);
     }
@@ -320,11 +318,11 @@ static bool recognises(str_t body, const json_t *json)
                : has_field(body, "mihpayid") && has_field(body, "txnid") && has_field(body, "hash");
 }
 
-/* "<id>:<status>" */
-static err_t make_event_id(const char *id, const char *status, psp_report_t *report,
-                           err_detail_t *detail)
+/* "<id>:<status>", of a refund "refund:<id>:<status>" */
+static err_t make_event_id(const char *kind, const char *id, const char *status,
+                           psp_report_t *report, err_detail_t *detail)
 {
-    snprintf(report->event_id, sizeof report->event_id, "%.80s:%.30s", id, status);
+    snprintf(report->event_id, sizeof report->event_id, "%s%.80s:%.30s", kind, id, status);
     if (!id[0] || !psp_is_reference(str_of(report->event_id)))
         return psp_malformed(detail, "mihpayid", "and status must be printable texts");
     return ERR_OK;
@@ -346,7 +344,7 @@ static err_t webhook_read(str_t body, const json_t *json, psp_report_t *report,
     }
     if (!short_id_parse(str_of(txnid), &report->payment_id))
         memset(&report->payment_id, 0, sizeof report->payment_id); /* not ours */
-    return make_event_id(id, status, report, detail);
+    return make_event_id(json ? "refund:" : "", id, status, report, detail);
 }
 
 static err_t webhook_verify(const psp_t *psp, const psp_account_t *account, bool dev,
