@@ -1,10 +1,12 @@
-/* events.c - the feed of events: over REST, and what a socket missed. */
+/* events.c - the feed of events: over REST, what a socket missed, and the tokens that open one. */
 #include "gateway/events.h"
 
 #include <string.h>
 
 #include "gateway/handlers.h"
 #include "gateway/requests.h"
+#include "gateway/ws_token.h"
+#include "lib/clock.h"
 
 enum { SOCKET_PAGE_EVENTS = 100, SOCKET_PAGE_BUDGET_MS = 5000 };
 
@@ -73,4 +75,29 @@ err_t events_read_for_socket(void *arg, const char *user_id, const uuid_t *order
     }
     hub_reply_free(&reply);
     return err;
+}
+
+/* Scope read is enough: with it one may read every user's events, a token opens one user's. */
+void ws_tokens_post(http_request_t *request)
+{
+    const gateway_t *gateway = gateway_of(request);
+    str_t user_id;
+    request_parsed_t *parsed = NULL;
+    err_detail_t detail = {{0}};
+    err_t err = request_ws_token(request->body, &user_id, &parsed, &detail);
+    if (err != ERR_OK) {
+        http_respond_problem(request, err, detail.text);
+        return;
+    }
+    char token[WS_TOKEN_SIZE];
+    const int64_t expires_at_s = clock_wall_us() / 1000000 + gateway->config->ws_token_ttl_s;
+    ws_token_make(gateway->token_secrets, user_id, expires_at_s, token);
+    request_parsed_free(&parsed);
+    buf_t body = {0};
+    json_open_object(&body, NULL);
+    json_text(&body, "token", token);
+    json_time(&body, "expires_at", expires_at_s * 1000000);
+    json_close_object(&body);
+    http_respond_json(request, 200, &body);
+    buf_free(&body);
 }

@@ -8,6 +8,7 @@
 
 #include "gateway/events.h"
 #include "gateway/handlers.h"
+#include "gateway/ws_token.h"
 #include "lib/clock.h"
 #include "lib/limits.h"
 #include "lib/log.h"
@@ -35,6 +36,12 @@ const config_entry_t gateway_settings[] = {
                "requests handled at once (WebSockets have threads of their own)"),
     CONFIG_TEXT("API_KEYS_FILE", gateway_config_t, api_keys_file, NULL, 0,
                 "lines `name scope[,scope] sha256-of-key`; needed in prod"),
+    CONFIG_TEXT("WS_TOKEN_SECRET", gateway_config_t, ws_token_secret, NULL, CONFIG_SECRET,
+                "what tokens for WebSockets are signed with, the same at every gateway, 32 bytes "
+                "or more; needed in prod; several, comma separated, while one replaces another: "
+                "the first signs, all are taken"),
+    CONFIG_INT("WS_TOKEN_TTL_S", gateway_config_t, ws_token_ttl_s, 900, 1, 86400, 0,
+               "for how long such a token opens a socket"),
     CONFIG_TEXT("TLS_CERT_FILE", gateway_config_t, tls_cert_file, NULL, 0,
                 "refused: HTTPS needs a proxy in front of API_ADDR"),
     PSP_ACCOUNT_SETTINGS(gateway_config_t, psps),
@@ -128,13 +135,17 @@ static void start_parts(gateway_t *self)
     err_detail_t detail = {{0}};
     if (auth_load(config->api_keys_file, &self->auth, &detail) != ERR_OK)
         config_refuse("API_KEYS_FILE", detail.text);
+    const char *reason;
+    self->token_secrets = ws_token_secrets(config->ws_token_secret, self->dev, &reason);
+    if (self->token_secrets == NULL)
+        config_refuse("WS_TOKEN_SECRET", reason);
     self->metrics = metrics_new();
     self->websockets =
         websockets_new(&(websockets_config_t){.read_events = events_read_for_socket,
                                               .read_events_arg = self,
-
                                               .max = (unsigned)config->ws_max,
-                                              .needs_token = auth_has_keys(self->auth)});
+                                              .needs_token = auth_has_keys(self->auth),
+                                              .token_secrets = self->token_secrets});
     self->redis = redis_thread_new(config->redis_url, &detail);
     if (self->redis == NULL)
         config_refuse("REDIS_URL", detail.text);

@@ -20,8 +20,8 @@
 typedef struct gateway_config {
     process_settings_t process;
     const char *api_addr, *hub_bind, *tap_bind, *redis_url;
-    const char *api_keys_file, *tls_cert_file;
-    int64_t ws_max, http_threads;
+    const char *api_keys_file, *tls_cert_file, *ws_token_secret;
+    int64_t ws_max, ws_token_ttl_s, http_threads;
     psp_accounts_t psps;
 } gateway_config_t;
 
@@ -34,6 +34,7 @@ typedef struct gateway {
     _Atomic bool draining;
     int64_t drained_since_ms; /* 0: not draining */
     auth_t *auth;
+    const char *token_secrets; /* what tokens for WebSockets are signed with */
     metrics_t *metrics;
     websockets_t *websockets;
     redis_thread_t *redis;

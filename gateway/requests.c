@@ -377,6 +377,22 @@ err_t request_payment_initiate(str_t body, payment_initiate_t *initiate, request
     return err;
 }
 
+err_t request_ws_token(str_t body, str_t *user_id, request_parsed_t **parsed, err_detail_t *detail)
+{
+    static const member_t members[] = {{"user_id", true}, {NULL, false}};
+    *user_id = (str_t){NULL, 0};
+    *parsed = NULL;
+    json_t *root = NULL;
+    TRY(parse(body, &root, detail));
+    *parsed = parsed_new(root);
+    err_t err = check_members(root, members, "", detail);
+    if (err == ERR_OK)
+        err = read_text(root, "", "user_id", USER_ID_CHARACTERS_MAX, user_id, detail);
+    if (err != ERR_OK)
+        request_parsed_free(parsed);
+    return err;
+}
+
 /* All fields are optional, and so is the body: *root is NULL without one. */
 static err_t read_optional_body(str_t body, const member_t *members, request_parsed_t **parsed,
                                 json_t **root, err_detail_t *detail)

@@ -31,6 +31,10 @@ err_t request_refund_create(str_t body, refund_create_t *refund, request_parsed_
 err_t request_redrive(str_t body, dead_letter_redrive_t *redrive, request_parsed_t **parsed,
                       err_detail_t *detail) MUST_CHECK;
 
+/* POST /ws/tokens. */
+err_t request_ws_token(str_t body, str_t *user_id, request_parsed_t **parsed,
+                       err_detail_t *detail) MUST_CHECK;
+
 /* GET /orders: the decoded query, into the caller's buffers. */
 typedef struct order_list_query {
     char user_id[513], status[33], receipt[257];

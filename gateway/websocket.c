@@ -24,6 +24,7 @@
 #include "gateway/requests.h"
 #include "gateway/socket_fd.h"
 #include "gateway/socket_registry.h"
+#include "gateway/ws_token.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -278,20 +279,39 @@ static bool user_id_valid(const char *user_id)
            !utf8_has_control(user_id, size);
 }
 
-/* Fills user_id, order_id and since from the query. */
-static err_t read_query(const struct mg_connection *mg, connection_t *connection,
-                        err_detail_t *detail)
+/* Whose socket it is: by a token, or where there are no API keys as the client says. */
+static err_t read_user(const websockets_t *self, const char *query, socket_t *socket,
+                       err_detail_t *detail)
 {
-    static const char *const known[] = {"user_id", "order_id", "since", NULL};
+    char token[WS_TOKEN_SIZE];
+    const int by_token = http_query_value(query, "token", token, sizeof token);
+    const int by_name = http_query_value(query, "user_id", socket->user_id, sizeof socket->user_id);
+    if (by_token == 0 && self->config.needs_token)
+        return err_set(detail, ERR_UNAUTHENTICATED, "a token of POST /ws/tokens is needed");
+    if (by_token != 0 && by_name != 0)
+        return err_set(detail, ERR_INVALID_QUERY, "token takes the place of user_id: give one");
+    if (by_token < 0)
+        return err_set(detail, ERR_TOKEN_INVALID, "the token is none of ours");
+    if (by_token == 1)
+        return ws_token_read(self->config.token_secrets, str_of(token), clock_wall_us() / 1000000,
+                             socket->user_id, detail);
+    if (by_name != 1 || !user_id_valid(socket->user_id))
+        return err_set(detail, ERR_INVALID_QUERY,
+                       "user_id must be 1 to 128 characters without control characters");
+    return ERR_OK;
+}
+
+/* Fills user_id, order_id and since from the query. */
+static err_t read_query(const websockets_t *self, const struct mg_connection *mg,
+                        connection_t *connection, err_detail_t *detail)
+{
+    static const char *const known[] = {"user_id", "token", "order_id", "since", NULL};
     socket_t *socket = &connection->socket;
     const char *query = mg_get_request_info(mg)->query_string;
     char offender[32], order_id[UUID_TEXT_SIZE], since[24];
     if (!http_query_names_known(query, known, offender, sizeof offender))
         return err_set(detail, ERR_INVALID_QUERY, "%s is not known", offender);
-    if (http_query_value(query, "user_id", socket->user_id, sizeof socket->user_id) != 1 ||
-        !user_id_valid(socket->user_id))
-        return err_set(detail, ERR_INVALID_QUERY,
-                       "user_id must be 1 to 128 characters without control characters");
+    TRY(read_user(self, query, socket, detail));
     const int given = http_query_value(query, "order_id", order_id, sizeof order_id);
     if (given < 0 || (given == 1 && !uuid_parse(order_id, strlen(order_id), &socket->order_id)))
         return err_set(detail, ERR_INVALID_ID, "order_id must be a UUID");
@@ -325,11 +345,9 @@ static int on_connect(const struct mg_connection *connection, void *arg)
     const char *key = mg_get_header(mg, "Sec-WebSocket-Key");
     if (key == NULL || strlen(key) != KEY_SIZE)
         return refuse(mg, ERR_MALFORMED_REQUEST, "Sec-WebSocket-Key must be 16 bytes in base64");
-    if (self->config.needs_token)
-        return refuse(mg, ERR_UNAUTHENTICATED, "a token is needed");
     connection_t *new_connection = calloc(1, sizeof *new_connection);
     CHECK(new_connection != NULL);
-    err_t err = read_query(mg, new_connection, &detail);
+    err_t err = read_query(self, mg, new_connection, &detail);
     if (err == ERR_OK && !take_place(self))
         err = ERR_TOO_MANY_WEBSOCKETS;
     if (err != ERR_OK) {

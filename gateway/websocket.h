@@ -31,9 +31,10 @@ typedef struct websockets_config {
     err_t (*read_events)(void *arg, const char *user_id, const uuid_t *order_id, int64_t since,
                          websocket_events_t *events);
     void *read_events_arg;
-    unsigned max;           /* WS_MAX */
-    bool needs_token;       /* API keys are configured: ?user_id= is not enough */
-    unsigned ping_every_ms; /* 0: 20 s; who leaves three unanswered is dropped */
+    unsigned max;              /* WS_MAX */
+    bool needs_token;          /* API keys are configured: ?user_id= is not enough */
+    const char *token_secrets; /* what ?token= is signed with (gateway/ws_token.h) */
+    unsigned ping_every_ms;    /* 0: 20 s; who leaves three unanswered is dropped */
 } websockets_config_t;
 
 websockets_t *websockets_new(const websockets_config_t *config);

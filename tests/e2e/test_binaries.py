@@ -13,7 +13,8 @@ WITH_PSPS = ["tiffin-gateway", "tiffin-router", "tiffin-reconciler"]
 UNREACHABLE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1",
                "API_ADDR": "127.0.0.1:1"}
 SETTINGS = {
-    "tiffin-gateway": ["API_ADDR", "HUB_BIND", "TAP_BIND", "REDIS_URL", "WS_MAX", "TIFFIN_ENV", "RAZORPAY_WEBHOOK_SECRET"],
+    "tiffin-gateway": ["API_ADDR", "HUB_BIND", "TAP_BIND", "REDIS_URL", "WS_MAX", "WS_TOKEN_SECRET", "TIFFIN_ENV",
+                       "RAZORPAY_WEBHOOK_SECRET"],
     "tiffin-order": ["DATABASE_URL", "REDIS_URL", "HUB_ADDR", "ORDER_TTL_S", "TIFFIN_ENV", "LOG_LEVEL"],
     "tiffin-router": ["DATABASE_URL", "HUB_ADDR", "RAZORPAY_BASE_URL", "CASHFREE_KEY_ID", "JUSPAY_KEY_SECRET"],
     "tiffin-webhook-processor": ["DATABASE_URL", "REDIS_URL", "HUB_ADDR", "PARK_FOR_S"],
@@ -37,6 +38,8 @@ REFUSALS = [
     ("tiffin-gateway", {"TAP_BIND": "nonsense"}, "TAP_BIND"),
     ("tiffin-gateway", {"WS_MAX": "-1"}, "WS_MAX"),
     ("tiffin-gateway", {"WS_MAX": "many"}, "WS_MAX"),
+    ("tiffin-gateway", {"WS_TOKEN_SECRET": "0123456789abcdef0123456789abcde"}, "WS_TOKEN_SECRET"),
+    ("tiffin-gateway", {"WS_TOKEN_TTL_S": "0"}, "WS_TOKEN_TTL_S"),
     ("tiffin-order", {"ORDER_TTL_S": "0"}, "ORDER_TTL_S"),
     ("tiffin-order", {"ORDER_TTL_S": "99999999999999999999"}, "ORDER_TTL_S"),
     ("tiffin-webhook-processor", {"PARK_FOR_S": "-1"}, "PARK_FOR_S"),
@@ -92,3 +95,12 @@ def test_production_refuses_development_secrets(program, name):
 def test_production_refuses_a_gateway_without_api_keys():
     refused = run("tiffin-gateway", TIFFIN_ENV="prod", **PROD)
     assert refused.returncode == 78 and "API_KEYS_FILE" in refused.stdout, refused
+
+
+@pytest.mark.parametrize("secret", ["", "dev-secret-for-websocket-tokens-only", "real-but-short"])
+def test_production_refuses_a_gateway_whose_tokens_anybody_could_make(secret, tmp_path):
+    file = tmp_path / "keys"
+    file.write_text(f"shop read,write {'ab' * 32}\n")
+    refused = run("tiffin-gateway", TIFFIN_ENV="prod", API_KEYS_FILE=str(file), WS_TOKEN_SECRET=secret, **PROD)
+    assert refused.returncode == 78 and "WS_TOKEN_SECRET" in refused.stdout, refused
+    assert not secret or secret not in refused.stdout

@@ -73,6 +73,19 @@ static void try_refund(str_t body)
     request_parsed_free(&parsed);
 }
 
+static void try_ws_token(str_t body)
+{
+    str_t user_id;
+    request_parsed_t *parsed;
+    err_detail_t detail = {{0}};
+    if (request_ws_token(body, &user_id, &parsed, &detail) != ERR_OK) {
+        CHECK(parsed == NULL && detail.text[0] != '\0');
+        return;
+    }
+    CHECK(user_id.size > 0 && user_id.size <= 512);
+    request_parsed_free(&parsed);
+}
+
 static void try_redrive(str_t body)
 {
     dead_letter_redrive_t redrive;
@@ -152,8 +165,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1)
         return 0;
     str_t text = {(const char *)data + 1, (uint32_t)(size - 1)};
-    static void (*const calls[])(str_t) = {try_order,   try_initiate, try_query,  try_refund,
-                                           try_redrive, try_key,      try_row_id, try_admin_query};
+    static void (*const calls[])(str_t) = {try_order,  try_initiate,    try_query,
+                                           try_refund, try_redrive,     try_key,
+                                           try_row_id, try_admin_query, try_ws_token};
     calls[data[0] % (sizeof calls / sizeof calls[0])](text);
     return 0;
 }

@@ -440,6 +440,32 @@ static void a_refunds_reason_has_at_most_64_characters(void **state)
     }
 }
 
+static void a_token_is_asked_for_with_a_user_id_and_nothing_else(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        err_t err;
+    } rows[] = {{"{\"user_id\":\"u 1\"}", ERR_OK},
+                {"{}", ERR_MISSING_FIELD},
+                {"", ERR_MALFORMED_JSON},
+                {"{\"user_id\":null}", ERR_INVALID_FIELD},
+                {"{\"user_id\":\"\"}", ERR_INVALID_FIELD},
+                {"{\"user_id\":\"a\\u0000\"}", ERR_MALFORMED_JSON},
+                {"{\"user_id\":\"u\",\"user_id\":\"v\"}", ERR_MALFORMED_JSON},
+                {"{\"user_id\":\"u\",\"ttl\":1}", ERR_UNKNOWN_FIELD}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        str_t user_id;
+        request_parsed_t *parsed;
+        err_detail_t detail = {{0}};
+        assert_int_equal(request_ws_token(str_of(rows[i].body), &user_id, &parsed, &detail),
+                         rows[i].err);
+        assert_int_equal(rows[i].err == ERR_OK, str_is(user_id, "u 1"));
+        assert_int_equal(rows[i].err == ERR_OK, parsed != NULL);
+        request_parsed_free(&parsed);
+    }
+}
+
 static void a_redrive_is_of_all_dead_letters_or_of_those_that_fit(void **state)
 {
     (void)state;
@@ -597,6 +623,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_refund_without_an_amount_is_of_all_that_is_left),
     cmocka_unit_test(the_fields_of_a_refund_arrive_as_they_were_sent),
     cmocka_unit_test(a_refunds_reason_has_at_most_64_characters),
+    cmocka_unit_test(a_token_is_asked_for_with_a_user_id_and_nothing_else),
     cmocka_unit_test(a_redrive_is_of_all_dead_letters_or_of_those_that_fit),
     cmocka_unit_test(a_call_without_fields_takes_an_empty_body_or_object),
     cmocka_unit_test(a_query_is_decoded_into_the_message),

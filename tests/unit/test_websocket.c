@@ -14,9 +14,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway/ws_token.h"
 #include "lib/clock.h"
 #include "tests/support/servers.h"
 #include "tests/support/test_main.h"
+
+#define TOKEN_SECRET "0123456789abcdef0123456789abcdef"
 
 enum { WAIT_MS = 15000, TEXT = 0x1, CLOSE = 0x8, PING = 0x9, PONG = 0xA, PAYLOAD_MAX = 17000 };
 
@@ -364,8 +367,39 @@ static void a_handshake_that_cannot_be_understood_is_refused(void **state)
 static void where_keys_are_configured_a_user_id_is_not_enough(void **state)
 {
     (void)state;
-    fixture_t fixture = start(&(websockets_config_t){.max = 2, .needs_token = true});
+    fixture_t fixture =
+        start(&(websockets_config_t){.max = 2, .needs_token = true, .token_secrets = TOKEN_SECRET});
+    assert_refused(&fixture, "/ws", 401, "UNAUTHENTICATED");
     assert_refused(&fixture, "/ws?user_id=alice", 401, "UNAUTHENTICATED");
+    assert_refused(&fixture, "/ws?token=", 401, "TOKEN_INVALID");
+    assert_refused(&fixture, "/ws?token=ws1.1.dTE.x", 401, "TOKEN_INVALID");
+    assert_refused(&fixture, "/ws?token=a&token=b", 401, "TOKEN_INVALID");
+    stop(&fixture);
+}
+
+static void a_token_opens_a_socket_of_its_user_until_it_expires(void **state)
+{
+    (void)state;
+    fixture_t fixture =
+        start(&(websockets_config_t){.max = 2, .needs_token = true, .token_secrets = TOKEN_SECRET});
+    const int64_t now_s = clock_wall_us() / 1000000;
+    char token[WS_TOKEN_SIZE], target[WS_TOKEN_SIZE + 80];
+    ws_token_make(TOKEN_SECRET, STR_LITERAL("bob b"), now_s + 3600, token);
+    snprintf(target, sizeof target, "/ws?token=%s&order_id=019a4c1e-0000-7000-8000-000000000002",
+             token);
+    const int fd = open_socket(&fixture, target);
+    deliver(&fixture, 1, "alice", "019a4c1e-0000-7000-8000-000000000002", STR_LITERAL("alice's"));
+    deliver(&fixture, 2, "bob b", "019a4c1e-0000-7000-8000-000000000001", STR_LITERAL("another"));
+    deliver(&fixture, 3, "bob b", "019a4c1e-0000-7000-8000-000000000002", STR_LITERAL("his"));
+    assert_text(fd, "his");
+    snprintf(target, sizeof target, "/ws?token=%s&user_id=alice", token);
+    assert_refused(&fixture, target, 400, "INVALID_QUERY");
+    snprintf(target, sizeof target, "/ws?token=%s&since=x", token);
+    assert_refused(&fixture, target, 400, "INVALID_QUERY");
+    ws_token_make(TOKEN_SECRET, STR_LITERAL("bob b"), now_s, token);
+    snprintf(target, sizeof target, "/ws?token=%s", token);
+    assert_refused(&fixture, target, 401, "TOKEN_INVALID");
+    close(fd);
     stop(&fixture);
 }
 
@@ -664,6 +698,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_socket_more_than_allowed_gets_503_until_one_leaves),
     cmocka_unit_test(a_handshake_that_cannot_be_understood_is_refused),
     cmocka_unit_test(where_keys_are_configured_a_user_id_is_not_enough),
+    cmocka_unit_test(a_token_opens_a_socket_of_its_user_until_it_expires),
     cmocka_unit_test(a_ping_is_answered_and_other_frames_are_ignored),
     cmocka_unit_test(a_close_is_answered),
     cmocka_unit_test(a_frame_that_claims_two_gigabytes_ends_the_connection_at_once),
