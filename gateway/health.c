@@ -5,6 +5,7 @@
 
 #include "gateway/handlers.h"
 #include "gateway/openapi.h"
+#include "lib/prometheus.h"
 
 enum { STORE_CHECK_BUDGET_MS = 1000 };
 
@@ -88,7 +89,7 @@ void metrics_get(http_request_t *request)
                                      .websockets = websockets_stats(gateway->websockets)};
     buf_t text = {0};
     metrics_print(gateway->metrics, &gauges, &text);
-    http_respond(request, 200, "text/plain; version=0.0.4; charset=utf-8", text.data, text.size);
+    http_respond(request, 200, PROMETHEUS_CONTENT_TYPE, text.data, text.size);
     buf_free(&text);
     free(snapshot);
 }

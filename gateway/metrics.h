@@ -39,7 +39,7 @@ typedef struct metrics_gauges {
  * tiffin_http_requests_total{method,route,status}, tiffin_http_request_duration_seconds (histogram
  * by route), tiffin_idempotent_replays_total, tiffin_webhooks_total{gateway,outcome},
  * tiffin_websockets…, tiffin_workers{service}, tiffin_worker_in_flight{service,instance},
- * tiffin_hub_requests, tiffin_build_info{version}, process_resident_memory_bytes. */
+ * tiffin_hub_requests, and prometheus_process()'s. */
 void metrics_print(metrics_t *self, const metrics_gauges_t *gauges, buf_t *text);
 
 #endif

@@ -44,6 +44,8 @@ struct bus {
     char instance[sizeof((bus_header_t *)0)->instance];
     uint32_t credit, batch_max, heartbeat_ms, liveness_ms;
     bool draining;
+    bus_metrics_t *metrics; /* NULL: nothing is counted */
+    int64_t reading_us;     /* when what is being read was found; 0 unless it is counted */
     resolver_t *resolver;
     int wake_fd, tick_timer, flush_timer;
     int64_t ticked_ms;
@@ -89,6 +91,10 @@ static void generation_end(bus_t *self, bus_connection_t *connection, const char
                  connection->endpoint, reason, connection->unanswered);
         connection->generation++;
         connection->state = BUS_CONNECTED;
+    }
+    if (self->metrics) {
+        bus_metrics_dropped(self->metrics, connection->unanswered);
+        bus_metrics_gateway(self->metrics, was_welcomed ? -1 : 0);
     }
     connection->unanswered = 0;
     bus_connection_forget(connection);
@@ -163,13 +169,16 @@ static void on_request(bus_t *self, bus_connection_t *connection, const bus_head
 {
     letter_t *letter = letter_at(self, self->count++);
     connection->unanswered++;
+    if (self->metrics)
+        bus_metrics_taken(self->metrics);
     letter->request = (bus_request_t){
         .reply_to = {.gateway = (uint32_t)(connection - self->connections),
                      .generation = connection->generation,
                      .correlation = header->correlation,
                      .message = header->message,
                      .request_id = header->request_id,
-                     .deadline_mono_ms = now_ms + header->budget_ms},
+                     .deadline_mono_ms = now_ms + header->budget_ms,
+                     .received_mono_us = self->reading_us},
         .message = header->message,
         .attempt = header->attempt,
         .body_size = zmq_msg_size(body),
@@ -185,6 +194,8 @@ static void on_welcome(bus_t *self, bus_connection_t *connection, zmq_msg_t *bod
     if (connection->state != BUS_GREETED)
         return;
     connection->state = BUS_WELCOMED;
+    if (self->metrics)
+        bus_metrics_gateway(self->metrics, 1);
     log_info(NULL, "gateway found", "gateway=%s", connection->endpoint);
     if (self->handlers.on_welcome)
         self->handlers.on_welcome(self->self, (uint32_t)(connection - self->connections),
@@ -276,6 +287,7 @@ static void on_readable(void *arg)
 {
     bus_t *self = arg;
     int64_t now_ms = clock_mono_ms();
+    self->reading_us = self->metrics ? clock_mono_us() : 0;
     self->turn++;
     for (size_t i = 0; i < BUS_GATEWAYS_MAX; i++) {
         bus_connection_t *connection = &self->connections[(self->turn + i) % BUS_GATEWAYS_MAX];
@@ -331,6 +343,9 @@ void bus_reply(bus_t *self, const bus_reply_to_t *to, err_t status, uint32_t mes
         return;
     CHECK(connection->unanswered > 0 && body_size <= BUS_MESSAGE_MAX_BYTES);
     connection->unanswered--;
+    if (self->metrics)
+        bus_metrics_answered(self->metrics, to->message, status,
+                             clock_mono_us() - to->received_mono_us);
     bus_header_t header = header_of(self, BUS_REPLY);
     header.message = message;
     header.correlation = to->correlation;
@@ -482,6 +497,7 @@ bus_t *bus_new(const bus_config_t *config)
     self->actor = config->actor;
     self->handlers = *config->handlers;
     self->self = config->self;
+    self->metrics = config->metrics;
     CHECK(strlen(config->service) < sizeof self->service);
     snprintf(self->service, sizeof self->service, "%s", config->service);
     snprintf(self->instance, sizeof self->instance, "%s", config->instance);

@@ -15,6 +15,7 @@
 
 #include "lib/actor.h"
 #include "lib/bus_header.h"
+#include "lib/bus_metrics.h"
 
 typedef struct bus bus_t;
 
@@ -26,6 +27,7 @@ typedef struct bus_reply_to {
     uint32_t message;
     uuid_t request_id;
     int64_t deadline_mono_ms;
+    int64_t received_mono_us; /* 0 unless the bus counts */
     char traceparent[56];
 } bus_reply_to_t;
 
@@ -44,6 +46,8 @@ typedef struct bus_handlers {
     void (*on_welcome)(void *self, uint32_t gateway, uint32_t generation, const uint8_t *body, size_t body_size);
     /* The connection is gone. May be NULL. */
     void (*on_gateway_lost)(void *self, uint32_t gateway, uint32_t generation);
+    /* What metrics call a message (proto/messages.h has it), NULL for one that is not known. May be NULL. */
+    const char *(*message_name)(uint32_t message);
 } bus_handlers_t;
 
 typedef struct bus_config {
@@ -58,6 +62,7 @@ typedef struct bus_config {
     uint32_t resolve_ms;   /* how often hub_addr is looked up; 0: every 2 seconds */
     const bus_handlers_t *handlers;
     void *self;
+    bus_metrics_t *metrics; /* borrowed; NULL: nothing is counted */
 } bus_config_t;
 
 bus_t *bus_new(const bus_config_t *config);

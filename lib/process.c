@@ -5,8 +5,16 @@
 #include <sched.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "lib/crash_point.h"
 #include "lib/log.h"
+
+static int64_t started_us; /* before any other thread, then never again */
+
+int64_t process_started_us(void)
+{
+    return started_us;
+}
 
 /* A sandbox may forbid it: then all works as before, at more switches. */
 static void batch_scheduling(void)
@@ -18,6 +26,7 @@ static void batch_scheduling(void)
 
 bool process_start(const char *service, const process_settings_t *settings, const char **instance)
 {
+    started_us = clock_wall_us();
     const bool dev = config_is_dev(settings->tiffin_env);
     *instance = config_instance(service);
     log_level_t level;

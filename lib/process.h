@@ -4,6 +4,7 @@
 #define TIFFIN_LIB_PROCESS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "lib/config.h"
 
@@ -33,5 +34,7 @@ typedef struct process_settings {
 /* Checks the settings (a bad one is refused: exit 78), starts logging, arms the crash point, sets the scheduling policy, which the
  * threads that are made later inherit. Returns whether TIFFIN_ENV is dev. `instance` is config_instance()'s. */
 bool process_start(const char *service, const process_settings_t *settings, const char **instance);
+/* When process_start was called, in microseconds since 1970; 0 before. */
+int64_t process_started_us(void);
 
 #endif

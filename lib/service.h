@@ -27,6 +27,7 @@
 
 #include "lib/actor.h"
 #include "lib/bus.h"
+#include "lib/metrics_server.h"
 #include "lib/process.h"
 
 /* Longer than any request may live, so that what was taken is also answered. */
@@ -36,6 +37,7 @@
 typedef struct service_settings {
     process_settings_t process;
     const char *hub_addr;
+    const char *metrics_addr;
 } service_settings_t;
 
 /* Entries for the service's config table; `member` is the service_settings_t inside `type`. */
@@ -44,7 +46,11 @@ typedef struct service_settings {
     PROCESS_SETTINGS(type, member.process),                                                       \
         CONFIG_TEXT("HUB_ADDR", type, member.hub_addr, "tcp://127.0.0.1:5550", 0,                 \
                     "every gateway's hub: a name that may have many addresses, a comma list, or " \
-                    "@file with one endpoint a line; looked up again every few seconds")
+                    "@file with one endpoint a line; looked up again every few seconds"),         \
+        CONFIG_TEXT("METRICS_ADDR", type, member.metrics_addr, NULL, 0,                           \
+                    "where GET /metrics (Prometheus) and /healthz are served, to whoever can "    \
+                    "reach it: host:port, port 0 for a free one, which the log names; off when "  \
+                    "it is not set")
 /* NOLINTEND(bugprone-macro-parentheses) */
 
 typedef struct service {
@@ -56,16 +62,24 @@ typedef struct service {
     const char *hub_addr;
     bool (*idle)(void *self);
     void *self;
+    const char *metrics_addr; /* NULL: nothing is counted */
+    bus_metrics_t *bus_metrics;
+    metrics_server_t *metrics_server;
+    const char *(*message_name)(uint32_t message);
+    /* What else to show, set before service_start; on other threads, until service_run returns. */
+    void (*print_metrics)(void *arg, buf_t *text);
+    void *print_metrics_arg;
 } service_t;
 
 /* First thing in main, before any thread or socket. */
 void service_process_init(void);
 /* Checks the settings (a bad one is refused: exit 78), starts logging, makes the actor. */
 void service_init(service_t *service, const char *name, const service_settings_t *settings);
-/* Joins the bus. `credit` requests are held at once; 0 with handlers->on_batch NULL for a service
- * that takes none. `idle` (may be NULL) is asked only while draining and once nothing is
- * unanswered: has the service finished its other work too? Its first call is the moment to begin no
- * more of it. `self` is handed to the handlers and to `idle`. */
+/* Joins the bus and serves METRICS_ADDR (one that cannot be is refused: exit 78). `credit` requests
+ * are held at once; 0 with handlers->on_batch NULL for a service that takes none. `idle` (may be
+ * NULL) is asked only while draining and once nothing is unanswered: has the service finished its
+ * other work too? Its first call is the moment to begin no more of it. `self` is handed to the
+ * handlers and to `idle`. */
 void service_start(service_t *service, uint32_t credit, const bus_handlers_t *handlers, void *self,
                    bool (*idle)(void *self));
 /* Until drained. The exit status: 0, or 1 when draining took longer than SERVICE_DRAIN_TIMEOUT_MS.

@@ -78,6 +78,12 @@ const message_schema_t *message_by_id(uint32_t id)
     return low < COUNT(schemas) && schemas[low].id == id ? &schemas[low] : NULL;
 }
 
+const char *message_name(uint32_t id)
+{
+    const message_schema_t *schema = message_by_id(id);
+    return schema ? schema->name : NULL;
+}
+
 const message_schema_t *message_by_name(const char *name)
 {
     for (size_t i = 0; i < COUNT(schemas); i++)

@@ -82,6 +82,8 @@ const message_schema_t *message_schemas(size_t *count);
 /* NULL when there is none. */
 const message_schema_t *message_by_id(uint32_t id);
 const message_schema_t *message_by_name(const char *name);
+/* "order.create", or NULL. */
+const char *message_name(uint32_t id);
 
 /* Bytes written to `buffer`, or 0 when they do not fit in `capacity` or a text is over its maximum.
  */

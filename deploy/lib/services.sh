@@ -23,7 +23,7 @@ SETTINGS=$RUN/settings.env
 # The names of deploy/.env.example that are the caller's to set; each also as NAME_FILE. The others are ours below.
 setting_names() {
     sed -n 's/^#\{0,1\} \{0,1\}\([A-Z][A-Z0-9_]*\)=.*/\1/p' "$ROOT/deploy/.env.example" | sort -u |
-        grep -vxE 'TIFFIN_(ENV|HOME|PORT)|DATABASE_URL|REDIS_URL|(API|HUB|TAP|METRICS|PSP_SIM)_ADDR|(HUB|TAP)_BIND|INSTANCE|PSP_SIM_DATA_FILE'
+        grep -vxE 'TIFFIN_(ENV|HOME|PORT)|DATABASE_URL|REDIS_URL|(API|HUB|TAP|PSP_SIM)_ADDR|(HUB|TAP)_BIND|INSTANCE|PSP_SIM_DATA_FILE'
 }
 
 # NAME=VALUE of the caller's, one per line.

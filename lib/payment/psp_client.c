@@ -2,12 +2,15 @@
 #include "lib/payment/psp_client.h"
 
 #include <openssl/crypto.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/clock.h"
 #include "lib/list.h"
+#include "lib/meter.h"
+#include "lib/prometheus.h"
 
 enum {
     TOKEN_TIMEOUT_MS = 2500,
@@ -42,6 +45,68 @@ struct psp_client {
     list_node_t flying;
     list_node_t failed; /* for want of a token, not taken yet */
 };
+
+/* ---- what is counted, for all clients of the process ---- */
+
+typedef enum outcome {
+    OUTCOME_OK,          /* 2xx */
+    OUTCOME_REFUSED,     /* 4xx */
+    OUTCOME_FAILED,      /* any other status */
+    OUTCOME_UNREACHABLE, /* nothing was sent */
+    OUTCOME_TIMEOUT,
+    OUTCOME_BROKEN, /* an answer that is none: over the bound */
+    OUTCOMES
+} outcome_t;
+
+static const char *const outcome_names[OUTCOMES] = {"ok",          "refused", "failed",
+                                                    "unreachable", "timeout", "broken"};
+static _Atomic uint64_t counts[PSP_COUNT][OUTCOMES];
+static _Atomic uint64_t durations[PSP_COUNT][PROMETHEUS_HISTOGRAM_VALUES];
+
+static outcome_t outcome_of(const http_client_response_t *response)
+{
+    if (response->err == ERR_HTTP_UNREACHABLE)
+        return OUTCOME_UNREACHABLE;
+    if (response->err == ERR_HTTP_TIMEOUT)
+        return OUTCOME_TIMEOUT;
+    if (response->err != ERR_OK)
+        return OUTCOME_BROKEN;
+    const int class = response->status / 100;
+    return class == 2 ? OUTCOME_OK : class == 4 ? OUTCOME_REFUSED : OUTCOME_FAILED;
+}
+
+static void count(const psp_t *psp, const http_client_response_t *response)
+{
+    const size_t index = psp_index(psp);
+    meter_add(&counts[index][outcome_of(response)], 1);
+    meter_observe(durations[index], response->took_ms * 1000);
+}
+
+void psp_client_print_metrics(void *unused, buf_t *text)
+{
+    static const char *const labels[] = {"psp", "outcome"};
+    (void)unused;
+    series_set_t *calls = series_set_new(labels, 2, 1, (size_t)PSP_COUNT * OUTCOMES);
+    series_set_t *took = series_set_new(labels, 1, PROMETHEUS_HISTOGRAM_VALUES, PSP_COUNT);
+    for (size_t psp = 0; psp < PSP_COUNT; psp++) {
+        const char *names[] = {psp_name(psp_at(psp)), NULL};
+        for (size_t i = 0; i < OUTCOMES; i++) {
+            names[1] = outcome_names[i];
+            *series_find(calls, names, SIZE_MAX) = atomic_load(&counts[psp][i]);
+        }
+        uint64_t *values = series_find(took, names, SIZE_MAX);
+        for (size_t i = 0; i < PROMETHEUS_HISTOGRAM_VALUES; i++)
+            values[i] = atomic_load(&durations[psp][i]);
+    }
+    prometheus_counters(text, calls, "tiffin_psp_calls_total",
+                        "Calls to PSPs by how they ended; ok is any 2xx.");
+    prometheus_histograms(text, took, "tiffin_psp_call_duration_seconds",
+                          "Time until a call to a PSP ended, waiting for its turn included.");
+    series_set_destroy(&calls);
+    series_set_destroy(&took);
+}
+
+/* ---- calls ---- */
 
 psp_client_t *psp_client_new(const psp_accounts_t *accounts, unsigned concurrent_max)
 {
@@ -187,6 +252,7 @@ static bool take_failed(psp_client_t *self, void **cookie, http_client_response_
     response->err = ERR_HTTP_UNREACHABLE;
     response->took_ms = clock_mono_ms() - call->submitted_mono_ms;
     snprintf(response->error, sizeof response->error, "no access token from the PSP");
+    count(call->psp, response);
     call_free(call);
     return true;
 }
@@ -204,6 +270,7 @@ bool psp_client_next(psp_client_t *self, void **cookie, http_client_response_t *
                 token->header[0] = '\0'; /* withdrawn: the next gets another */
             response->took_ms = clock_mono_ms() - call->submitted_mono_ms;
             *cookie = call->cookie;
+            count(call->psp, response);
             call_free(call);
             return true;
         }

@@ -24,4 +24,9 @@ void psp_client_submit(psp_client_t *self, const psp_t *psp, http_client_request
 int psp_client_fd(const psp_client_t *self);
 bool psp_client_next(psp_client_t *self, void **cookie, http_client_response_t *response);
 
+/* What all clients of the process have ended so far, as Prometheus text:
+ * tiffin_psp_calls_total{psp,outcome} and tiffin_psp_call_duration_seconds{psp}. `unused` makes it
+ * a service_t.print_metrics. Any thread. */
+void psp_client_print_metrics(void *unused, buf_t *text);
+
 #endif

@@ -221,8 +221,10 @@ static void on_batch(void *arg, const bus_request_t *requests, size_t count)
     dispatch_batch(self->service->bus, handlers, self, requests, count);
 }
 
-const bus_handlers_t notifier_bus_handlers = {
-    .on_batch = on_batch, .on_welcome = on_welcome, .on_gateway_lost = on_gateway_lost};
+const bus_handlers_t notifier_bus_handlers = {.on_batch = on_batch,
+                                              .on_welcome = on_welcome,
+                                              .on_gateway_lost = on_gateway_lost,
+                                              .message_name = message_name};
 
 static void on_timer(void *arg)
 {

@@ -374,4 +374,4 @@ static void on_batch(void *arg, const bus_request_t *requests, size_t count)
     dispatch_batch(self->service->bus, handlers, self, requests, count);
 }
 
-const bus_handlers_t order_bus_handlers = {.on_batch = on_batch};
+const bus_handlers_t order_bus_handlers = {.on_batch = on_batch, .message_name = message_name};

@@ -117,6 +117,7 @@ reconciler_t *reconciler_new(service_t *service, const reconciler_config_t *conf
     reconciler_t *self = calloc(1, sizeof *self);
     CHECK(self != NULL);
     self->service = service;
+    service->print_metrics = psp_client_print_metrics;
     self->config = *config;
     psp_accounts_check(&self->config.accounts, service->dev);
     err_detail_t detail = {{0}};
@@ -588,4 +589,4 @@ static void on_batch(void *arg, const bus_request_t *requests, size_t count)
     dispatch_batch(self->service->bus, handlers, self, requests, count);
 }
 
-const bus_handlers_t reconciler_bus_handlers = {.on_batch = on_batch};
+const bus_handlers_t reconciler_bus_handlers = {.on_batch = on_batch, .message_name = message_name};

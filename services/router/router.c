@@ -24,6 +24,7 @@
 #include "lib/limits.h"
 #include "lib/list.h"
 #include "lib/log.h"
+#include "lib/payment/psp_client.h"
 #include "proto/bus_reply.h"
 #include "proto/messages.h"
 #include "services/router/refunds.h"
@@ -101,6 +102,7 @@ router_t *router_new(service_t *service, const router_config_t *config)
     router_t *self = calloc(1, sizeof *self);
     CHECK(self != NULL);
     self->service = service;
+    service->print_metrics = psp_client_print_metrics;
     self->config = *config;
     psp_accounts_check(&self->config.accounts, service->dev);
     check_public_url(config->public_url);
@@ -713,4 +715,4 @@ static void on_batch(void *arg, const bus_request_t *requests, size_t count)
     dispatch_batch(self->service->bus, handlers, self, requests, count);
 }
 
-const bus_handlers_t router_bus_handlers = {.on_batch = on_batch};
+const bus_handlers_t router_bus_handlers = {.on_batch = on_batch, .message_name = message_name};

@@ -22,6 +22,7 @@
 #include "services/webhook_processor/consumer.h"
 
 #include <openssl/crypto.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,8 @@
 #include "lib/crash_point.h"
 #include "lib/limits.h"
 #include "lib/log.h"
+#include "lib/meter.h"
+#include "lib/prometheus.h"
 #include "proto/messages.h"
 #include "services/webhook_processor/stream.h"
 #include "services/webhook_processor/webhook_store.h"
@@ -60,6 +63,24 @@ typedef struct consumer {
     err_t batch_error; /* of the range that failed last */
     webhook_item_t items[SERVICE_BATCH_MAX];
 } consumer_t;
+
+/* Committed, by outcome; for the metrics. */
+static _Atomic uint64_t items_handled[WEBHOOK_DEAD + 1], batches;
+
+void consumer_print_metrics(buf_t *text)
+{
+    static const char *const labels[] = {"outcome"};
+    series_set_t *items = series_set_new(labels, 1, 1, WEBHOOK_DEAD + 1);
+    for (webhook_outcome_t outcome = WEBHOOK_APPLIED; outcome <= WEBHOOK_DEAD; outcome++) {
+        const char *const name = webhook_outcome_name(outcome);
+        *series_find(items, &name, SIZE_MAX) = atomic_load(&items_handled[outcome]);
+    }
+    prometheus_counters(text, items, "tiffin_webhook_items_total",
+                        "Webhooks whose effect, or whose lack of one, is committed.");
+    series_set_destroy(&items);
+    prometheus_single(text, "tiffin_webhook_batches_total", "counter",
+                      "Transactions that they were committed in.", atomic_load(&batches));
+}
 
 /* ---- the pipe ---- */
 
@@ -119,8 +140,11 @@ static err_t apply_range(void *arg, size_t first, size_t count, err_detail_t *de
     CRASH_POINT(processor_read);
     TRY(webhook_store_apply(self->store, items, count, &committed, detail));
     CRASH_POINT(processor_committed);
-    for (size_t i = 0; i < count; i++)
+    meter_add(&batches, 1);
+    for (size_t i = 0; i < count; i++) {
+        meter_add(&items_handled[items[i].outcome], 1);
         tell(self, &items[i]);
+    }
     err_detail_t settle_detail = {{0}};
     err_t err = stream_settle(self->stream, items, count, committed, &settle_detail);
     if (err != ERR_OK) /* the entries stay pending, come again and are duplicates; the notifier

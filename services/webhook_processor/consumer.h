@@ -11,6 +11,8 @@
 #include <czmq.h>
 #include <stdint.h>
 
+#include "lib/buf.h"
+
 typedef struct consumer_config {
     const char *database_url;
     const char *redis_url;
@@ -23,5 +25,9 @@ enum { CONSUMER_FRAME_PREFIX_BYTES = 4 + 16 };
 /* Checks the settings (a bad REDIS_URL is refused: exit 78) and starts the thread. `config` is
  * borrowed until it is destroyed. */
 zactor_t *consumer_start(const consumer_config_t *config);
+
+/* tiffin_webhook_items_total{outcome}, tiffin_webhook_batches_total: what the process has committed
+ * so far, as Prometheus text. Any thread. */
+void consumer_print_metrics(buf_t *text);
 
 #endif

@@ -362,6 +362,26 @@ err_t stream_copy_dead(stream_t *self, const PGresult *dead, err_detail_t *detai
     return take_replies(self, rows, detail);
 }
 
+err_t stream_backlog(stream_t *self, int64_t *entries, int64_t *pending, err_detail_t *detail)
+{
+    redisReply *reply = NULL;
+    *entries = *pending = 0;
+    TRY(redis_command(self->redis, &reply, detail, "XLEN %s", STREAM));
+    if (reply->type == REDIS_REPLY_INTEGER)
+        *entries = reply->integer;
+    freeReplyObject(reply);
+    reply = NULL;
+    err_t err = redis_command(self->redis, &reply, detail, "XPENDING %s %s", STREAM, GROUP);
+    if (err == ERR_UNPROCESSABLE && strstr(detail->text, "NOGROUP") != NULL)
+        return ERR_OK; /* nobody has read yet */
+    TRY(err);
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+        reply->element[0]->type == REDIS_REPLY_INTEGER)
+        *pending = reply->element[0]->integer;
+    freeReplyObject(reply);
+    return ERR_OK;
+}
+
 #ifdef TIFFIN_BUG_DEDUPE_FIRST
 size_t stream_dedupe_first(stream_t *self, webhook_item_t *items, size_t count)
 {

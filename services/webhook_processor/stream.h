@@ -55,6 +55,11 @@ err_t stream_copy_dead(stream_t *self, const PGresult *dead, err_detail_t *detai
 /* Acknowledges an entry that has no fields (it was deleted). */
 err_t stream_drop(stream_t *self, str_t entry_id, err_detail_t *detail) MUST_CHECK;
 
+/* How many entries the stream holds, of all consumers: each is deleted once it is handled.
+ * `pending` of them were delivered and not acknowledged. */
+err_t stream_backlog(stream_t *self, int64_t *entries, int64_t *pending,
+                     err_detail_t *detail) MUST_CHECK;
+
 #ifdef TIFFIN_BUG_DEDUPE_FIRST
 /* A mistake that the crash harness must find: remembers event ids before their effect is committed,
  * and acknowledges what is remembered. How many items are left. */

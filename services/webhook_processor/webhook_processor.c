@@ -2,11 +2,16 @@
  * this one lives on the bus: it tells what the consumer did and answers operators (admin.c). */
 #include "services/webhook_processor/webhook_processor.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/log.h"
+#include "lib/prometheus.h"
+#include "proto/messages.h"
 #include "services/webhook_processor/admin.h"
 #include "services/webhook_processor/consumer.h"
+#include "services/webhook_processor/stream.h"
 
 const config_entry_t webhook_processor_settings[] = {
     SERVICE_SETTINGS(webhook_processor_config_t, service),
@@ -23,6 +28,8 @@ struct webhook_processor {
     consumer_config_t consumer_config;
     zactor_t *consumer;
     admin_t *admin;
+    pthread_mutex_t backlog_lock;
+    stream_t *backlog; /* asked for metrics alone, by one thread at a time */
 };
 
 static void on_batch(void *arg, const bus_request_t *requests, size_t count)
@@ -31,7 +38,8 @@ static void on_batch(void *arg, const bus_request_t *requests, size_t count)
     admin_on_batch(self->admin, requests, count);
 }
 
-const bus_handlers_t webhook_processor_bus_handlers = {.on_batch = on_batch};
+const bus_handlers_t webhook_processor_bus_handlers = {.on_batch = on_batch,
+                                                       .message_name = message_name};
 
 /* Passes on what the consumer tells. */
 static void on_consumer(void *arg)
@@ -53,6 +61,34 @@ static void on_consumer(void *arg)
     }
 }
 
+/* Asked when somebody wants to know, on that thread and a connection of its own: what the consumer
+ * knows is old just when the stream grows. Without Redis there is no number, rather than a false
+ * one. */
+static void print_backlog(webhook_processor_t *self, buf_t *text)
+{
+    int64_t entries = 0, pending = 0;
+    err_detail_t detail = {{0}};
+    CHECK(pthread_mutex_lock(&self->backlog_lock) == 0);
+    const err_t err = stream_backlog(self->backlog, &entries, &pending, &detail);
+    CHECK(pthread_mutex_unlock(&self->backlog_lock) == 0);
+    if (err == ERR_OK) {
+        prometheus_single(text, "tiffin_webhook_stream_entries", "gauge",
+                          "Webhooks that are queued and not handled, by any instance.",
+                          (uint64_t)entries);
+        prometheus_single(text, "tiffin_webhook_stream_pending", "gauge",
+                          "Of these, those that some instance has in hand.", (uint64_t)pending);
+    } else {
+        log_limited(LOG_LEVEL_WARN, NULL, "backlog not known", "code=%s detail=\"%s\"",
+                    err_name(err), detail.text);
+    }
+}
+
+static void print_metrics(void *arg, buf_t *text)
+{
+    consumer_print_metrics(text);
+    print_backlog(arg, text);
+}
+
 webhook_processor_t *webhook_processor_new(service_t *service,
                                            const webhook_processor_config_t *config)
 {
@@ -65,6 +101,12 @@ webhook_processor_t *webhook_processor_new(service_t *service,
                                                 .park_for_s = config->park_for_s};
     self->admin = admin_new(service, config->database_url);
     self->consumer = consumer_start(&self->consumer_config);
+    err_detail_t detail = {{0}};
+    self->backlog = stream_new(config->redis_url, service->instance, &detail);
+    CHECK(self->backlog != NULL); /* consumer_start has checked the URL */
+    CHECK(pthread_mutex_init(&self->backlog_lock, NULL) == 0);
+    service->print_metrics = print_metrics;
+    service->print_metrics_arg = self;
     actor_add_socket(service->actor, zactor_sock(self->consumer), on_consumer, self);
     return self;
 }
@@ -77,6 +119,8 @@ void webhook_processor_destroy(webhook_processor_t **self_p)
     actor_remove_socket(self->service->actor, zactor_sock(self->consumer));
     zactor_destroy(&self->consumer);
     admin_destroy(&self->admin);
+    stream_destroy(&self->backlog);
+    CHECK(pthread_mutex_destroy(&self->backlog_lock) == 0);
     free(self);
     *self_p = NULL;
 }

@@ -15,7 +15,7 @@ UNREACHABLE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "REDIS_UR
 SETTINGS = {
     "tiffin-gateway": ["API_ADDR", "HUB_BIND", "TAP_BIND", "REDIS_URL", "WS_MAX", "WS_TOKEN_SECRET", "TIFFIN_ENV",
                        "RAZORPAY_WEBHOOK_SECRET"],
-    "tiffin-order": ["DATABASE_URL", "REDIS_URL", "HUB_ADDR", "ORDER_TTL_S", "TIFFIN_ENV", "LOG_LEVEL"],
+    "tiffin-order": ["DATABASE_URL", "REDIS_URL", "HUB_ADDR", "METRICS_ADDR", "ORDER_TTL_S", "TIFFIN_ENV", "LOG_LEVEL"],
     "tiffin-router": ["DATABASE_URL", "HUB_ADDR", "RAZORPAY_BASE_URL", "CASHFREE_KEY_ID", "JUSPAY_KEY_SECRET"],
     "tiffin-webhook-processor": ["DATABASE_URL", "REDIS_URL", "HUB_ADDR", "PARK_FOR_S"],
     "tiffin-reconciler": ["DATABASE_URL", "REDIS_URL", "HUB_ADDR", "RECONCILE_INTERVAL_S", "RAZORPAY_BASE_URL"],
@@ -40,6 +40,7 @@ REFUSALS = [
     ("tiffin-gateway", {"WS_MAX": "many"}, "WS_MAX"),
     ("tiffin-gateway", {"WS_TOKEN_SECRET": "0123456789abcdef0123456789abcde"}, "WS_TOKEN_SECRET"),
     ("tiffin-gateway", {"WS_TOKEN_TTL_S": "0"}, "WS_TOKEN_TTL_S"),
+    *[(program, {"METRICS_ADDR": addr}, "METRICS_ADDR") for program in SERVICES for addr in ("nowhere", "192.0.2.1:9100")],
     ("tiffin-order", {"ORDER_TTL_S": "0"}, "ORDER_TTL_S"),
     ("tiffin-order", {"ORDER_TTL_S": "99999999999999999999"}, "ORDER_TTL_S"),
     ("tiffin-webhook-processor", {"PARK_FOR_S": "-1"}, "PARK_FOR_S"),

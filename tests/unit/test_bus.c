@@ -207,6 +207,7 @@ struct fixture {
     char list_path[64];
     const step_t *steps;
     bool step_done;
+    const bus_metrics_t *metrics;
 };
 
 static void on_batch(void *arg, const bus_request_t *requests, size_t count)
@@ -247,7 +248,8 @@ static void on_gateway_lost(void *arg, uint32_t gateway, uint32_t generation)
     self->losses++;
 }
 
-static const bus_handlers_t handlers = {on_batch, on_welcome, on_gateway_lost};
+static const bus_handlers_t handlers = {
+    .on_batch = on_batch, .on_welcome = on_welcome, .on_gateway_lost = on_gateway_lost};
 
 static void give_up(void *arg)
 {
@@ -472,6 +474,68 @@ static void a_gateway_that_was_killed_is_found_again_and_its_old_requests_are_dr
                                        {0}});
 }
 
+/* The number of a sample that is one line of the text. */
+static uint64_t counted(const bus_metrics_t *metrics, const char *sample)
+{
+    buf_t text = {0};
+    char wanted[160];
+    unsigned long long value = 0;
+    bus_metrics_print(metrics, "order", NULL, &text);
+    snprintf(wanted, sizeof wanted, "\n%s ", sample);
+    const char *found = strstr(text.data, wanted);
+    if (found == NULL)
+        fail_msg("no %s in:\n%s", sample, text.data);
+    else
+        value = strtoull(found + strlen(wanted), NULL, 10);
+    buf_free(&text);
+    return value;
+}
+
+static bool counted_while_held(fixture_t *self)
+{
+    if (!one_held(self))
+        return false;
+    assert_int_equal(counted(self->metrics, "tiffin_service_requests_in_flight"), 1);
+    assert_int_equal(counted(self->metrics, "tiffin_service_gateways"), 1);
+    return true;
+}
+
+static bool counted_as_lost(fixture_t *self)
+{
+    if (!lost(self))
+        return false;
+    assert_int_equal(counted(self->metrics, "tiffin_service_requests_in_flight"), 0);
+    assert_int_equal(counted(self->metrics, "tiffin_service_gateways"), 0);
+    return true;
+}
+
+static void what_is_taken_answered_and_dropped_is_counted(void **state)
+{
+    (void)state;
+    fixture_t *self = fixture_open();
+    bus_metrics_t *metrics = bus_metrics_new();
+    self->metrics = metrics;
+    self->hold = true;
+    fixture_join(self, NULL, &(bus_config_t){.credit = 512, .metrics = metrics});
+    fixture_run(self, (const step_t[]){{NULL, welcomed},
+                                       {request_one, counted_while_held},
+                                       {kill_gateway, counted_as_lost},
+                                       {NULL, gateway_restarted},
+                                       {NULL, welcomed_again},
+                                       {reply_stale_then_request, one_answered},
+                                       {0}});
+    static const char answered[] = "tiffin_service_requests_total{service=\"order\","
+                                   "message=\"unknown\",outcome=\"ok\"}";
+    static const char in_ten_seconds[] = "tiffin_service_request_duration_seconds_bucket{"
+                                         "service=\"order\",message=\"unknown\",le=\"10\"}";
+    assert_int_equal(counted(metrics, answered), 1);
+    assert_int_equal(counted(metrics, in_ten_seconds), 1);
+    assert_int_equal(counted(metrics, "tiffin_service_requests_dropped_total"), 1);
+    assert_int_equal(counted(metrics, "tiffin_service_requests_in_flight"), 0);
+    assert_int_equal(counted(metrics, "tiffin_service_gateways"), 0);
+    bus_metrics_destroy(&metrics);
+}
+
 static bool both_welcomed(fixture_t *self)
 {
     return bus_gateways(self->bus) == 2;
@@ -573,7 +637,7 @@ static void send_uncalled(fixture_t *self)
 static void a_service_without_requests_offers_no_credit(void **state)
 {
     (void)state;
-    static const bus_handlers_t none = {NULL, on_welcome, NULL};
+    static const bus_handlers_t none = {.on_welcome = on_welcome};
     fixture_t *self = fixture_open();
     fixture_join(self, NULL, &(bus_config_t){.credit = 5, .handlers = &none});
     fixture_run(self,
@@ -803,6 +867,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_mailbox_larger_than_a_batch_is_emptied_without_new_arrivals),
     cmocka_unit_test(many_requests_in_flight_are_each_answered_once),
     cmocka_unit_test(a_gateway_that_was_killed_is_found_again_and_its_old_requests_are_dropped),
+    cmocka_unit_test(what_is_taken_answered_and_dropped_is_counted),
     cmocka_unit_test(every_gateway_is_served_and_told),
     cmocka_unit_test(a_request_whose_budget_ended_in_the_mailbox_is_not_handed_over),
     cmocka_unit_test(a_service_without_requests_offers_no_credit),

@@ -36,7 +36,7 @@ static bool idle_the_third_time(void *self)
 
 static int run_until_term(const service_settings_t *settings)
 {
-    static const bus_handlers_t handlers = {NULL, NULL, NULL};
+    static const bus_handlers_t handlers = {.on_batch = NULL};
     service_t service;
     service_init(&service, "order", settings);
     if (!service.dev || strncmp(service.instance, "order-", 6) != 0)

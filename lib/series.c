@@ -1,10 +1,10 @@
 /* series.c - numbers by label values: a bounded set of time series.
  *
- * Called by the metrics alone, under their lock, once or twice per request: an open hash over rows
- * that are filled in order. Rows are allocated at once but touched as they are used, so a large
- * bound costs address space, not memory.
+ * Called by the gateway's metrics, under their lock, once or twice per request, and by whoever
+ * prints counts of its own: an open hash over rows that are filled in order. Rows are allocated at
+ * once but touched as they are used, so a large bound costs address space, not memory.
  */
-#include "gateway/series.h"
+#include "lib/series.h"
 
 #include <stdlib.h>
 #include <string.h>

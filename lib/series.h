@@ -1,6 +1,6 @@
 /* series.h - numbers by label values: a bounded set of time series. Not thread-safe. */
-#ifndef TIFFIN_GATEWAY_SERIES_H
-#define TIFFIN_GATEWAY_SERIES_H
+#ifndef TIFFIN_LIB_SERIES_H
+#define TIFFIN_LIB_SERIES_H
 
 #include <stddef.h>
 #include <stdint.h>
