@@ -193,6 +193,7 @@ CREATE TABLE facts (
     order_id       uuid NOT NULL, -- the payment's
     source         text NOT NULL, -- who brought it first
     reason         text,
+    fault          text,          -- failed: whose, where the PSP says it: customer, merchant, psp, network
     occurred_at    timestamptz NOT NULL,
     recorded_at    timestamptz NOT NULL DEFAULT now(),
     amount         bigint NOT NULL,
@@ -208,10 +209,10 @@ CREATE INDEX facts_by_refund ON facts (refund_id) WHERE refund_id IS NOT NULL;
 CREATE FUNCTION facts_keep_identity() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (OLD.fact_id, OLD.psp, OLD.kind, OLD.psp_ref, OLD.ref_scope, OLD.payment_id, OLD.order_id, OLD.source, OLD.reason,
-        OLD.occurred_at, OLD.recorded_at)
+        OLD.fault, OLD.occurred_at, OLD.recorded_at)
        IS DISTINCT FROM
        (NEW.fact_id, NEW.psp, NEW.kind, NEW.psp_ref, NEW.ref_scope, NEW.payment_id, NEW.order_id, NEW.source, NEW.reason,
-        NEW.occurred_at, NEW.recorded_at) THEN
+        NEW.fault, NEW.occurred_at, NEW.recorded_at) THEN
         RAISE EXCEPTION 'what a fact is does not change';
     END IF;
     RETURN NEW;

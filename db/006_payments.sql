@@ -72,7 +72,7 @@ REVOKE ALL ON FUNCTION payment_positions FROM PUBLIC;
 CREATE FUNCTION payments_begin(payment_ids uuid[], order_ids uuid[], methods text[], requested_psps text[],
                                return_urls text[], attempt_ids uuid[], psps text[],
                                idempotency_ids uuid[] DEFAULT NULL, fingerprints uuid[] DEFAULT NULL,
-                               holders uuid[] DEFAULT NULL, lease_ms bigint DEFAULT 0)
+                               holders uuid[] DEFAULT NULL, lease_ms bigint DEFAULT 0, decisions text[] DEFAULT NULL)
 RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
@@ -141,14 +141,21 @@ BEGIN
          WHERE p.payment_id = w.payment_id AND p.order_id = w.order_id AND n.key_id IS NOT NULL AND p.given_up_at IS NOT NULL
            AND o.status = 'PENDING' AND o.expires_at > now()
         RETURNING p.payment_id, p.round_from
+    ), tried AS (
+        INSERT INTO attempts (attempt_id, payment_id, number, psp)
+        SELECT w.attempt_id, w.payment_id, coalesce(a.round_from, 1), w.psp
+          FROM wanted w
+          LEFT JOIN again a ON a.payment_id = w.payment_id
+          LEFT JOIN begun b ON b.payment_id = w.payment_id
+         WHERE a.payment_id IS NOT NULL OR b.payment_id IS NOT NULL
+         ORDER BY w.payment_id
+        RETURNING attempts.attempt_id
     )
-    INSERT INTO attempts (attempt_id, payment_id, number, psp)
-    SELECT w.attempt_id, w.payment_id, coalesce(a.round_from, 1), w.psp
-      FROM wanted w
-      LEFT JOIN again a ON a.payment_id = w.payment_id
-      LEFT JOIN begun b ON b.payment_id = w.payment_id
-     WHERE a.payment_id IS NOT NULL OR b.payment_id IS NOT NULL
-     ORDER BY w.payment_id;
+    INSERT INTO routing_decisions (attempt_id, decision)
+    SELECT t.attempt_id, n.decision::json
+      FROM tried t JOIN unnest(attempt_ids, decisions) AS n(attempt_id, decision) ON n.attempt_id = t.attempt_id
+     WHERE n.decision IS NOT NULL
+     ORDER BY t.attempt_id;
 
     -- A refusal is remembered: there will be no payment under this key.
     UPDATE idempotency_keys k SET verdict = s.verdict
@@ -177,7 +184,8 @@ $$;
 -- was opened is the payment's, nothing is tried after it, and none is shown once the payment was given up; who is still at an
 -- earlier round decides nothing about the newest. Gives back where each payment stands, in the order of the input.
 CREATE FUNCTION attempts_record(attempt_ids uuid[], outcomes text[], errors text[], psp_refs text[], checkout_urls text[],
-                                pages_data text[], took_ms int[], next_attempt_ids uuid[], next_psps text[], give_ups boolean[])
+                                pages_data text[], took_ms int[], next_attempt_ids uuid[], next_psps text[], give_ups boolean[],
+                                next_decisions text[] DEFAULT NULL)
 RETURNS SETOF payment_position LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
@@ -199,17 +207,25 @@ BEGIN
      WHERE a.attempt_id = n.attempt_id AND (a.outcome IS NULL OR a.outcome = 'UNKNOWN');
 
     -- The next attempt, unless another router that resumed the same payment has written it already.
-    INSERT INTO attempts (attempt_id, payment_id, number, psp)
-    SELECT n.next_attempt_id, a.payment_id, a.number + 1, n.next_psp
-      FROM unnest(attempt_ids, next_attempt_ids, next_psps) WITH ORDINALITY AS n(attempt_id, next_attempt_id, next_psp, position)
-      JOIN attempts a ON a.attempt_id = n.attempt_id
-      JOIN payments p ON p.payment_id = a.payment_id
-      JOIN orders o ON o.order_id = p.order_id
-     WHERE n.next_attempt_id IS NOT NULL AND p.given_up_at IS NULL AND a.number >= p.round_from
-       AND o.status = 'PENDING' AND o.expires_at > now()
-       AND NOT EXISTS (SELECT 1 FROM attempts t WHERE t.payment_id = a.payment_id AND t.outcome = 'OPEN')
-     ORDER BY a.payment_id, n.position
-    ON CONFLICT DO NOTHING;
+    WITH tried AS (
+        INSERT INTO attempts (attempt_id, payment_id, number, psp)
+        SELECT n.next_attempt_id, a.payment_id, a.number + 1, n.next_psp
+          FROM unnest(attempt_ids, next_attempt_ids, next_psps) WITH ORDINALITY AS n(attempt_id, next_attempt_id, next_psp, position)
+          JOIN attempts a ON a.attempt_id = n.attempt_id
+          JOIN payments p ON p.payment_id = a.payment_id
+          JOIN orders o ON o.order_id = p.order_id
+         WHERE n.next_attempt_id IS NOT NULL AND p.given_up_at IS NULL AND a.number >= p.round_from
+           AND o.status = 'PENDING' AND o.expires_at > now()
+           AND NOT EXISTS (SELECT 1 FROM attempts t WHERE t.payment_id = a.payment_id AND t.outcome = 'OPEN')
+         ORDER BY a.payment_id, n.position
+        ON CONFLICT DO NOTHING
+        RETURNING attempts.attempt_id
+    )
+    INSERT INTO routing_decisions (attempt_id, decision)
+    SELECT t.attempt_id, n.decision::json
+      FROM tried t JOIN unnest(next_attempt_ids, next_decisions) AS n(attempt_id, decision) ON n.attempt_id = t.attempt_id
+     WHERE n.decision IS NOT NULL
+     ORDER BY t.attempt_id;
 
     given_up := ARRAY(SELECT n.attempt_id FROM unnest(attempt_ids, give_ups) AS n(attempt_id, give_up)
                         JOIN attempts a ON a.attempt_id = n.attempt_id
@@ -266,9 +282,17 @@ BEGIN
                               FROM refunds r CROSS JOIN LATERAL refund_document(r) AS d(document)
                              WHERE r.payment_id = p.payment_id) AS refunds,
                            (SELECT row_to_json(decision) FROM (
-                                SELECT CASE WHEN p.requested_psp IS NULL THEN 'priority' ELSE 'requested' END AS policy,
+                                SELECT CASE WHEN p.requested_psp IS NOT NULL THEN 'requested'
+                                            ELSE coalesce(made.first ->> 'policy', 'priority') END AS policy,
                                        ARRAY(SELECT a.psp FROM attempts a WHERE a.payment_id = p.payment_id
-                                              ORDER BY a.number) AS tried) decision) AS routing) document)::text
+                                              ORDER BY a.number) AS tried,
+                                       made.decisions
+                                  FROM (SELECT (array_agg(d.decision ORDER BY a.number))[1] AS first,
+                                               coalesce(json_agg(json_build_object(
+                                                   'attempt_id', a.attempt_id, 'decided_at', rfc3339(d.decided_at),
+                                                   'decision', d.decision) ORDER BY a.number), '[]'::json) AS decisions
+                                          FROM attempts a JOIN routing_decisions d ON d.attempt_id = a.attempt_id
+                                         WHERE a.payment_id = p.payment_id) made) decision) AS routing) document)::text
           FROM payments p WHERE p.payment_id = ANY (payment_ids);
 END
 $$;

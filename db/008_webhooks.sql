@@ -203,7 +203,7 @@ CREATE FUNCTION webhooks_apply(inbox_ids bigint[], psps text[], event_ids text[]
                                order_ids uuid[], refund_ids uuid[], kinds text[], psp_refs text[], refs_per_payment boolean[],
                                amounts bigint[], fees bigint[], currencies text[], occurred_at_us bigint[], reasons text[],
                                bodies bytea[], headers text[], http_statuses int[], received_at_us bigint[],
-                               request_ids text[], park_for_s bigint)
+                               request_ids text[], park_for_s bigint, faults text[] DEFAULT NULL)
 RETURNS TABLE ("position" bigint, outcome text, reason text, payment_id uuid, order_id uuid, type text, payload text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
@@ -304,19 +304,19 @@ BEGIN
                AND f.payment_id = r.payment_id
          ORDER BY r.n);
     WITH recorded AS (
-        INSERT INTO facts (psp, kind, psp_ref, ref_scope, payment_id, order_id, source, reason, occurred_at, amount, fee,
+        INSERT INTO facts (psp, kind, psp_ref, ref_scope, payment_id, order_id, source, reason, fault, occurred_at, amount, fee,
                            currency, matches)
-        SELECT e.psp, e.kind, e.psp_ref, e.ref_scope, e.payment_id, e.order_id, e.source, e.reason, e.occurred_at, e.amount,
+        SELECT e.psp, e.kind, e.psp_ref, e.ref_scope, e.payment_id, e.order_id, e.source, e.reason, e.fault, e.occurred_at, e.amount,
                e.fee, e.currency, e.matches
           FROM (SELECT DISTINCT ON (r.psp, r.kind, r.psp_ref, r.ref_scope)
-                       r.n, r.psp, r.kind, r.psp_ref, r.ref_scope, p.payment_id, p.order_id, r.source, r.reason, r.amount,
+                       r.n, r.psp, r.kind, r.psp_ref, r.ref_scope, p.payment_id, p.order_id, r.source, r.reason, r.fault, r.amount,
                        r.fee, coalesce(r.currency, p.currency) AS currency,
                        r.amount = p.amount AND coalesce(r.currency, p.currency) = p.currency AS matches,
                        to_timestamp(r.occurred_at_us / 1000000.0) AS occurred_at
                   FROM unnest(psps, sources, known, order_ids, kinds, psp_refs, scopes, amounts, fees, currencies,
-                              occurred_at_us, reasons, counts)
+                              occurred_at_us, reasons, faults, counts)
                        WITH ORDINALITY AS r(psp, source, payment_id, order_id, kind, psp_ref, ref_scope, amount, fee,
-                                            currency, occurred_at_us, reason, counts, n)
+                                            currency, occurred_at_us, reason, fault, counts, n)
                   JOIN payments p ON p.payment_id = r.payment_id AND (r.order_id IS NULL OR r.order_id = p.order_id)
                  WHERE r.counts AND r.kind NOT IN ('none', 'hint', 'malformed', 'poison')
                  ORDER BY r.psp, r.kind, r.psp_ref, r.ref_scope, r.n) e

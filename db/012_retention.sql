@@ -1,4 +1,4 @@
--- 012_retention.sql - what is kept for a time only: webhooks that were handled, and events that were told.
+-- 012_retention.sql - what is kept for a time only: webhooks that were handled, events that were told, and why payments went where.
 --
 -- Orders, payments, facts, refunds, the books and what a person has or had to decide about are kept for good. A webhook's row says
 -- that its event id was handled, and what its bytes were: after the PSPs' last repeats nobody asks for either, and one that comes
@@ -53,5 +53,23 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION history_forget FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION history_forget TO tiffin_reconciler;
+-- The same of the decisions about where payments went, which nothing but curiosity asks for.
+CREATE FUNCTION decisions_forget(decisions_days int, at_most int) RETURNS bigint LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    before    CONSTANT timestamptz := now() - make_interval(days => decisions_days);
+    forgotten bigint;
+BEGIN
+    IF (SELECT d.decided_at FROM routing_decisions d ORDER BY d.attempt_id LIMIT 1) < before THEN
+        DELETE FROM routing_decisions d
+         WHERE d.attempt_id IN (SELECT x.attempt_id FROM routing_decisions x ORDER BY x.attempt_id LIMIT at_most)
+           AND d.decided_at < before;
+        GET DIAGNOSTICS forgotten = ROW_COUNT;
+    END IF;
+    RETURN coalesce(forgotten, 0);
+END
+$$;
+
+REVOKE ALL ON FUNCTION history_forget, decisions_forget FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION history_forget, decisions_forget TO tiffin_reconciler;

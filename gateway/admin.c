@@ -1,10 +1,12 @@
 /* admin.c - the calls under /admin: what an operator looks at and decides. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "gateway/admin_requests.h"
 #include "gateway/handlers.h"
 #include "gateway/requests.h"
 #include "lib/clock.h"
+#include "lib/json_read.h"
 
 /* ---- answers ---- */
 
@@ -190,9 +192,42 @@ static void add_webhook_counts(buf_t *body, size_t psp_index)
     json_close_object(body);
 }
 
+enum { HEALTH_BUDGET_MS = 1000 };
+
+/* How the PSPs fare, as a router knows it; NULL when none tells in time. json_decref it. */
+static json_t *health_of_psps(http_request_t *request)
+{
+    const router_health_get_t all = {.psp = {NULL, 0}};
+    router_health_document_t answer;
+    hub_reply_t reply;
+    err_detail_t ignored;
+    json_t *health = NULL;
+    hub_thread_call(gateway_of(request)->hub, MSG_router_health_get, &all, HEALTH_BUDGET_MS,
+                    &request->request_id, request->traceparent, &reply);
+    if (reply.status == ERR_OK && reply.message == MSG_router_health_document &&
+        message_decode(MSG_router_health_document, reply.body, reply.body_size, &answer,
+                       &ignored) == ERR_OK)
+        health = json_read_object(answer.document, &ignored);
+    hub_reply_free(&reply);
+    return health;
+}
+
+/* `health` of that PSP, or null: nobody tells. */
+static void add_health(buf_t *body, const json_t *health, const char *psp)
+{
+    const json_t *of_psp = json_object_get(health, psp);
+    char *text = of_psp != NULL ? json_dumps(of_psp, JSON_COMPACT) : NULL;
+    if (text != NULL)
+        json_raw(body, "health", text, strlen(text));
+    else
+        json_nil(body, "health");
+    free(text);
+}
+
 void admin_gateways(http_request_t *request)
 {
     const psp_accounts_t *accounts = &gateway_of(request)->config->psps;
+    json_t *health = health_of_psps(request);
     buf_t body = {0};
     json_open_object(&body, NULL);
     json_open_array(&body, "data");
@@ -211,10 +246,12 @@ void admin_gateways(http_request_t *request)
             json_text(&body, "detail", refusal.detail.text);
             json_close_object(&body);
         }
+        add_health(&body, health, psp_name(psp_at(i)));
         json_close_object(&body);
     }
     json_close_array(&body);
     json_close_object(&body);
     http_respond_json(request, 200, &body);
     buf_free(&body);
+    json_decref(health);
 }

@@ -75,6 +75,20 @@ psp_fact_kind_t psp_fact_kind_parse(str_t name);
 /* refund_requested, refund_succeeded, refund_failed */
 bool psp_fact_is_refund(psp_fact_kind_t kind);
 
+/* Whose fault it is that no checkout was opened, or that a payment failed. FAULT(NAME, "name") */
+#define PSP_FAULTS(FAULT)                                                            \
+    FAULT(NONE, "none")         /* nobody's, or nobody says whose */                 \
+    FAULT(CUSTOMER, "customer") /* their details, their card */                      \
+    FAULT(MERCHANT, "merchant") /* our keys, our request, what our account may do */ \
+    FAULT(LIMIT, "limit")       /* too many calls of ours */                         \
+    FAULT(PSP, "psp")           /* an error of theirs, or nonsense */                \
+    FAULT(NETWORK, "network")   /* no connection, or no answer in time */
+#define PSP_FAULT_MEMBER(NAME, name) PSP_FAULT_##NAME,
+typedef enum psp_fault { PSP_FAULTS(PSP_FAULT_MEMBER) PSP_FAULT_COUNT } psp_fault_t;
+#undef PSP_FAULT_MEMBER
+/* "none", "customer" … Static. */
+const char *psp_fault_name(psp_fault_t fault);
+
 /* What a webhook, a status answer, a refund's answer or a settlement line says about one payment.
  */
 typedef struct psp_report {
@@ -94,6 +108,7 @@ typedef struct psp_report {
     char currency[4];       /* "" when the format names none: the order's */
     int64_t occurred_at_us;
     char reason[PSP_REASON_SIZE]; /* FAILED: the PSP's words */
+    psp_fault_t fault;            /* FAILED: whose, where the PSP says it; else NONE */
     bool hint; /* its signature does not cover it: the PSP is to be asked, nothing is a fact; kind
                   is NONE */
 } psp_report_t;
@@ -172,20 +187,6 @@ typedef enum psp_checkout_outcome {
 /* "OPEN" … */
 const char *psp_checkout_outcome_name(psp_checkout_outcome_t outcome);
 
-/* Whose fault it is that no checkout was opened. FAULT(NAME, "name") */
-#define PSP_FAULTS(FAULT)                                                            \
-    FAULT(NONE, "none")         /* it is open */                                     \
-    FAULT(CUSTOMER, "customer") /* their details, their card */                      \
-    FAULT(MERCHANT, "merchant") /* our keys, our request, what our account may do */ \
-    FAULT(LIMIT, "limit")       /* too many calls of ours */                         \
-    FAULT(PSP, "psp")           /* an error of theirs, or nonsense */                \
-    FAULT(NETWORK, "network")   /* no connection, or no answer in time */
-#define PSP_FAULT_MEMBER(NAME, name) PSP_FAULT_##NAME,
-typedef enum psp_fault { PSP_FAULTS(PSP_FAULT_MEMBER) PSP_FAULT_COUNT } psp_fault_t;
-#undef PSP_FAULT_MEMBER
-/* "none", "customer" … Static. */
-const char *psp_fault_name(psp_fault_t fault);
-
 typedef struct psp_checkout_answer {
     psp_checkout_outcome_t outcome;
     psp_fault_t fault;
@@ -193,16 +194,17 @@ typedef struct psp_checkout_answer {
     char checkout_url[2049]; /* the PSP's page, or "": ours, <public_url>/checkout/<payment_id> */
     char page_data[6145];    /* for our page: what it is opened with */
     char reason[PSP_REASON_SIZE]; /* not OPEN: why */
-    bool exists;                  /* not OPEN: it was opened before, by a call whose answer was lost */
+    bool exists; /* not OPEN: it was opened before, by a call whose answer was lost */
 } psp_checkout_answer_t;
 
 /* Never fails: whatever came (no connection, a timeout, 4xx, 5xx, nonsense) is one of the outcomes.
  */
 void psp_checkout_read(const psp_t *psp, const http_client_response_t *response,
                        psp_checkout_answer_t *answer);
-/* Asks for the checkout that exists; psp_checkout_read reads the answer. False: this PSP has no such call. */
-bool psp_checkout_find_request(const psp_t *psp, const psp_account_t *account, const psp_checkout_t *checkout,
-                               http_client_request_t *request);
+/* Asks for the checkout that exists; psp_checkout_read reads the answer. False: this PSP has no
+ * such call. */
+bool psp_checkout_find_request(const psp_t *psp, const psp_account_t *account,
+                               const psp_checkout_t *checkout, http_client_request_t *request);
 /* Of a local one. */
 void psp_checkout_open(const psp_t *psp, const psp_account_t *account,
                        const psp_checkout_t *checkout, psp_checkout_answer_t *answer);

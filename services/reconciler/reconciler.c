@@ -68,6 +68,8 @@ const config_entry_t reconciler_settings[] = {
                "webhooks that were handled are forgotten after so many days; dead letters never"),
     CONFIG_INT("KEEP_EVENTS_DAYS", reconciler_config_t, keep_events_days, 35, 1, 36500, 0,
                "events of the feed are forgotten after so many days"),
+    CONFIG_INT("KEEP_DECISIONS_DAYS", reconciler_config_t, keep_decisions_days, 35, 1, 36500, 0,
+               "why a payment went to which PSP is forgotten after so many days"),
     PSP_ACCOUNT_SETTINGS(reconciler_config_t, accounts),
     CONFIG_END};
 
@@ -108,6 +110,19 @@ struct reconciler {
 };
 
 static void on_tick(void *arg);
+static void forget_decisions(reconciler_t *self)
+{
+    err_detail_t detail = {{0}};
+    int64_t forgotten = FORGET_MAX;
+    err_t err = ERR_OK;
+    for (int i = 0; i < UPKEEP_MAX && err == ERR_OK && forgotten >= FORGET_MAX; i++)
+        err = reconciler_store_forget_decisions(
+            self->store, (int)self->config.keep_decisions_days, FORGET_MAX, &forgotten, &detail);
+    if (err != ERR_OK)
+        log_limited(LOG_LEVEL_WARN, NULL, "old decisions not forgotten", "code=%s detail=\"%s\"",
+                    err_name(err), detail.text);
+}
+
 static void on_seal_timer(void *arg);
 static void on_upkeep_timer(void *arg);
 static void on_answers(void *arg);
@@ -534,6 +549,7 @@ static void on_upkeep_timer(void *arg)
         return;
     end_unread(self);
     forget(self);
+    forget_decisions(self);
 }
 
 /* ---- operators ---- */

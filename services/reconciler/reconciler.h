@@ -13,7 +13,7 @@ typedef struct reconciler_config {
     int64_t interval_s;
     int64_t calls_max;
     int64_t psp_status_timeout_ms;
-    int64_t keep_webhooks_days, keep_events_days;
+    int64_t keep_webhooks_days, keep_events_days, keep_decisions_days;
     psp_accounts_t accounts;
 } reconciler_config_t;
 

@@ -146,3 +146,17 @@ err_t reconciler_store_forget(reconciler_store_t *self, int webhooks_days, int e
     PQclear(result);
     return ERR_OK;
 }
+
+err_t reconciler_store_forget_decisions(reconciler_store_t *self, int decisions_days, int at_most,
+                                        int64_t *forgotten, err_detail_t *detail)
+{
+    PGresult *result = NULL;
+    pg_params_reset(&self->params);
+    pg_param_int4(&self->params, decisions_days);
+    pg_param_int4(&self->params, at_most);
+    TRY(pg_exec(self->pg, "decisions_forget", "SELECT decisions_forget($1, $2)", &self->params,
+                &result, detail));
+    *forgotten = pg_get_int8(result, 0, 0);
+    PQclear(result);
+    return ERR_OK;
+}

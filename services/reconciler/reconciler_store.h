@@ -61,5 +61,8 @@ err_t reconciler_store_seal(reconciler_store_t *self, int at_most, int64_t *seal
  * how many. */
 err_t reconciler_store_forget(reconciler_store_t *self, int webhooks_days, int events_days,
                               int at_most, int64_t *forgotten, err_detail_t *detail) MUST_CHECK;
+/* The same of the decisions about where payments went. */
+err_t reconciler_store_forget_decisions(reconciler_store_t *self, int decisions_days, int at_most,
+                                        int64_t *forgotten, err_detail_t *detail) MUST_CHECK;
 
 #endif

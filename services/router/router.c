@@ -29,7 +29,9 @@
 #include "proto/messages.h"
 #include "services/router/refunds.h"
 #include "services/router/router_calls.h"
-#include "services/router/router_health.h"
+#include "services/router/router_choice.h"
+#include "services/router/router_learning.h"
+#include "services/router/router_page.h"
 #include "services/router/router_store.h"
 
 enum {
@@ -43,7 +45,11 @@ const config_entry_t router_settings[] = {
     CONFIG_TEXT("DATABASE_URL", router_config_t, database_url, NULL,
                 CONFIG_REQUIRED | CONFIG_SECRET, "libpq connection string; several hosts allowed"),
     CONFIG_TEXT("REDIS_URL", router_config_t, redis_url, "redis://127.0.0.1:6379", CONFIG_SECRET,
-                "where the webhook stream is: what PSPs answer about refunds goes there"),
+                "where the webhook stream is: what PSPs answer about refunds goes there; and where "
+                "routers tell each other which PSPs fail"),
+    CONFIG_TEXT("ROUTING_RULES_FILE", router_config_t, routing_rules_file, NULL, 0,
+                "JSON file of rules about which PSP a payment goes to, margins and fees; else the "
+                "PSPs' order, without those that are broken"),
     CONFIG_TEXT("PUBLIC_URL", router_config_t, public_url, "http://127.0.0.1:8080", 0,
                 "where PSPs and browsers reach the gateway, without a slash at the end: for pages "
                 "of ours, webhooks and customers who come back"),
@@ -78,12 +84,15 @@ struct router {
     router_store_t *store;
     router_calls_t *calls;
     refunds_t *refunds;
-    router_health_t health;
+    router_choice_t *choice;
+    router_learning_t *learning;
     list_node_t calling;   /* flows whose call is in flight or waits for its turn */
     list_node_t to_record; /* flows that wait for the next attempts_record */
     /* Flows that failed and hold an Idempotency-Key. */
     flow_t *to_release[SERVICE_BATCH_MAX];
     size_t to_release_count;
+    /* Of the batch at hand, until its statement has run; reused: they keep their memory. */
+    buf_t decisions[SERVICE_BATCH_MAX];
 };
 
 static void on_calls_ended(void *arg);
@@ -120,6 +129,9 @@ router_t *router_new(service_t *service, const router_config_t *config)
                                       .accounts = &self->config.accounts,
                                       .call_timeout_ms = config->psp_timeout_ms};
     self->refunds = refunds_new(service, &refunds);
+    self->choice = router_choice_new(&self->psps, config->routing_rules_file);
+    self->learning = router_learning_new(service, config->redis_url,
+                                         router_choice_health(self->choice), self->store);
     return self;
 }
 
@@ -134,6 +146,7 @@ void router_destroy(router_t **self_p)
     router_t *self = *self_p;
     if (self == NULL)
         return;
+    router_learning_destroy(&self->learning);
     refunds_destroy(&self->refunds);
     actor_remove_fd(self->service->actor, router_calls_fd(self->calls));
     router_calls_destroy(&self->calls);
@@ -142,6 +155,9 @@ void router_destroy(router_t **self_p)
         node = node->next;
         free(flow);
     }
+    for (size_t i = 0; i < SERVICE_BATCH_MAX; i++)
+        buf_free(&self->decisions[i]);
+    router_choice_destroy(&self->choice);
     router_store_destroy(&self->store);
     free(self);
     *self_p = NULL;
@@ -263,20 +279,15 @@ static void queue_record(router_t *self, flow_t *flow)
     list_push_back(&self->to_record, &flow->node);
 }
 
-static psp_checkout_t checkout_of(const router_t *self, const router_position_t *position)
+/* What its next PSP is chosen by. Borrowed from the position. */
+static router_choice_of_t choice_of(const router_position_t *position)
 {
-    psp_checkout_t checkout = {.payment_id = position->payment_id,
-                               .order_id = position->order_id,
-                               .attempt_id = position->attempt_id,
-                               .amount = position->amount,
-                               .expires_at_us = position->expires_at_us,
-                               .now_us = clock_wall_us(),
-                               .customer = position->customer,
-                               .public_url = self->config.public_url};
-    str_copy(str_of(position->currency), checkout.currency, sizeof checkout.currency);
-    str_copy(str_of(position->method), checkout.method, sizeof checkout.method);
-    str_copy(str_of(position->return_url), checkout.return_url, sizeof checkout.return_url);
-    return checkout;
+    return (router_choice_of_t){.method = str_of(position->method),
+                                .currency = str_of(position->currency),
+                                .user_id = str_of(position->customer.id),
+                                .amount = position->amount,
+                                .requested_psp = position->requested_psp,
+                                .tried_psps = position->tried_psps};
 }
 
 /* The answer of this attempt without a call; true: it is there. */
@@ -330,7 +341,7 @@ static void complete_answer(const router_t *self, flow_t *flow)
 static void call(router_t *self, flow_t *flow)
 {
     const psp_t *psp = router_psps_find(&self->psps, flow->position.psp);
-    const psp_checkout_t checkout = checkout_of(self, &flow->position);
+    const psp_checkout_t checkout = router_checkout_of(&flow->position, self->config.public_url);
     if (answer_here(self, flow, psp, &checkout)) {
         complete_answer(self, flow);
         queue_record(self, flow);
@@ -338,7 +349,8 @@ static void call(router_t *self, flow_t *flow)
     }
     list_remove(&flow->node);
     list_push_back(&self->calling, &flow->node);
-    router_health_calling(&self->health, psp, str_of(flow->position.method));
+    router_learning_calling(self->learning, psp, str_of(flow->position.method),
+                            str_of(flow->position.currency));
     router_calls_start(self->calls, psp, &checkout, flow->reply_to.deadline_mono_ms, flow);
 }
 
@@ -355,7 +367,9 @@ static void answer_lacking(router_t *self, flow_t *flow)
 static void advance(router_t *self, flow_t *flow)
 {
     const char *failures = flow->position.failures;
-    switch (router_step(&self->psps, &flow->position, has_time(self, flow))) {
+    const router_choice_of_t choice = choice_of(&flow->position);
+    switch (router_step(&flow->position, router_choice_is_left(self->choice, &choice),
+                        has_time(self, flow))) {
     case ROUTER_STEP_REFUSE:
         answer_refused(self, flow);
         break;
@@ -390,8 +404,9 @@ typedef struct record_batch {
     flow_t *flows[SERVICE_BATCH_MAX];
 } record_batch_t;
 
-/* What the flow's answer, if it has one, and its position ask to be written. */
-static router_record_t record_of(router_t *self, const flow_t *flow)
+/* What the flow's answer, if it has one, and its position ask to be written. `decision` is cleared,
+ * and borrowed by the record. */
+static router_record_t record_of(router_t *self, const flow_t *flow, buf_t *decision)
 {
     router_record_t record = {.attempt_id = flow->position.attempt_id, .took_ms = flow->took_ms};
     if (flow->has_answer) {
@@ -399,14 +414,14 @@ static router_record_t record_of(router_t *self, const flow_t *flow)
         if (flow->answer.outcome == PSP_CHECKOUT_OPEN)
             return record;
     }
-    const psp_t *next =
-        router_health_pick(&self->health, &self->psps, str_of(flow->position.method),
-                           flow->position.requested_psp, flow->position.tried_psps);
-    if (next == NULL) {
+    const router_choice_of_t choice = choice_of(&flow->position);
+    if (!router_choice_is_left(self->choice, &choice)) {
         record.give_up = true;
     } else if (has_time(self, flow)) {
-        record.next_psp = psp_name(next);
+        buf_clear(decision);
+        record.next_psp = psp_name(router_choice_next(self->choice, &choice, decision));
         record.next_attempt_id = uuid7_new();
+        record.next_decision = (str_t){decision->data, (uint32_t)decision->size};
     }
     return record;
 }
@@ -417,9 +432,9 @@ static err_t record_range(void *arg, size_t first, size_t count, err_detail_t *d
     router_t *self = batch->self;
     router_record_t records[SERVICE_BATCH_MAX];
     PGresult *result = NULL;
-    router_health_begin_batch(&self->health);
+    router_health_begin_batch(router_choice_health(self->choice));
     for (size_t i = 0; i < count; i++)
-        records[i] = record_of(self, batch->flows[first + i]);
+        records[i] = record_of(self, batch->flows[first + i], &self->decisions[i]);
     TRY(router_store_record(self->store, records, count, &result, detail));
     CHECK((size_t)PQntuples(result) == count);
     CRASH_POINT(router_recorded);
@@ -503,8 +518,9 @@ static void on_calls_ended(void *arg)
         }
         flow->answer = ended.answer;
         flow->took_ms = ended.took_ms;
-        router_health_called(&self->health, router_psps_find(&self->psps, flow->position.psp),
-                             str_of(flow->position.method), flow->answer.fault, flow->took_ms);
+        router_learning_called(self->learning, router_psps_find(&self->psps, flow->position.psp),
+                               str_of(flow->position.method), str_of(flow->position.currency),
+                               flow->answer.fault, flow->took_ms);
         complete_answer(self, flow);
         if (flow->answer.outcome == PSP_CHECKOUT_OPEN)
             CRASH_POINT(router_psp_answered);
@@ -520,9 +536,56 @@ typedef struct begin_batch {
     router_t *self;
     size_t count;
     const bus_reply_to_t *reply_to[SERVICE_BATCH_MAX];
+    uuid_t order_ids[SERVICE_BATCH_MAX];
     payment_initiate_t decoded[SERVICE_BATCH_MAX];
     router_begin_t begins[SERVICE_BATCH_MAX];
 } begin_batch_t;
+
+/* The PSP of a payment's first attempt, and why. */
+static err_t begin_choose(begin_batch_t *batch, const router_order_t *order, size_t i,
+                          err_detail_t *detail)
+{
+    router_t *self = batch->self;
+    router_begin_t *begin = &batch->begins[i];
+    char requested[PSP_NAME_SIZE];
+    const router_choice_of_t choice = {
+        .method = begin->request->method,
+        .currency = order->currency,
+        .user_id = order->user_id,
+        .amount = order->amount,
+        .requested_psp = str_copy(begin->request->psp, requested, sizeof requested),
+        .tried_psps = ""};
+    buf_clear(&self->decisions[i]);
+    const psp_t *psp = router_choice_next(self->choice, &choice, &self->decisions[i]);
+    if (psp == NULL && requested[0] != '\0')
+        return err_set(detail, ERR_INVALID_FIELD, "gateway: %s is not available", requested);
+    if (psp == NULL)
+        return err_set(detail, ERR_NO_PSP_AVAILABLE, "no payment provider is configured for it");
+    begin->psp = psp_name(psp);
+    begin->decision = (str_t){self->decisions[i].data, (uint32_t)self->decisions[i].size};
+    return ERR_OK;
+}
+
+/* Those of the range for which there is no PSP are answered here; the others move together. How
+ * many are left of it. */
+static size_t begin_choose_all(begin_batch_t *batch, const PGresult *orders, size_t count)
+{
+    size_t left = 0;
+    router_health_begin_batch(router_choice_health(batch->self->choice));
+    for (size_t i = 0; i < count; i++) {
+        err_detail_t detail = {{0}};
+        const router_order_t order =
+            router_store_order(orders, &batch->begins[i].request->order_id);
+        batch->begins[left] = batch->begins[i];
+        batch->reply_to[left] = batch->reply_to[i];
+        const err_t err = begin_choose(batch, &order, left, &detail);
+        if (err != ERR_OK)
+            bus_reply_error(batch->self->service->bus, batch->reply_to[left], err, detail.text);
+        else
+            left++;
+    }
+    return left;
+}
 
 static err_t begin_range(void *arg, size_t first, size_t count, err_detail_t *detail)
 {
@@ -556,20 +619,28 @@ static err_t begin_add(begin_batch_t *batch, const bus_request_t *request, err_d
 {
     payment_initiate_t *initiate = &batch->decoded[batch->count];
     TRY(message_decode(MSG_payment_initiate, request->body, request->body_size, initiate, detail));
-    char requested[PSP_NAME_SIZE];
-    const psp_t *psp =
-        router_health_pick(&batch->self->health, &batch->self->psps, initiate->method,
-                           str_copy(initiate->psp, requested, sizeof requested), "");
-    if (psp == NULL && requested[0] != '\0')
-        return err_set(detail, ERR_INVALID_FIELD, "gateway: %s is not available", requested);
-    if (psp == NULL)
-        return err_set(detail, ERR_NO_PSP_AVAILABLE, "no payment provider is configured");
-    batch->begins[batch->count] = (router_begin_t){.request = initiate,
-                                                   .holder = &request->reply_to.request_id,
-                                                   .attempt_id = uuid7_new(),
-                                                   .psp = psp_name(psp)};
+    batch->order_ids[batch->count] = initiate->order_id;
+    batch->begins[batch->count] = (router_begin_t){
+        .request = initiate, .holder = &request->reply_to.request_id, .attempt_id = uuid7_new()};
     batch->reply_to[batch->count++] = &request->reply_to;
     return ERR_OK;
+}
+
+/* What the orders are about decides about the PSPs, which is written with the payments. */
+static void begin_all(begin_batch_t *batch)
+{
+    PGresult *orders = NULL;
+    err_detail_t detail = {{0}};
+    const err_t err =
+        router_store_orders(batch->self->store, batch->order_ids, batch->count, &orders, &detail);
+    if (err == ERR_OK) {
+        batch->count = begin_choose_all(batch, orders, batch->count);
+        batch_split(batch->count, begin_range, begin_failed, batch);
+    } else {
+        for (size_t i = 0; i < batch->count; i++)
+            begin_failed(batch, i, err, &detail);
+    }
+    PQclear(orders);
 }
 
 static void on_initiate(void *arg, const bus_request_t *const *requests, size_t count)
@@ -578,14 +649,14 @@ static void on_initiate(void *arg, const bus_request_t *const *requests, size_t 
     begin_batch_t *batch = calloc(1, sizeof *batch);
     CHECK(batch != NULL);
     batch->self = self;
-    router_health_begin_batch(&self->health);
     for (size_t i = 0; i < count; i++) {
         err_detail_t detail = {{0}};
         const err_t err = begin_add(batch, requests[i], &detail);
         if (err != ERR_OK)
             bus_reply_error(self->service->bus, &requests[i]->reply_to, err, detail.text);
     }
-    batch_split(batch->count, begin_range, begin_failed, batch);
+    if (batch->count > 0)
+        begin_all(batch);
     finish_waiting(self);
     free(batch);
 }
@@ -633,61 +704,39 @@ static void on_get(void *arg, const bus_request_t *const *requests, size_t count
 
 /* ---- router.page ---- */
 
-/* The merchant's page, if it said one, where there is nothing to pay any more. */
-static void answer_page(router_t *self, const bus_reply_to_t *to, const router_position_t *position,
-                        bool returned)
-{
-    payment_page_document_t document = {.payment_id = position->payment_id};
-    const psp_t *psp = router_psps_find(&self->psps, position->psp);
-    const psp_checkout_t checkout = checkout_of(self, position);
-    psp_page_t page = {.body = {0}};
-    if (returned || strcmp(position->status, "PENDING") != 0)
-        document.location = str_of(position->return_url);
-    else if (psp != NULL && position->checkout_url[0] != '\0' &&
-             psp_page(psp, psp_account_of(&self->config.accounts, psp), &checkout,
-                      position->page_data, &page)) {
-        document.html = (str_t){page.body.data, (uint32_t)page.body.size};
-        document.script = str_of(page.script);
-        document.script_from = str_of(page.script_from);
-        document.submits_to = str_of(page.submits_to);
-    } else {
-        document.location = str_of(position->checkout_url);
-    }
-    bus_reply_message(self->service->bus, to, MSG_payment_page_document, &document);
-    buf_free(&page.body);
-}
-
-static err_t show_page(router_t *self, const bus_request_t *request, err_detail_t *detail)
-{
-    payment_page_t ask;
-    PGresult *result = NULL;
-    char text[UUID_TEXT_SIZE];
-    TRY(message_decode(MSG_payment_page, request->body, request->body_size, &ask, detail));
-    TRY(router_store_page(self->store, &ask.payment_id, &result, detail));
-    err_t err = PQntuples(result) == 1
-                    ? ERR_OK
-                    : err_set(detail, ERR_PAYMENT_NOT_FOUND, "there is no payment %s",
-                              uuid_format(&ask.payment_id, text));
-    if (err == ERR_OK && ask.returned)
-        err = router_store_returned(self->store, &ask.payment_id, ask.query, detail);
-    if (err == ERR_OK) {
-        router_position_t position;
-        router_store_position(result, 0, &position);
-        answer_page(self, &request->reply_to, &position, ask.returned);
-    }
-    PQclear(result);
-    return err;
-}
-
 static void on_page(void *arg, const bus_request_t *const *requests, size_t count)
 {
     router_t *self = arg;
+    const router_page_t page = {.bus = self->service->bus,
+                                .store = self->store,
+                                .psps = &self->psps,
+                                .accounts = &self->config.accounts,
+                                .public_url = self->config.public_url};
+    router_page_answer(&page, requests, count);
+}
+
+/* ---- router.health ---- */
+
+static void on_health(void *arg, const bus_request_t *const *requests, size_t count)
+{
+    router_t *self = arg;
+    buf_t json = {0};
     for (size_t i = 0; i < count; i++) {
+        router_health_get_t get;
         err_detail_t detail = {{0}};
-        const err_t err = show_page(self, requests[i], &detail);
-        if (err != ERR_OK)
+        const err_t err = message_decode(MSG_router_health_get, requests[i]->body,
+                                         requests[i]->body_size, &get, &detail);
+        if (err != ERR_OK) {
             bus_reply_error(self->service->bus, &requests[i]->reply_to, err, detail.text);
+            continue;
+        }
+        buf_clear(&json);
+        router_health_document(router_choice_health(self->choice), get.psp, &json);
+        const router_health_document_t document = {.document = {json.data, (uint32_t)json.size}};
+        bus_reply_message(self->service->bus, &requests[i]->reply_to, MSG_router_health_document,
+                          &document);
     }
+    buf_free(&json);
 }
 
 /* ---- table ---- */
@@ -704,10 +753,13 @@ static void on_refund_get(void *arg, const bus_request_t *const *requests, size_
     refunds_on_get(self->refunds, requests, count);
 }
 
-static const dispatch_entry_t handlers[] = {
-    {MSG_payment_initiate, on_initiate}, {MSG_payment_get, on_get},
-    {MSG_payment_page, on_page},         {MSG_refund_create, on_refund_create},
-    {MSG_refund_get, on_refund_get},     {0, NULL}};
+static const dispatch_entry_t handlers[] = {{MSG_payment_initiate, on_initiate},
+                                            {MSG_payment_get, on_get},
+                                            {MSG_payment_page, on_page},
+                                            {MSG_refund_create, on_refund_create},
+                                            {MSG_refund_get, on_refund_get},
+                                            {MSG_router_health_get, on_health},
+                                            {0, NULL}};
 
 static void on_batch(void *arg, const bus_request_t *requests, size_t count)
 {

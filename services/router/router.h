@@ -12,6 +12,7 @@ typedef struct router_config {
     const char *database_url;
     const char *redis_url;
     const char *public_url;
+    const char *routing_rules_file; /* NULL: there are no rules */
     int64_t psp_timeout_ms;
     int64_t router_calls_max;
     psp_accounts_t accounts;

@@ -36,11 +36,8 @@ static bool meets(condition_t wanted, bool is)
     return wanted == ANY || (wanted == YES) == is;
 }
 
-router_step_t router_step(const router_psps_t *psps, const router_position_t *position,
-                          bool time_left)
+router_step_t router_step(const router_position_t *position, bool psp_left, bool time_left)
 {
-    const bool psp_left =
-        router_next_psp(psps, position->requested_psp, position->tried_psps) != NULL;
     for (size_t i = 0; i < sizeof decisions / sizeof *decisions; i++) {
         const struct decision *row = &decisions[i];
         if (meets(row->ok, position->verdict == ROUTER_OK) &&
@@ -53,10 +50,11 @@ router_step_t router_step(const router_psps_t *psps, const router_position_t *po
     return ROUTER_STEP_REFUSE;
 }
 
-static bool is_listed(const char *list, const char *name)
+bool router_psp_is_listed(const char *psps, const psp_t *psp)
 {
+    const char *name = psp_name(psp);
     const size_t size = strlen(name);
-    for (const char *at = list; *at != '\0';) {
+    for (const char *at = psps; *at != '\0';) {
         const size_t entry_size = strcspn(at, ",");
         if (entry_size == size && memcmp(at, name, size) == 0)
             return true;
@@ -85,31 +83,6 @@ const psp_t *router_psps_find(const router_psps_t *psps, const char *name)
         if (psps->of[i] == psp)
             return psp;
     return NULL;
-}
-
-const psp_t *router_pick_psp(const router_psps_t *psps, const char *requested_psp,
-                             const char *tried_psps, uint32_t broken)
-{
-    const psp_t *last_resort = NULL;
-    if (requested_psp[0] != '\0') {
-        const psp_t *psp = router_psps_find(psps, requested_psp);
-        return psp != NULL && !is_listed(tried_psps, psp_name(psp)) ? psp : NULL;
-    }
-    for (size_t i = 0; i < psps->count; i++) {
-        if (!psps->unasked[i] || is_listed(tried_psps, psp_name(psps->of[i])))
-            continue;
-        if ((broken >> i & 1) == 0)
-            return psps->of[i];
-        if (last_resort == NULL)
-            last_resort = psps->of[i];
-    }
-    return last_resort;
-}
-
-const psp_t *router_next_psp(const router_psps_t *psps, const char *requested_psp,
-                             const char *tried_psps)
-{
-    return router_pick_psp(psps, requested_psp, tried_psps, 0);
 }
 
 uint32_t router_call_timeout_ms(int64_t left_ms, int64_t per_call_ms)

@@ -60,7 +60,7 @@ typedef enum router_step {
     ROUTER_STEP_ANSWER_NO_PSP,
     ROUTER_STEP_CALL, /* the newest attempt's PSP, under its id: the PSP's idempotency key makes a
                          repetition safe */
-    ROUTER_STEP_TRY_NEXT,        /* write another attempt, at router_next_psp */
+    ROUTER_STEP_TRY_NEXT,        /* write another attempt, at the next PSP */
     ROUTER_STEP_GIVE_UP,         /* write that no PSP is left */
     ROUTER_STEP_ANSWER_LATE,     /* the attempts ended, the time too, and a PSP is left: a repeated
                                     request goes on there */
@@ -80,22 +80,12 @@ void router_psps_init(router_psps_t *psps, const psp_accounts_t *accounts);
 /* Case-insensitive; NULL when it is not among them. */
 const psp_t *router_psps_find(const router_psps_t *psps, const char *name);
 
-_Static_assert(PSP_COUNT <= 32, "a bit for each PSP");
+/* Is it among these (comma separated, registered spelling)? */
+bool router_psp_is_listed(const char *psps, const psp_t *psp);
 
-/* The PSP to try after those: the first that is not among `tried_psps` (comma separated); when one
- * was requested, only that one. NULL when none is left. */
-const psp_t *router_next_psp(const router_psps_t *psps, const char *requested_psp,
-                             const char *tried_psps);
-
-/* The same, but those of `broken` (bit i: psps->of[i]) only when no other is left: a PSP that seems
- * down is a last resort, not a reason to refuse. Who asks for one by name gets it all the same. */
-const psp_t *router_pick_psp(const router_psps_t *psps, const char *requested_psp,
-                             const char *tried_psps, uint32_t broken);
-
-/* What to do for a payment at this position. `time_left`: another call fits into the request's
- * budget. */
-router_step_t router_step(const router_psps_t *psps, const router_position_t *position,
-                          bool time_left);
+/* What to do for a payment at this position. `psp_left`: another PSP may be tried; `time_left`:
+ * another call fits into the request's budget. */
+router_step_t router_step(const router_position_t *position, bool psp_left, bool time_left);
 
 /* How long a call may take that begins with `left_ms` of the request's budget: at most
  * `per_call_ms`, and never into the margin for recording. 0: too little is left for a call. */

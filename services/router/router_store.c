@@ -65,6 +65,30 @@ void router_store_destroy(router_store_t **self_p)
     *self_p = NULL;
 }
 
+err_t router_store_orders(router_store_t *self, const uuid_t *order_ids, size_t count,
+                          PGresult **result, err_detail_t *detail)
+{
+    pg_params_reset(&self->params);
+    const int ids = pg_array_begin(&self->params, PG_ARRAY_UUID);
+    for (size_t i = 0; i < count; i++)
+        pg_array_add_uuid(&self->params, ids, &order_ids[i]);
+    return pg_exec(self->pg, "routing_orders",
+                   "SELECT order_id, amount, currency, user_id FROM routing_orders($1)",
+                   &self->params, result, detail);
+}
+
+router_order_t router_store_order(const PGresult *result, const uuid_t *order_id)
+{
+    for (int row = 0; row < PQntuples(result); row++) {
+        const uuid_t id = pg_get_uuid(result, row, 0);
+        if (uuid_equal(&id, order_id))
+            return (router_order_t){.amount = pg_get_int8(result, row, 1),
+                                    .currency = pg_get_text(result, row, 2),
+                                    .user_id = pg_get_text(result, row, 3)};
+    }
+    return (router_order_t){.amount = 0};
+}
+
 err_t router_store_begin(router_store_t *self, const router_begin_t *begins, size_t count,
                          PGresult **result, err_detail_t *detail)
 {
@@ -80,6 +104,7 @@ err_t router_store_begin(router_store_t *self, const router_begin_t *begins, siz
     const int idempotency_ids = pg_array_begin(params, PG_ARRAY_UUID);
     const int fingerprints = pg_array_begin(params, PG_ARRAY_UUID);
     const int holders = pg_array_begin(params, PG_ARRAY_UUID);
+    const int decisions = pg_array_begin(params, PG_ARRAY_TEXT);
     for (size_t i = 0; i < count; i++) {
         const payment_initiate_t *request = begins[i].request;
         pg_array_add_uuid(params, payment_ids, &request->payment_id);
@@ -94,11 +119,12 @@ err_t router_store_begin(router_store_t *self, const router_begin_t *begins, siz
         pg_array_add_uuid(params, idempotency_ids, &request->idempotency_id);
         pg_array_add_uuid(params, fingerprints, &request->fingerprint);
         pg_array_add_uuid(params, holders, begins[i].holder);
+        pg_array_add_text(params, decisions, begins[i].decision);
     }
     pg_param_int8(params, KEY_LEASE_MS);
     return pg_exec(self->pg, "payments_begin",
                    "SELECT " POSITION_COLUMNS
-                   " FROM payments_begin($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                   " FROM payments_begin($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12, $11)",
                    params, result, detail);
 }
 
@@ -143,6 +169,7 @@ err_t router_store_record(router_store_t *self, const router_record_t *records, 
     const int next_attempt_ids = pg_array_begin(params, PG_ARRAY_UUID);
     const int next_psps = pg_array_begin(params, PG_ARRAY_TEXT);
     const int give_ups = pg_array_begin(params, PG_ARRAY_BOOL);
+    const int next_decisions = pg_array_begin(params, PG_ARRAY_TEXT);
     for (size_t i = 0; i < count; i++) {
         const router_record_t *record = &records[i];
         const psp_checkout_answer_t *answer =
@@ -160,10 +187,11 @@ err_t router_store_record(router_store_t *self, const router_record_t *records, 
                           record->next_psp != NULL ? &record->next_attempt_id : NULL);
         pg_array_add_text(params, next_psps, str_of(record->next_psp));
         pg_array_add_bool(params, give_ups, record->give_up);
+        pg_array_add_text(params, next_decisions, record->next_decision);
     }
     return pg_exec(self->pg, "attempts_record",
                    "SELECT " POSITION_COLUMNS
-                   " FROM attempts_record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                   " FROM attempts_record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
                    params, result, detail);
 }
 
@@ -263,6 +291,41 @@ err_t router_store_returned(router_store_t *self, const uuid_t *payment_id, str_
                               &self->params, &result, detail);
     PQclear(result);
     return err;
+}
+
+err_t router_store_outcomes(router_store_t *self, int64_t after_fact_id, PGresult **result,
+                            err_detail_t *detail)
+{
+    pg_params_reset(&self->params);
+    pg_param_int8(&self->params, after_fact_id);
+    return pg_exec(self->pg, "routing_outcomes",
+                   "SELECT last_fact_id, psp, method, currency, age_ms, successes, failures "
+                   "FROM routing_outcomes($1)",
+                   &self->params, result, detail);
+}
+
+router_outcomes_t router_store_outcomes_row(const PGresult *result, int row)
+{
+    router_outcomes_t outcomes = {.last_fact_id = pg_get_int8(result, row, 0),
+                                  .psp = pg_get_text(result, row, 1)};
+    if (outcomes.psp.size == 0)
+        return outcomes;
+    outcomes.method = pg_get_text(result, row, 2);
+    outcomes.currency = pg_get_text(result, row, 3);
+    outcomes.age_ms = pg_get_int8(result, row, 4);
+    outcomes.successes = pg_get_int8(result, row, 5);
+    outcomes.failures = pg_get_int8(result, row, 6);
+    return outcomes;
+}
+
+err_t router_store_decisions(router_store_t *self, const uuid_t *payment_id, PGresult **result,
+                             err_detail_t *detail)
+{
+    pg_params_reset(&self->params);
+    pg_param_uuid(&self->params, payment_id);
+    return pg_exec(self->pg, "routing_decisions_of",
+                   "SELECT decided_at, decision FROM routing_decisions_of($1)", &self->params,
+                   result, detail);
 }
 
 err_t router_store_documents(router_store_t *self, const uuid_t *payment_ids, size_t count,

@@ -22,7 +22,18 @@ typedef struct router_begin {
     const uuid_t *holder; /* the request's id: who holds its Idempotency-Key, if it has one */
     uuid_t attempt_id;
     const char *psp;
+    str_t decision; /* why there (routing_record.h) */
 } router_begin_t;
+
+/* What the choice of a PSP asks about the orders that are to be paid: (order_id, amount, currency,
+ * user_id) of those that exist, in any order. */
+err_t router_store_orders(router_store_t *self, const uuid_t *order_ids, size_t count,
+                          PGresult **result, err_detail_t *detail) MUST_CHECK;
+typedef struct router_order {
+    int64_t amount;
+    str_t currency, user_id; /* borrowed from the result; {NULL, 0}: there is no such order */
+} router_order_t;
+router_order_t router_store_order(const PGresult *result, const uuid_t *order_id);
 
 /* Writes the payments that do not exist yet, each with its first attempt. Row i of the result tells
  * where begins[i] stands; the result is the caller's (PQclear). Errors as pg_exec. */
@@ -45,6 +56,7 @@ typedef struct router_record {
     int64_t took_ms;
     const char *next_psp; /* NULL: no other attempt */
     uuid_t next_attempt_id;
+    str_t next_decision; /* why there */
     bool give_up;
 } router_record_t;
 
@@ -61,6 +73,21 @@ err_t router_store_page(router_store_t *self, const uuid_t *payment_id, PGresult
 /* The PSP has sent its customer back, with this query: it is asked at once. */
 err_t router_store_returned(router_store_t *self, const uuid_t *payment_id, str_t query,
                             err_detail_t *detail) MUST_CHECK;
+
+/* How payments ended since that fact (0: in the last hour), as routing_outcomes of db/ has it. */
+err_t router_store_outcomes(router_store_t *self, int64_t after_fact_id, PGresult **result,
+                            err_detail_t *detail) MUST_CHECK;
+typedef struct router_outcomes {
+    int64_t last_fact_id;
+    str_t psp, method, currency; /* borrowed; psp {NULL, 0}: the row says last_fact_id alone */
+    int64_t age_ms;
+    int64_t successes, failures;
+} router_outcomes_t;
+router_outcomes_t router_store_outcomes_row(const PGresult *result, int row);
+
+/* The decisions of one payment that are kept: (decided_at, decision), the first first. */
+err_t router_store_decisions(router_store_t *self, const uuid_t *payment_id, PGresult **result,
+                             err_detail_t *detail) MUST_CHECK;
 
 /* The public documents of the payments that exist: one row each, in any order. */
 err_t router_store_documents(router_store_t *self, const uuid_t *payment_ids, size_t count,

@@ -48,7 +48,7 @@ static const uuid_t *uuid_or_null(const uuid_t *uuid)
     return uuid_is_nil(uuid) ? NULL : uuid;
 }
 
-/* Parameters $1 … $21 of webhooks_apply, in its order. */
+/* Parameters $1 … $22 of webhooks_apply, in its order but for the last two. */
 static void fill_params(webhook_store_t *self, const webhook_item_t *items, size_t count)
 {
     static const psp_report_t nothing;
@@ -74,6 +74,7 @@ static void fill_params(webhook_store_t *self, const webhook_item_t *items, size
     const int http_statuses = pg_array_begin(p, PG_ARRAY_INT4);
     const int received = pg_array_begin(p, PG_ARRAY_INT8);
     const int request_ids = pg_array_begin(p, PG_ARRAY_TEXT);
+    const int faults = pg_array_begin(p, PG_ARRAY_TEXT);
     for (size_t i = 0; i < count; i++) {
         const webhook_item_t *item = &items[i];
         const psp_report_t *report = item->malformed ? &nothing : &item->report;
@@ -104,6 +105,9 @@ static void fill_params(webhook_store_t *self, const webhook_item_t *items, size
         pg_array_add_int4(p, http_statuses, item->http_status);
         pg_array_add_int8(p, received, item->received_at_us);
         pg_array_add_text(p, request_ids, item->request_id);
+        pg_array_add_text(p, faults,
+                          report->fault != PSP_FAULT_NONE ? str_of(psp_fault_name(report->fault))
+                                                          : (str_t){NULL, 0});
     }
     pg_param_int8(p, self->park_for_s);
 }
@@ -124,7 +128,7 @@ err_t webhook_store_apply(webhook_store_t *self, webhook_item_t *items, size_t c
     TRY(pg_exec(self->pg, "webhooks_apply",
                 "SELECT position, outcome, reason, payment_id, order_id, type, payload "
                 "FROM webhooks_apply($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, "
-                "$15, $16, $17, $18, $19, $20, $21)",
+                "$15, $16, $17, $18, $19, $20, $22, $21)",
                 &self->params, result, detail));
     size_t decided = 0;
     for (int row = 0; row < PQntuples(*result); row++) {

@@ -1,22 +1,10 @@
-/* test_router_rules.c - which PSP is next, whether there is time for it, and what a position leads
- * to. */
+/* test_router_rules.c - whether there is time for another PSP, and what a position leads to. */
 #include "services/router/router_rules.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "tests/support/test_main.h"
-
-/* All PSPs of the registry, configured. */
-static router_psps_t all_psps(void)
-{
-    psp_accounts_t accounts = {0};
-    router_psps_t psps;
-    psp_accounts_check(&accounts, true);
-    router_psps_init(&psps, &accounts);
-    assert_int_equal(psps.count, psp_count());
-    return psps;
-}
 
 /* The first `count` PSPs as a payment's tried_psps. */
 static void tried(char list[256], size_t count)
@@ -26,84 +14,6 @@ static void tried(char list[256], size_t count)
     for (size_t i = 0; i < count; i++)
         size += (size_t)snprintf(list + size, 256 - size, "%s%s", i > 0 ? "," : "",
                                  psp_name(psp_at(i)));
-}
-
-static void psps_are_tried_in_the_order_of_the_registry(void **state)
-{
-    (void)state;
-    const router_psps_t psps = all_psps();
-    char list[256];
-    /* In development the first three unasked; of the others those that somebody has keys for. */
-    for (size_t count = 0; count <= PSP_INDEX_juspay; count++) {
-        tried(list, count);
-        assert_ptr_equal(router_next_psp(&psps, "", list), psp_at(count));
-    }
-    tried(list, PSP_INDEX_juspay + 1);
-    assert_null(router_next_psp(&psps, "", list));
-    assert_ptr_equal(router_next_psp(&psps, "stripe", ""), psp_at(PSP_INDEX_stripe));
-}
-
-static void none_is_left_when_all_were_tried(void **state)
-{
-    (void)state;
-    const router_psps_t psps = all_psps();
-    char list[256];
-    tried(list, psp_count());
-    assert_null(router_next_psp(&psps, "", list));
-}
-
-static void a_broken_psp_is_the_last_resort_and_the_only_one_when_asked_for(void **state)
-{
-    (void)state;
-    const router_psps_t psps = all_psps();
-    assert_ptr_equal(router_pick_psp(&psps, "", "", 1), psp_at(1));
-    assert_ptr_equal(router_pick_psp(&psps, "", "Cashfree", 1), psp_at(2));
-    assert_ptr_equal(router_pick_psp(&psps, "", "Cashfree,Juspay", 1), psp_at(0));
-    assert_null(router_pick_psp(&psps, "", "Cashfree,Juspay,Razorpay", 1));
-    assert_ptr_equal(router_pick_psp(&psps, "", "", UINT32_MAX), psp_at(0));
-    assert_ptr_equal(router_pick_psp(&psps, "Razorpay", "", 1), psp_at(0));
-}
-
-static void the_order_of_the_tries_does_not_matter(void **state)
-{
-    (void)state;
-    const router_psps_t psps = all_psps();
-    assert_ptr_equal(router_next_psp(&psps, "", "Cashfree,Razorpay"),
-                     psp_find(STR_LITERAL("Juspay")));
-    assert_ptr_equal(router_next_psp(&psps, "", "Juspay"), psp_find(STR_LITERAL("Razorpay")));
-}
-
-static void a_name_is_tried_only_when_it_is_listed_whole(void **state)
-{
-    (void)state;
-    const router_psps_t psps = all_psps();
-    assert_ptr_equal(router_next_psp(&psps, "", "Razorpay2,Razor,,pay"), psp_at(0));
-}
-
-static void a_requested_psp_is_the_only_one_tried(void **state)
-{
-    (void)state;
-    const router_psps_t psps = all_psps();
-    const psp_t *cashfree = psp_find(STR_LITERAL("Cashfree"));
-    assert_ptr_equal(router_next_psp(&psps, "Cashfree", ""), cashfree);
-    assert_ptr_equal(router_next_psp(&psps, "cashFREE", ""), cashfree);
-    assert_null(router_next_psp(&psps, "Cashfree", "Cashfree"));
-    assert_null(router_next_psp(&psps, "Nobody", ""));
-}
-
-static void a_psp_without_an_account_is_never_tried(void **state)
-{
-    (void)state;
-    psp_accounts_t accounts = {0};
-    router_psps_t psps;
-    psp_accounts_check(&accounts, true);
-    memset(&accounts.of[0], 0, sizeof accounts.of[0]);
-    router_psps_init(&psps, &accounts);
-    assert_int_equal(psps.count, psp_count() - 1);
-    assert_ptr_equal(router_next_psp(&psps, "", ""), psp_at(1));
-    assert_null(router_next_psp(&psps, psp_name(psp_at(0)), ""));
-    assert_null(router_psps_find(&psps, psp_name(psp_at(0))));
-    assert_null(router_psps_find(&psps, "Nobody"));
 }
 
 static void a_call_takes_its_timeout_when_there_is_time(void **state)
@@ -157,8 +67,12 @@ static void request_first(router_position_t *position)
 
 static router_step_t step(const router_position_t *position, bool time_left)
 {
-    const router_psps_t psps = all_psps();
-    return router_step(&psps, position, time_left);
+    bool psp_left = false;
+    for (size_t i = 0; i < psp_count(); i++)
+        psp_left |= (position->requested_psp[0] == '\0' ||
+                     strcmp(position->requested_psp, psp_name(psp_at(i))) == 0) &&
+                    !router_psp_is_listed(position->tried_psps, psp_at(i));
+    return router_step(position, psp_left, time_left);
 }
 
 static void what_cannot_be_is_refused_whatever_else_is_known(void **state)
@@ -259,13 +173,6 @@ static void every_position_leads_to_a_step_and_only_open_ones_to_an_open_answer(
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(psps_are_tried_in_the_order_of_the_registry),
-    cmocka_unit_test(none_is_left_when_all_were_tried),
-    cmocka_unit_test(a_broken_psp_is_the_last_resort_and_the_only_one_when_asked_for),
-    cmocka_unit_test(the_order_of_the_tries_does_not_matter),
-    cmocka_unit_test(a_name_is_tried_only_when_it_is_listed_whole),
-    cmocka_unit_test(a_requested_psp_is_the_only_one_tried),
-    cmocka_unit_test(a_psp_without_an_account_is_never_tried),
     cmocka_unit_test(a_call_takes_its_timeout_when_there_is_time),
     cmocka_unit_test(a_call_never_reaches_into_the_margin_for_recording),
     cmocka_unit_test(no_call_begins_without_a_useful_time),

@@ -106,11 +106,11 @@ static void a_broken_one_is_the_last_and_its_probe_the_first(void **state)
     input.candidates[0].admitted = input.candidates[0].probe = true;
     assert_int_equal(times_first(&input, 0), SEEDS);
     routing_decide(&input, &decision);
-    assert_int_equal(decision.reason, ROUTING_PROBED);
+    assert_int_equal(decision.reason, ROUTING_BY_PROBED);
     for (size_t i = 0; i < 2; i++)
         input.candidates[i].admitted = input.candidates[i].probe = false;
     routing_decide(&input, &decision);
-    assert_int_equal(decision.reason, ROUTING_ALL_BROKEN);
+    assert_int_equal(decision.reason, ROUTING_BY_ALL_BROKEN);
 }
 
 static void a_health_says_what_is_left_of_it_now(void **state)

@@ -202,6 +202,7 @@ static err_t read_item(const json_t *item, psp_report_t *report, err_detail_t *d
     TRY(read_psp_reference(item, reference, report, detail));
     TRY(read_amount(item, report, detail));
     psp_read_reason(str_is(reason, "null") ? (str_t){NULL, 0} : reason, report);
+    psp_read_fault((str_t){NULL, 0}, (str_t){NULL, 0}, report);
     return psp_read_rfc3339(item, "eventDate", &report->occurred_at_us, detail);
 }
 
@@ -481,6 +482,7 @@ static err_t read_payment(const json_t *object, psp_fact_kind_t kind, const psp_
     TRY(read_psp_reference(object, "pspReference", report, detail));
     TRY(read_amount(object, report, detail));
     psp_read_reason(json_read_str(object, "refusalReason"), report);
+    psp_read_fault((str_t){NULL, 0}, json_read_str(object, "resultCode"), report);
     psp_derive_event_id("status", report);
     return ERR_OK;
 }

@@ -228,6 +228,8 @@ static err_t read_payment(str_t body, const char *path, const json_t *payment, p
     const json_t *error = json_object_get(payment, "error_details");
     str_t words = json_read_str(error, "error_description");
     psp_read_reason(words.size > 0 ? words : json_read_str(payment, "payment_message"), report);
+    psp_read_fault(json_read_str(error, "error_source"), json_read_str(error, "error_reason"),
+                   report);
     if (report->kind == PSP_FACT_CAPTURED)
         report->reason[0] = '\0';
     return ERR_OK;

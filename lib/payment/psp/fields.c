@@ -1,6 +1,7 @@
 /* fields.c - see fields.h. */
 #include "lib/payment/psp/fields.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -126,4 +127,78 @@ void psp_read_reason(str_t words, psp_report_t *report)
         snprintf(report->reason, sizeof report->reason, "the PSP says that the refund failed");
     else if (report->kind == PSP_FACT_NONE)
         snprintf(report->reason, sizeof report->reason, "the PSP says that it is pending");
+}
+
+/* ---- whose fault ---- */
+
+/* What PSPs write of failures that are the customer's own: a part of a code or of a sentence, in
+ * small letters, any run of other characters as one blank. From the PSPs' lists of codes: Stripe's
+ * decline codes, Razorpay's and Cashfree's error_reason, Adyen's refusal reasons, PayU's
+ * unmappedstatus. */
+static const char *const of_customers[] = {
+    "insufficient",
+    "not enough balance",
+    "incorrect",
+    "invalid pin",
+    "invalid mpin",
+    "invalid otp",
+    "invalid cv",
+    "wrong pin",
+    "wrong otp",
+    "expired card",
+    "card expired",
+    "cancel",
+    "dropped",
+    "abandon",
+    "lost card",
+    "stolen card",
+    "limit exceeded",
+    "exceeds limit",
+    "limit reached",
+    "authentication required",
+    "by customer",
+    "by the customer",
+    "by user",
+    "by the user",
+    "not authenticated",
+    "withdrawal amount exceeded",
+    "withdrawal count exceeded",
+    "pin tries exceeded",
+};
+
+/* In small letters, any run of what is neither letter nor digit as one blank. */
+static void simplify(str_t words, char *text, size_t capacity)
+{
+    size_t size = 0;
+    for (uint32_t i = 0; i < words.size && size + 1 < capacity; i++) {
+        const unsigned char c = (unsigned char)words.data[i];
+        if (isalnum(c))
+            text[size++] = (char)tolower(c);
+        else if (size > 0 && text[size - 1] != ' ')
+            text[size++] = ' ';
+    }
+    text[size] = '\0';
+}
+
+static bool is_of_customer(str_t words)
+{
+    char text[PSP_REASON_SIZE];
+    simplify(words, text, sizeof text);
+    for (size_t i = 0; i < sizeof of_customers / sizeof *of_customers; i++)
+        if (strstr(text, of_customers[i]) != NULL)
+            return true;
+    return false;
+}
+
+void psp_read_fault(str_t source, str_t code, psp_report_t *report)
+{
+    if (report->kind != PSP_FACT_FAILED)
+        return;
+    if (str_is(source, "customer") || is_of_customer(code) ||
+        is_of_customer(str_of(report->reason)))
+        report->fault = PSP_FAULT_CUSTOMER;
+    else if (str_is(source, "business") || str_is(source, "merchant"))
+        report->fault = PSP_FAULT_MERCHANT;
+    else if (source.size > 0)
+        report->fault = PSP_FAULT_PSP;
 }

@@ -42,5 +42,9 @@ err_t psp_read_currency(const json_t *object, char currency[4], err_detail_t *de
 /* The report's reason: the PSP's words where they are printable, else a sentence of ours for what
  * has failed or is pending. */
 void psp_read_reason(str_t words, psp_report_t *report);
+/* FAILED: whose fault it is, after psp_read_reason: by the `source` that the PSP names (customer,
+ * business, bank, gateway …; {NULL, 0}: it names none), else by its `code` and words, if they say
+ * that it is the customer's. */
+void psp_read_fault(str_t source, str_t code, psp_report_t *report);
 
 #endif

@@ -135,6 +135,7 @@ static err_t read_order(str_t body, const json_t *order, const psp_payment_t *pa
     psp_read_reason(report->kind == PSP_FACT_FAILED ? json_read_str(txn, "error_message")
                                                     : (str_t){NULL, 0},
                     report);
+    psp_read_fault((str_t){NULL, 0}, json_read_str(txn, "error_code"), report);
     psp_derive_event_id("status", report);
     return ERR_OK;
 }

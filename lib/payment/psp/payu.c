@@ -180,6 +180,7 @@ static err_t read_transaction(str_t body, const json_t *root, const psp_payment_
     psp_read_reason(report->kind == PSP_FACT_FAILED ? json_read_str(transaction, "error_Message")
                                                     : (str_t){NULL, 0},
                     report);
+    psp_read_fault((str_t){NULL, 0}, json_read_str(transaction, "unmappedstatus"), report);
     psp_derive_event_id("status", report);
     return ERR_OK;
 }

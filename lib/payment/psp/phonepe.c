@@ -191,6 +191,7 @@ static err_t read_order(const json_t *order, const psp_payment_t *payment, psp_r
     psp_read_reason(report->kind == PSP_FACT_FAILED ? json_read_str(found, "errorCode")
                                                     : (str_t){NULL, 0},
                     report);
+    psp_read_fault((str_t){NULL, 0}, json_read_str(found, "detailedErrorCode"), report);
     psp_derive_event_id("status", report);
     return ERR_OK;
 }

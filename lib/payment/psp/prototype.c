@@ -88,6 +88,7 @@ static err_t read_common(const json_t *root, psp_report_t *report, err_detail_t 
         TRY(read_uuid(root, "refund_id", &report->refund_id, detail));
     TRY(read_kind(root, report, detail));
     psp_read_reason(json_read_str(root, "error"), report);
+    psp_read_fault((str_t){NULL, 0}, (str_t){NULL, 0}, report);
     TRY(psp_read_amount(root, &report->amount, detail));
     TRY(read_fee(root, report, detail));
     if (json_object_get(root, "currency"))

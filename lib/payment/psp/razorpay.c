@@ -101,6 +101,8 @@ static err_t read_entity(const json_t *body, const char *name, psp_report_t *rep
     TRY(psp_read_amount(entity, &report->amount, detail));
     TRY(psp_read_currency(entity, report->currency, detail));
     psp_read_reason(json_read_str(entity, "error_description"), report);
+    psp_read_fault(json_read_str(entity, "error_source"), json_read_str(entity, "error_reason"),
+                   report);
     return read_time(body, &report->occurred_at_us, detail);
 }
 

@@ -139,6 +139,7 @@ static err_t read_intent(const json_t *intent, const char *amount_field, psp_rep
     TRY(read_id(intent, "id", report, detail));
     TRY(read_amount(intent, amount_field, report, detail));
     psp_read_reason(words.data ? words : json_read_str(error, "code"), report);
+    psp_read_fault((str_t){NULL, 0}, json_read_str(error, "decline_code"), report);
     return ERR_OK;
 }
 

@@ -1,12 +1,14 @@
 /* services.c - behind the edge: the hub, decisions, statements, the webhook queue, ids. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/hub.h"
 #include "lib/payment/psp.h"
 #include "lib/pg.h"
 #include "proto/messages.h"
-#include "services/router/router_rules.h"
+#include "services/router/router_choice.h"
 #include "services/webhook_processor/webhook_item.h"
 #include "tests/bench/micro/micro.h"
 
@@ -100,18 +102,53 @@ static void pass_request(void)
 /* ---- decisions, statements, ids ---- */
 
 static router_psps_t psps;
+static router_choice_t *by_list, *by_value;
+static buf_t decision;
 
-static void prepare_psps(void)
+static router_choice_t *choice_with(const char *rules)
 {
+    char path[] = "/tmp/tiffin-rules-XXXXXX";
+    const int fd = mkstemp(path);
+    CHECK(fd >= 0 && write(fd, rules, strlen(rules)) == (ssize_t)strlen(rules));
+    close(fd);
+    router_choice_t *choice = router_choice_new(&psps, path);
+    unlink(path);
+    return choice;
+}
+
+static void prepare_choices(void)
+{
+    if (by_list != NULL)
+        return;
     for (size_t i = 0; i < psp_count(); i++) {
         psps.unasked[psps.count] = true;
         psps.of[psps.count++] = psp_at(i);
     }
+    by_list = router_choice_new(&psps, NULL);
+    by_value = choice_with("{\"margin_bps\":2000,\"fees\":[{\"gateway\":\"Stripe\",\"bps\":290}]}");
 }
 
-static void choose_psp(void)
+static void choose(router_choice_t *choice)
 {
-    CHECK(router_next_psp(&psps, "", "Razorpay") != NULL);
+    static const router_choice_of_t of = {.method = {"CARD", 4},
+                                          .currency = {"INR", 3},
+                                          .user_id = {"u1", 2},
+                                          .amount = 45000,
+                                          .requested_psp = "",
+                                          .tried_psps = ""};
+    buf_clear(&decision);
+    router_health_begin_batch(router_choice_health(choice));
+    CHECK(router_choice_next(choice, &of, &decision) != NULL);
+}
+
+static void choose_by_list(void)
+{
+    choose(by_list);
+}
+
+static void choose_by_value(void)
+{
+    choose(by_value);
 }
 
 static pg_params_t params;
@@ -209,7 +246,8 @@ static void read_entry(void)
 }
 
 const micro_t micro_services[] = {{"hub: request and reply", pass_request, prepare_hub},
-                                  {"router: next PSP", choose_psp, prepare_psps},
+                                  {"router: decide by list", choose_by_list, prepare_choices},
+                                  {"router: decide by value", choose_by_value, prepare_choices},
                                   {"arrays of 64 orders", build_arrays, NULL},
                                   {"make, format and parse an id", make_id, NULL},
                                   {"format the XADD of a webhook", format_append, prepare_append},
