@@ -90,6 +90,72 @@ BEGIN
 END
 $$;
 
+-- Claims settlement reports to read, for lease_s. Those of today and yesterday are read every interval_s, since lines are added to
+-- them; one that is older, once more, when no more are; so is each day that nobody has read because no reconciler ran (of the last
+-- 30). `everything`: what was read lately too (somebody wants to know).
+CREATE FUNCTION settlement_reports_claim(psps text[], everything boolean, at_most int, lease_s int)
+RETURNS TABLE (psp text, day_us bigint, cursor text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    today date := (now() AT TIME ZONE 'UTC')::date;
+BEGIN
+    INSERT INTO settlement_reports (psp, day)
+    SELECT p.psp, d.day::date
+      FROM unnest(psps) AS p(psp)
+     CROSS JOIN LATERAL generate_series(
+               greatest(coalesce((SELECT max(r.day) FROM settlement_reports r WHERE r.psp = p.psp), today - 1), today - 30)::timestamp,
+               today::timestamp, interval '1 day') AS d(day)
+     ORDER BY 1, 2
+    ON CONFLICT DO NOTHING;
+    DELETE FROM settlement_reports r WHERE r.day < today - 60;
+    RETURN QUERY
+        WITH due AS MATERIALIZED (
+            SELECT q.psp, q.day FROM settlement_reports q
+             WHERE q.psp = ANY (psps) AND q.leased_until <= now()
+               AND (q.next_read_at <= now() OR (everything AND q.next_read_at IS NOT NULL))
+             ORDER BY q.day, q.psp LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
+        )
+        UPDATE settlement_reports r SET leased_until = now() + make_interval(secs => lease_s)
+          FROM due d WHERE (r.psp, r.day) = (d.psp, d.day)
+        RETURNING r.psp, (extract(epoch FROM r.day) * 1000000)::bigint, r.cursor;
+END
+$$;
+-- What of a page is not in the inbox yet: the positions (from 1).
+CREATE FUNCTION settlement_lines_news(psp text, event_ids text[], payment_ids uuid[]) RETURNS SETOF int
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT l.n::int FROM unnest(event_ids, payment_ids) WITH ORDINALITY AS l(event_id, payment_id, n)
+     WHERE NOT EXISTS (SELECT FROM inbox i WHERE i.psp = $1 AND i.event_id = l.event_id
+                                             AND i.payment_ref = l.payment_id::text)
+$$;
+-- A page is read: the next begins at the cursor; '': that was the last. Its reader keeps it for lease_s more, if there is one.
+CREATE FUNCTION settlement_reports_read(of_psp text, day_us bigint, next_cursor text, new_lines int, interval_s bigint, lease_s int)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    UPDATE settlement_reports r
+       SET cursor = next_cursor, lines = r.lines + new_lines,
+           leased_until = CASE WHEN next_cursor = '' THEN '-infinity' ELSE now() + make_interval(secs => lease_s) END,
+           read_at = CASE WHEN next_cursor = '' THEN now() ELSE r.read_at END,
+           next_read_at = CASE WHEN next_cursor <> '' THEN r.next_read_at
+                               WHEN r.day < (now() AT TIME ZONE 'UTC')::date - 1 THEN NULL
+                               ELSE now() + make_interval(secs => interval_s) END
+     WHERE r.psp = of_psp AND r.day = date '1970-01-01' + (day_us / 86400000000)::int;
+END
+$$;
+-- It cannot be read now: again in so many seconds, from where it was left; from its beginning where that may be what is wrong.
+CREATE FUNCTION settlement_reports_failed(of_psp text, day_us bigint, from_beginning boolean, again_s int)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    UPDATE settlement_reports r
+       SET cursor = CASE WHEN from_beginning THEN '' ELSE r.cursor END, leased_until = '-infinity',
+           next_read_at = now() + make_interval(secs => again_s)
+     WHERE r.psp = of_psp AND r.day = date '1970-01-01' + (day_us / 86400000000)::int;
+END
+$$;
+REVOKE ALL ON FUNCTION settlement_reports_claim, settlement_lines_news, settlement_reports_read, settlement_reports_failed FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION settlement_reports_claim, settlement_lines_news, settlement_reports_read, settlement_reports_failed
+    TO tiffin_reconciler;
+
 -- Ends sessions of the services whose client has not read its result for so long: a process that was stopped in the middle of a
 -- statement. An answer that does not fit the socket is sent before the commit, with every lock held, the feed's too, and none of
 -- the server's own timeouts ends that. What such a session wanted is rolled back. How many. (Needs the owner to be a superuser or a

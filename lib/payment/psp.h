@@ -138,8 +138,7 @@ err_t psp_webhook_verify(const psp_t *psp, const psp_account_t *account, bool de
                          psp_header_fn *header, void *header_arg, str_t body, int64_t now_us,
                          psp_webhook_t webhooks[PSP_WEBHOOKS_MAX], size_t *count,
                          err_detail_t *detail) MUST_CHECK;
-/* One of them without the signature: a body that was verified before it was stored, or a line of a
- * settlement report. An event id that came in a header is not in the body: `event_id` is then
+/* One of them without the signature: a body that was verified before it was stored. An event id that came in a header is not in the body: `event_id` is then
  * empty, whoever stored the body has it. */
 err_t psp_webhook_read(const psp_t *psp, str_t body, psp_report_t *report,
                        err_detail_t *detail) MUST_CHECK;
@@ -270,6 +269,39 @@ bool psp_status_request(const psp_t *psp, const psp_account_t *account,
  * `reason` says which). Of `payment` only payment_id is read. */
 err_t psp_status_read(const psp_t *psp, const psp_payment_t *payment, int http_status, str_t body,
                       psp_report_t *report, err_detail_t *detail) MUST_CHECK;
+
+/* ---- settlement reports ---- */
+
+#define PSP_SETTLEMENT_LINES_MAX 100 /* of one page */
+#define PSP_SETTLEMENT_CURSOR_SIZE 513
+
+typedef struct psp_settlement_query {
+    int64_t day_us;                          /* the day's midnight, UTC */
+    char cursor[PSP_SETTLEMENT_CURSOR_SIZE]; /* as the page before gave it; "": the first */
+} psp_settlement_query_t;
+
+typedef struct psp_settlement_page {
+    str_t lines[PSP_SETTLEMENT_LINES_MAX]; /* borrowed from the body */
+    size_t count;
+    char next[PSP_SETTLEMENT_CURSOR_SIZE]; /* "": it was the last */
+} psp_settlement_page_t;
+
+/* Asks what was paid out on a day, page by page. False: this PSP has no such call. */
+bool psp_settlement_request(const psp_t *psp, const psp_account_t *account,
+                            const psp_settlement_query_t *query, http_client_request_t *request);
+/* A page of the report. ERR_MALFORMED_WEBHOOK (with detail) for whatever else was answered. */
+err_t psp_settlement_read(const psp_t *psp, const psp_settlement_query_t *query, int http_status,
+                          str_t body, psp_settlement_page_t *page, err_detail_t *detail) MUST_CHECK;
+/* What a line tells. Of a charge that is paid out two things: SETTLED (with the fee), and CAPTURED,
+ * since money that has arrived was taken from the customer; both have the capture's reference.
+ * `kind` chooses. Of anything else (a refund, an adjustment, what is on hold) nothing: kind NONE. */
+err_t psp_settlement_line_read(const psp_t *psp, psp_fact_kind_t kind, str_t line,
+                               psp_report_t *report, err_detail_t *detail) MUST_CHECK;
+/* One of the two as it goes into the stream: {"tells":"settled","line":{…}}, the line as it came. */
+void psp_settlement_entry_write(psp_fact_kind_t kind, str_t line, buf_t *entry);
+/* The way back. Whatever is no such entry is a webhook in the prototype's format, or malformed. */
+err_t psp_settlement_entry_read(const psp_t *psp, str_t entry, psp_report_t *report,
+                                err_detail_t *detail) MUST_CHECK;
 
 /* ---- access tokens ---- */
 

@@ -337,6 +337,24 @@ void sim_bank_book(sim_bank_t *self, const uuid_t *payment_id, buf_t *body)
     pthread_mutex_unlock(&self->lock);
 }
 
+size_t sim_bank_movements(sim_bank_t *self, const psp_t *psp, int64_t from_us, int64_t before_us,
+                          size_t skip, sim_book_row_t *rows, size_t at_most)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&self->lock);
+    for (size_t i = 0; i < self->book.count && count < at_most; i++) {
+        const sim_book_row_t *row = &self->book.rows[i];
+        if (row->psp != psp || row->at_us < from_us || row->at_us >= before_us)
+            continue;
+        if (skip > 0)
+            skip--;
+        else
+            rows[count++] = *row;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return count;
+}
+
 err_t sim_bank_reset(sim_bank_t *self)
 {
     pthread_mutex_lock(&self->lock);

@@ -15,6 +15,7 @@
 #include "lib/payment/psp.h"
 #include "lib/payment/psp_accounts.h"
 #include "lib/uuid.h"
+#include "services/psp_sim/sim_book.h"
 #include "services/psp_sim/sim_ref.h"
 
 typedef struct sim_bank sim_bank_t;
@@ -80,6 +81,10 @@ err_t sim_bank_fail(sim_bank_t *self, const uuid_t *payment_id, int64_t now_us,
                     sim_checkout_t *checkout, bool *changed) MUST_CHECK;
 /* A JSON array of what was moved, in that order; of one payment, or all (NULL). */
 void sim_bank_book(sim_bank_t *self, const uuid_t *payment_id, buf_t *body);
+/* The rows of this PSP's book from a time on and before another, `skip` of them passed over, at most
+ * `at_most`; how many. */
+size_t sim_bank_movements(sim_bank_t *self, const psp_t *psp, int64_t from_us, int64_t before_us,
+                          size_t skip, sim_book_row_t *rows, size_t at_most);
 /* Forgets everything. */
 err_t sim_bank_reset(sim_bank_t *self) MUST_CHECK;
 

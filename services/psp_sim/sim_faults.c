@@ -217,6 +217,8 @@ static err_t read_member(const char *key, const json_t *value, sim_fault_t *faul
         fits = read_int(value, 0, DELAY_MAX_MS, &fault->webhook_delay_ms);
     } else if (strcmp(key, "amount_delta") == 0) {
         fits = read_int(value, -AMOUNT_MAX, AMOUNT_MAX, &fault->amount_delta);
+    } else if (strcmp(key, "settlement_delta") == 0) {
+        fits = read_int(value, -AMOUNT_MAX, AMOUNT_MAX, &fault->settlement_delta);
     } else if (strcmp(key, "duplicate_capture") == 0) {
         fits = read_bool(value, &fault->duplicate_capture);
     } else if (strcmp(key, "refund") == 0) {
@@ -268,6 +270,7 @@ void sim_fault_write(const sim_fault_t *fault, buf_t *body)
     json_text(body, "webhook", webhook_names[fault->webhook]);
     json_int(body, "webhook_delay_ms", sim_fault_webhook_delay_ms(fault));
     json_int(body, "amount_delta", fault->amount_delta);
+    json_int(body, "settlement_delta", fault->settlement_delta);
     json_bool(body, "duplicate_capture", fault->duplicate_capture);
     json_text(body, "refund", refund_names[fault->refund]);
     json_int(body, "refund_delay_ms", fault->refund_delay_ms);

@@ -52,9 +52,10 @@ typedef struct sim_fault {
     sim_webhook_mode_t webhook;
     int64_t webhook_delay_ms; /* -1: 3000 when late or reordered, else 0 */
     int64_t amount_delta;     /* added to what is charged */
+    int64_t settlement_delta; /* added to what a settlement report says of each charge */
     bool duplicate_capture;   /* the customer is charged twice: two transactions, each with its
-                                 webhook. The status API tells of   the first alone: nobody but its
-                                 webhook tells of the second */
+                                 webhook. The status API tells of the first alone: nobody but its
+                                 webhook and the settlement report tells of the second */
     sim_refund_mode_t refund;
     int64_t refund_delay_ms;
     sim_answer_mode_t answer;

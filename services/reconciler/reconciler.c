@@ -8,6 +8,8 @@
  * webhooks go through, so that one place decides what is true. A claim is a lease: a payment whose
  * answer was lost (a reconciler died, Redis was down, a PSP hung) comes due again by itself.
  *
+ * Settlement reports are read beside it: settlements.c.
+ *
  * Beside it, four times a second, what was booked since is sealed into the ledger's hash chain, off
  * the path of those who book; each second sessions are ended whose stopped client holds up
  * everybody, and what is kept for a time only is forgotten.
@@ -32,6 +34,7 @@
 #include "proto/messages.h"
 #include "services/reconciler/reconciler_rules.h"
 #include "services/reconciler/reconciler_store.h"
+#include "services/reconciler/settlements.h"
 
 enum {
     TICK_MS = 250,
@@ -60,6 +63,8 @@ const config_entry_t reconciler_settings[] = {
                 CONFIG_SECRET, "where the webhook stream is"),
     CONFIG_INT("RECONCILE_INTERVAL_S", reconciler_config_t, interval_s, 300, 1, 86400, 0,
                "how often PSPs are asked about what is not settled"),
+    CONFIG_INT("SETTLEMENT_INTERVAL_S", reconciler_config_t, settlement_interval_s, 3600, 1, 86400, 0,
+               "how often the PSPs' settlement reports of yesterday and today are read"),
     CONFIG_INT("RECONCILE_CALLS_MAX", reconciler_config_t, calls_max, 16, 1, CALLS_MAX, 0,
                "calls to PSPs at once"),
     CONFIG_INT("PSP_STATUS_TIMEOUT_MS", reconciler_config_t, psp_status_timeout_ms, 5000, 100,
@@ -107,6 +112,7 @@ struct reconciler {
     int64_t next_ask_mono_ms[PSP_COUNT]; /* each PSP's limit is kept */
     list_node_t asking;
     size_t asking_count;
+    settlements_t *settlements;
 };
 
 static void on_tick(void *arg);
@@ -148,6 +154,8 @@ reconciler_t *reconciler_new(service_t *service, const reconciler_config_t *conf
     self->seal_timer = actor_add_timer(service->actor, SEAL_EVERY_MS, on_seal_timer, self);
     self->upkeep_timer = actor_add_timer(service->actor, UPKEEP_EVERY_MS, on_upkeep_timer, self);
     actor_add_fd(service->actor, psp_client_fd(self->http), on_answers, self);
+    self->settlements = settlements_new(service, &self->config, self->store, self->redis,
+                                        self->next_ask_mono_ms);
     return self;
 }
 
@@ -172,6 +180,7 @@ void reconciler_destroy(reconciler_t **self_p)
     reconciler_t *self = *self_p;
     if (self == NULL)
         return;
+    settlements_destroy(&self->settlements);
     actor_remove_fd(self->service->actor, psp_client_fd(self->http));
     actor_remove_timer(self->service->actor, self->upkeep_timer);
     actor_remove_timer(self->service->actor, self->seal_timer);
@@ -387,7 +396,7 @@ bool reconciler_idle(void *reconciler)
     reconciler_t *self = reconciler;
     self->stopping = true;
     go_on(self);
-    return !self->run.active;
+    return settlements_idle(self->settlements) && !self->run.active;
 }
 
 /* ---- answers ---- */
@@ -585,6 +594,7 @@ static void on_list(void *arg, const bus_request_t *const *requests, size_t coun
 static void on_start(void *arg, const bus_request_t *const *requests, size_t count)
 {
     reconciler_t *self = arg;
+    settlements_read_now(self->settlements);
     for (size_t i = 0; i < count; i++) {
         if (self->run.active)
             answer_document(self, requests[i], STR_LITERAL("{\"status\":\"running\"}"));

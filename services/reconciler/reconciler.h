@@ -10,7 +10,7 @@ typedef struct reconciler_config {
     service_settings_t service;
     const char *database_url;
     const char *redis_url;
-    int64_t interval_s;
+    int64_t interval_s, settlement_interval_s;
     int64_t calls_max;
     int64_t psp_status_timeout_ms;
     int64_t keep_webhooks_days, keep_events_days, keep_decisions_days;

@@ -160,3 +160,87 @@ err_t reconciler_store_forget_decisions(reconciler_store_t *self, int decisions_
     PQclear(result);
     return ERR_OK;
 }
+
+/* ---- settlement reports ---- */
+
+err_t reconciler_store_claim_reports(reconciler_store_t *self, const psp_t *const *psps,
+                                     size_t psp_count, bool everything, int at_most, int lease_s,
+                                     PGresult **result, err_detail_t *detail)
+{
+    pg_params_reset(&self->params);
+    const int names = pg_array_begin(&self->params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < psp_count; i++)
+        pg_array_add_text(&self->params, names, str_of(psp_name(psps[i])));
+    pg_param_bool(&self->params, everything);
+    pg_param_int4(&self->params, at_most);
+    pg_param_int4(&self->params, lease_s);
+    return pg_exec(self->pg, "settlement_reports_claim",
+                   "SELECT psp, day_us, cursor FROM settlement_reports_claim($1, $2, $3, $4)",
+                   &self->params, result, detail);
+}
+
+void reconciler_store_report(const PGresult *result, int row, reconciler_report_t *report)
+{
+    str_copy(pg_get_text(result, row, 0), report->psp, sizeof report->psp);
+    report->query.day_us = pg_get_int8(result, row, 1);
+    str_copy(pg_get_text(result, row, 2), report->query.cursor, sizeof report->query.cursor);
+}
+
+err_t reconciler_store_news(reconciler_store_t *self, const char *psp, const psp_report_t *lines,
+                            size_t count, bool *news, err_detail_t *detail)
+{
+    PGresult *result = NULL;
+    pg_params_reset(&self->params);
+    pg_param_text(&self->params, str_of(psp));
+    const int event_ids = pg_array_begin(&self->params, PG_ARRAY_TEXT);
+    const int payment_ids = pg_array_begin(&self->params, PG_ARRAY_UUID);
+    for (size_t i = 0; i < count; i++) {
+        pg_array_add_text(&self->params, event_ids, str_of(lines[i].event_id));
+        pg_array_add_uuid(&self->params, payment_ids, &lines[i].payment_id);
+        news[i] = false;
+    }
+    TRY(pg_exec(self->pg, "settlement_lines_news", "SELECT settlement_lines_news($1, $2, $3)",
+                &self->params, &result, detail));
+    for (int row = 0; row < PQntuples(result); row++) {
+        const int64_t place = pg_get_int8(result, row, 0);
+        if (place >= 1 && (size_t)place <= count)
+            news[place - 1] = true;
+    }
+    PQclear(result);
+    return ERR_OK;
+}
+
+err_t reconciler_store_report_read(reconciler_store_t *self, const char *psp, int64_t day_us,
+                                   const char *next, int news, int64_t interval_s, int lease_s,
+                                   err_detail_t *detail)
+{
+    PGresult *result = NULL;
+    pg_params_reset(&self->params);
+    pg_param_text(&self->params, str_of(psp));
+    pg_param_int8(&self->params, day_us);
+    pg_param_text(&self->params, str_of(next));
+    pg_param_int4(&self->params, news);
+    pg_param_int8(&self->params, interval_s);
+    pg_param_int4(&self->params, lease_s);
+    TRY(pg_exec(self->pg, "settlement_reports_read",
+                "SELECT settlement_reports_read($1, $2, $3, $4, $5, $6)", &self->params, &result,
+                detail));
+    PQclear(result);
+    return ERR_OK;
+}
+
+err_t reconciler_store_report_failed(reconciler_store_t *self, const char *psp, int64_t day_us,
+                                     bool from_beginning, int again_s, err_detail_t *detail)
+{
+    PGresult *result = NULL;
+    pg_params_reset(&self->params);
+    pg_param_text(&self->params, str_of(psp));
+    pg_param_int8(&self->params, day_us);
+    pg_param_bool(&self->params, from_beginning);
+    pg_param_int4(&self->params, again_s);
+    TRY(pg_exec(self->pg, "settlement_reports_failed",
+                "SELECT settlement_reports_failed($1, $2, $3, $4)", &self->params, &result,
+                detail));
+    PQclear(result);
+    return ERR_OK;
+}

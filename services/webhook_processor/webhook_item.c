@@ -155,8 +155,10 @@ static err_t read_refund_answer(webhook_item_t *item, const psp_t *psp, err_deta
 
 static err_t read_report(webhook_item_t *item, const psp_t *psp, err_detail_t *detail)
 {
-    if (str_is(item->source, "webhook") || str_is(item->source, "settlement"))
+    if (str_is(item->source, "webhook"))
         return psp_webhook_read(psp, item->body, &item->report, detail);
+    if (str_is(item->source, "settlement"))
+        return psp_settlement_entry_read(psp, item->body, &item->report, detail);
     if (str_is(item->source, "status_poll"))
         return read_status_answer(item, psp, detail);
     if (str_is(item->source, "refund_call"))

@@ -21,8 +21,11 @@
  * What must never happen: a byte of the body believed before the signature fits.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
+#include "lib/payment/money.h"
 #include "lib/payment/psp/answers.h"
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp/fields.h"
@@ -33,6 +36,7 @@
 
 enum {
     LINK_LIVES_AT_LEAST_S = 930, /* Razorpay wants 15 minutes, by its clock */
+    LINES_OF_A_DAY_MAX = 10000000, /* of a settlement report */
 };
 static const int64_t second_us = 1000000, latest_s = INT64_C(253402300799); /* 9999-12-31 */
 
@@ -425,6 +429,86 @@ static err_t refund_read(const psp_refund_t *asked, int http_status, str_t body,
     return err;
 }
 
+/* ---- settlement reports: razorpay.com/docs/api/settlements/fetch-recon ---- */
+
+/* A day there is a day in India: its last five and a half hours come with the next day of ours,
+ * while both are still read. */
+static void settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
+                               http_client_request_t *request)
+{
+    char day[RFC3339_SIZE];
+    int year, month, of_month;
+    rfc3339_format(query->day_us, day);
+    CHECK(sscanf(day, "%4d-%2d-%2d", &year, &month, &of_month) == 3);
+    begin(account, "GET", request);
+    snprintf(request->url, sizeof request->url,
+             "%s/v1/settlements/recon/combined?year=%d&month=%d&day=%d&count=%d&skip=%d",
+             account->base_url, year, month, of_month, PSP_SETTLEMENT_LINES_MAX,
+             query->cursor[0] ? atoi(query->cursor) : 0);
+}
+
+/* A full page may have another after it. */
+static err_t settlement_next(const psp_settlement_query_t *query, const json_t *answer,
+                             size_t count, char next[PSP_SETTLEMENT_CURSOR_SIZE],
+                             err_detail_t *detail)
+{
+    (void)answer;
+    (void)detail;
+    const int skip = query->cursor[0] ? atoi(query->cursor) : 0;
+    if (count == PSP_SETTLEMENT_LINES_MAX && skip <= LINES_OF_A_DAY_MAX)
+        snprintf(next, PSP_SETTLEMENT_CURSOR_SIZE, "%d", skip + PSP_SETTLEMENT_LINES_MAX);
+    return ERR_OK;
+}
+
+/* An amount of the line, in minor units; 0 is one. */
+static err_t read_part(const json_t *line, const char *field, int64_t *amount, err_detail_t *detail)
+{
+    const json_t *value = json_object_get(line, field);
+    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+        json_integer_value(value) > AMOUNT_MAX)
+        return psp_malformed(detail, field, "must be an amount in minor units");
+    *amount = json_integer_value(value);
+    return ERR_OK;
+}
+
+/* The notes are an object, or the text of one. */
+static void read_notes(const json_t *line, psp_report_t *report)
+{
+    str_t text = json_read_str(line, "notes");
+    json_t *notes = text.data ? json_read_object(text, NULL) : NULL;
+    const json_t *given = notes ? notes : json_object_get(line, "notes");
+    report->payment_id = psp_read_id(given, "payment_id");
+    report->order_id = psp_read_id(given, "order_id");
+    json_decref(notes);
+}
+
+/* The fee has its tax in it: what is credited is the amount less the fee. */
+static err_t settlement_line(str_t text, const json_t *line, psp_report_t *report,
+                             err_detail_t *detail)
+{
+    const json_t *settled_at = json_object_get(line, "settled_at");
+    int64_t credit;
+    (void)text;
+    if (!str_is(json_read_str(line, "type"), "payment") ||
+        !json_is_true(json_object_get(line, "settled"))) {
+        report->kind = PSP_FACT_NONE;
+        return ERR_OK;
+    }
+    TRY(psp_read_reference(line, "entity_id", report->psp_ref, sizeof report->psp_ref, detail));
+    TRY(psp_read_amount(line, &report->amount, detail));
+    TRY(psp_read_currency(line, report->currency, detail));
+    TRY(read_part(line, "fee", &report->fee, detail));
+    TRY(read_part(line, "credit", &credit, detail));
+    if (credit != report->amount - report->fee)
+        return psp_malformed(detail, "credit", "must be the amount less the fee");
+    if (!json_is_integer(settled_at) || json_integer_value(settled_at) < 0 ||
+        json_integer_value(settled_at) > latest_s)
+        return psp_malformed(detail, "settled_at", "must be a time in seconds since 1970");
+    report->occurred_at_us = json_integer_value(settled_at) * second_us;
+    read_notes(line, report);
+    return ERR_OK;
+}
+
 const psp_connector_t psp_connector_razorpay = {
     .checkout_request = checkout_request,
     .checkout_read = checkout_read,
@@ -434,6 +518,10 @@ const psp_connector_t psp_connector_razorpay = {
     .refund_request = refund_request,
     .refund_status_request = refund_status_request,
     .refund_read = refund_read,
+    .settlement_request = settlement_request,
+    .settlement_lines = "items",
+    .settlement_next = settlement_next,
+    .settlement_line = settlement_line,
 };
 
 const psp_webhooks_t psp_webhooks_razorpay = {

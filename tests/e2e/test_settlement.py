@@ -1,0 +1,118 @@
+"""Settlement reports, as the PSPs' own APIs tell them: what was paid out becomes facts, and what differs is seen."""
+import base64
+import uuid
+
+import pytest
+
+from processes import wait_for
+from test_psps import begun, pays
+
+STACK = {"env": {"RECONCILE_INTERVAL_S": 3600, "PARK_FOR_S": 1}}
+
+REPORTING = ("Razorpay",)
+CASES = [(psp, currency, amount) for psp in REPORTING for currency, amount in (("INR", 45001), ("JPY", 1234), ("KWD", 12340))]
+
+
+def read_reports(stack):
+    answer = stack.api.post("/admin/reconciliations")
+    assert answer.status // 100 == 2, answer
+
+
+def facts(stack, payment_id):
+    return stack.psql("SELECT kind, amount, currency, source, fee, applied FROM audit_facts "
+                      f"WHERE payment_id = '{payment_id}' ORDER BY kind")
+
+
+def wait_for_facts(stack, payment_id, expected):
+    wait_for(lambda: facts(stack, payment_id) == expected, 15, f"the facts are {expected}")
+
+
+def discrepancies(stack, payment_id):
+    answer = stack.api.get(f"/admin/discrepancies?payment_id={payment_id}")
+    assert answer.status == 200, answer
+    return answer.json["data"]
+
+
+def accounts(stack, payment_id):
+    rows = stack.psql(f"SELECT account, sum(amount) FROM audit_ledger WHERE payment_id = '{payment_id}' GROUP BY 1 HAVING sum(amount) <> 0")
+    return {account: int(amount) for account, amount in rows}
+
+
+@pytest.mark.parametrize("psp,currency,amount", CASES)
+def test_what_is_paid_out_is_a_fact_with_its_fee(stack, psp, currency, amount):
+    order_id, payment = begun(stack, psp, currency, amount)
+    payment_id = payment["payment_id"]
+    pays(stack, payment)
+    stack.wait_for_order(order_id, "PAID")
+    fee = amount * 2 // 100
+    expected = [["captured", str(amount), currency, "webhook", "0", "t"], ["settled", str(amount), currency, "settlement", str(fee), "f"]]
+    read_reports(stack)
+    wait_for_facts(stack, payment_id, expected)
+    assert accounts(stack, payment_id) == {"merchant": -amount, "settlement": amount - fee, "fees": fee}
+    assert stack.events(order_id) == ["payment.confirmed"]
+    # Read again, nothing is told twice.
+    told = stack.inbox(payment_id)
+    read = stack.psql("SELECT max(read_at) FROM settlement_reports")
+    read_reports(stack)
+    wait_for(lambda: stack.psql("SELECT max(read_at) FROM settlement_reports") != read, 15, "the reports are read again")
+    stack.wait_until_quiet()
+    assert stack.inbox(payment_id) == told
+    assert discrepancies(stack, payment_id) == []
+    stack.verify()
+
+
+@pytest.mark.parametrize("psp", REPORTING)
+def test_money_that_arrived_pays_the_order_though_nothing_else_told(stack, psp):
+    """Its webhook is lost, and its status API answers nonsense until it is too late for anybody to ask."""
+    stack.faults(psp, webhook="none")
+    try:
+        order_id, payment = begun(stack, psp, "INR", 45000)
+        payment_id = payment["payment_id"]
+        stack.psql(f"UPDATE payments SET next_check_at = NULL WHERE payment_id = '{payment_id}'")  # nobody asks any more
+        stack.sim_pay(payment_id)
+        read_reports(stack)
+        stack.wait_for_order(order_id, "PAID", 15)
+        wait_for_facts(stack, payment_id, [["captured", "45000", "INR", "settlement", "0", "t"],
+                                           ["settled", "45000", "INR", "settlement", "900", "f"]])
+        assert stack.events(order_id) == ["payment.confirmed"]
+        stack.verify()
+    finally:
+        stack.faults(psp)
+
+
+@pytest.mark.parametrize("psp", REPORTING)
+def test_a_report_that_says_another_amount_wins_and_is_seen(stack, psp):
+    order_id, payment = begun(stack, psp, "INR", 45000)
+    payment_id = payment["payment_id"]
+    pays(stack, payment)
+    stack.wait_for_order(order_id, "PAID")
+    stack.faults(psp, settlement_delta=-1000)
+    try:
+        read_reports(stack)
+        wait_for_facts(stack, payment_id, [["captured", "44000", "INR", "webhook", "0", "t"],
+                                           ["settled", "44000", "INR", "settlement", "880", "f"]])
+        found = {row["kind"]: row for row in discrepancies(stack, payment_id)}
+        assert set(found) == {"amount_mismatch", "observation_conflict"}
+        assert found["amount_mismatch"]["state"] == "open"
+        assert "44000 INR by settlement" in found["observation_conflict"]["detail"]
+        assert "45000 INR by webhook" in found["observation_conflict"]["detail"]
+        assert stack.get_payment(payment_id)["status"] == "MISMATCH"
+        stack.verify()
+    finally:
+        stack.faults(psp)
+
+
+def test_a_settled_charge_that_nobody_knows_is_a_dead_letter(stack):
+    """Somebody charged with our keys, at the PSP itself."""
+    unknown = str(uuid.uuid4())
+    answer = stack.sim.post("/razorpay/v1/orders", {"amount": 45000, "currency": "INR", "receipt": unknown},
+                            {"Authorization": "Basic " + base64.b64encode(b"rzp_test_key:dev-secret").decode()})
+    assert answer.status == 200, answer
+    stack.sim_pay(unknown)
+    read_reports(stack)
+    row = wait_for(lambda: next(iter(stack.psql(
+        f"SELECT outcome, reason, source FROM inbox WHERE payment_ref = '{unknown}' AND outcome = 'dead' AND source = 'settlement'")), None),
+        20, "the line is a dead letter")
+    assert row == ["dead", "PAYMENT_NOT_FOUND", "settlement"]
+    seen = stack.api.get("/admin/discrepancies?kind=unknown_reference&limit=100").json["data"]
+    assert any(unknown in entry["detail"] for entry in seen)
