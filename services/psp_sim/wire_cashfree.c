@@ -3,12 +3,14 @@
  * numbers.
  */
 #include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/clock.h"
 #include "lib/hmac.h"
 #include "lib/payment/money.h"
-#include "services/psp_sim/sim_wire.h"
+#include "services/psp_sim/sim_settlement.h"
 
 enum { REFUNDS_MAX = 64, BODY_MAX_BYTES = 64 * 1024 };
 
@@ -302,15 +304,154 @@ static void refund_list(http_request_t *request)
     sim_call_end(&call);
 }
 
-/* Nothing is paid out here by itself. */
-static void no_settlements(http_request_t *request)
+/* ---- settlements ---- */
+
+/* A line of a reconciliation: of a payment or a refund. */
+static void write_event(buf_t *body, const sim_settlement_line_t *line)
+{
+    const char *currency = line->checkout.currency;
+    const bool charge = line->kind == SIM_CHARGE;
+    char text[SIM_REF_SIZE];
+    json_open_object(body, NULL);
+    json_text(body, "event_id",
+              sim_ref(text, charge ? "txn" : "rfd", line->checkout.psp, line->serial));
+    json_text(body, "entity", "recon");
+    json_text(body, "event_type", charge ? "PAYMENT" : "REFUND");
+    json_text(body, "sale_type", charge ? "CREDIT" : "DEBIT");
+    json_text(body, "event_status", "SUCCESS");
+    sim_write_ist(body, "event_time", line->at_us);
+    sim_write_decimal(body, "event_settlement_amount", line->amount - line->fee, currency);
+    sim_write_decimal(body, "event_amount", line->amount, currency);
+    json_text(body, "event_currency", currency);
+    json_text(body, "order_id", line->checkout.reference);
+    sim_write_decimal(body, "order_amount", line->checkout.amount, currency);
+    if (charge) {
+        json_text(body, "cf_payment_id", text);
+        sim_write_decimal(body, "payment_service_charge", line->fee, currency);
+        json_int(body, "payment_service_tax", 0);
+        json_nil(body, "refund_id");
+    } else {
+        json_text(body, "cf_payment_id", line->refund.charge_ref);
+        json_nil(body, "payment_service_charge");
+        json_nil(body, "payment_service_tax");
+        json_text(body, "refund_id", line->refund.reference);
+    }
+    json_text(body, "cf_settlement_id", line->settlement + sizeof "setl_" - 1);
+    sim_write_ist(body, "settlement_date", line->at_us);
+    json_text(body, "settlement_utr", line->utr);
+    json_close_object(body);
+}
+
+/* What was settled of the lines, in the currency of the first: the others have their own. */
+static void write_settlement(buf_t *body, const sim_settlement_line_t *lines, size_t count)
+{
+    const char *currency = lines[0].checkout.currency;
+    int64_t collected = 0, fees = 0;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(lines[i].checkout.currency, currency) == 0 && lines[i].kind == SIM_CHARGE) {
+            collected += lines[i].amount;
+            fees += lines[i].fee;
+        }
+    json_open_object(body, NULL);
+    json_text(body, "cf_settlement_id", lines[0].settlement + sizeof "setl_" - 1);
+    json_text(body, "entity", "settlement");
+    json_text(body, "settlement_type", "NORMAL_SETTLEMENT");
+    json_text(body, "settlement_currency", currency);
+    sim_write_decimal(body, "payment_amount", collected, currency);
+    sim_write_decimal(body, "amount_settled", collected - fees, currency);
+    sim_write_decimal(body, "service_charge", fees, currency);
+    json_int(body, "service_tax", 0);
+    json_text(body, "settlement_utr", lines[0].utr);
+    json_text(body, "status", "SUCCESS");
+    json_close_object(body);
+}
+
+enum { LINES_MAX = 1000, LIMIT = 10 };
+
+/* The time of a filter; what is there must be one. */
+static bool read_filter(const json_t *root, const char *name, int64_t *at_us)
+{
+    const json_t *filters = json_object_get(root, "filters");
+    str_t text = json_read_str(filters, name);
+    if (!json_object_get(filters, name))
+        return true;
+    return text.data && rfc3339_parse(text.data, at_us);
+}
+
+/* The page that is asked for. False: the error is the answer. */
+static bool read_page(sim_call_t *call, int64_t *from_us, int64_t *through_us, size_t *limit,
+                      size_t *skip)
+{
+    const json_t *page = json_object_get(call->json, "pagination");
+    const json_t *wanted = json_object_get(page, "limit");
+    str_t cursor = json_read_str(page, "cursor");
+    char *end = NULL;
+    *limit = LIMIT;
+    *skip = cursor.size > 0 ? strtoul(cursor.data, &end, 10) : 0;
+    *from_us = 0;
+    *through_us = INT64_MAX - 1;
+    if (json_is_integer(wanted) && json_integer_value(wanted) >= 1 &&
+        json_integer_value(wanted) <= LINES_MAX)
+        *limit = (size_t)json_integer_value(wanted);
+    else if (wanted)
+        *limit = 0;
+    if (*limit > 0 && (!end || *end == '\0') && read_filter(call->json, "start_date", from_us) &&
+        read_filter(call->json, "end_date", through_us))
+        return true;
+    sim_call_refuse(call, 400, "pagination or filters are invalid");
+    return false;
+}
+
+/* `by_settlement`: their sums, one for each day; else the lines. */
+static void answer_settlements(http_request_t *request, bool by_settlement)
 {
     sim_call_t call;
-    if (sim_call_begin(&call, request, &sim_wire_cashfree, SIM_CALL_READ)) {
+    int64_t from_us, through_us;
+    size_t limit, skip, count = 0;
+    if (sim_call_begin(&call, request, &sim_wire_cashfree, SIM_CALL_READ) &&
+        read_page(&call, &from_us, &through_us, &limit, &skip)) {
+        buf_t *body = &call.body;
+        const size_t room = by_settlement ? LINES_MAX : limit;
+        sim_settlement_line_t *lines = calloc(room, sizeof *lines);
+        CHECK(lines);
+        count = sim_settlement_lines(&call, from_us, through_us + 1, skip, lines, room);
         call.status = 200;
-        buf_add_text(&call.body, "{\"cursor\":\"\",\"data\":[],\"limit\":10}");
+        json_open_object(body, NULL);
+        if (!by_settlement && count == limit) {
+            char cursor[24];
+            snprintf(cursor, sizeof cursor, "%zu", skip + count);
+            json_text(body, "cursor", cursor);
+        } else {
+            json_nil(body, "cursor");
+        }
+        json_int(body, "limit", (int64_t)limit);
+        json_open_array(body, "data");
+        for (size_t i = 0, next; i < count; i = next) {
+            next = i + 1;
+            while (by_settlement && next < count &&
+                   strcmp(lines[next].settlement, lines[i].settlement) == 0)
+                next++;
+            if (by_settlement)
+                write_settlement(body, lines + i, next - i);
+            else
+                write_event(body, &lines[i]);
+        }
+        json_close_array(body);
+        json_close_object(body);
+        free(lines);
     }
     sim_call_end(&call);
+}
+
+static void settlements(http_request_t *request)
+{
+    answer_settlements(request, true);
+}
+
+/* By the day of the payment or of its settlement: the same here. */
+static void recon(http_request_t *request)
+{
+    answer_settlements(request, false);
 }
 
 /* In place of Cashfree's own script: it leads to the page here. The session is the digits of the
@@ -411,8 +552,9 @@ static const http_route_t routes[] = {
     {"GET", "/pg/orders/{id}/refunds/{refund}", refund_fetch, 0},
     {"GET", "/js/v3/cashfree.js", script, 0},
     {"GET", "/pay/{session}", session_page, 0},
-    {"POST", "/pg/settlements", no_settlements, BODY_MAX_BYTES},
-    {"POST", "/pg/recon", no_settlements, BODY_MAX_BYTES},
+    {"POST", "/pg/settlements", settlements, BODY_MAX_BYTES},
+    {"POST", "/pg/settlement/recon", recon, BODY_MAX_BYTES},
+    {"POST", "/pg/recon", recon, BODY_MAX_BYTES},
     {NULL, NULL, NULL, 0},
 };
 

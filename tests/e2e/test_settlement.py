@@ -9,7 +9,7 @@ from test_psps import begun, pays
 
 STACK = {"env": {"RECONCILE_INTERVAL_S": 3600, "PARK_FOR_S": 1}}
 
-REPORTING = ("Razorpay",)
+REPORTING = ("Razorpay", "Stripe", "Cashfree")
 CASES = [(psp, currency, amount) for psp in REPORTING for currency, amount in (("INR", 45001), ("JPY", 1234), ("KWD", 12340))]
 
 

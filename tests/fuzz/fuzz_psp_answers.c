@@ -1,7 +1,8 @@
 /* fuzz_psp_answers.c - what a PSP answers, whichever it is: a checkout answer is always one of the
  * three outcomes, with a URL that is safe to give to a browser, or a page of ours, when it is open;
- * a status answer is a report of the payment that was asked for, or an error; a token is one line
- * of a header, or none.
+ * a status answer is a report of the payment that was asked for, or an error; a settlement report is
+ * lines that lie within it, each of which says the same on both sides of the stream; a token is one
+ * line of a header, or none.
  *
  * The first byte chooses the HTTP status. */
 #include <string.h>
@@ -87,6 +88,56 @@ static void try_status(const psp_t *psp, int status, const uint8_t *data, size_t
     CHECK(!report.currency[0] || currency_known(str_of(report.currency)));
 }
 
+static void check_line(const psp_t *psp, psp_fact_kind_t kind, str_t line, bool from_stream)
+{
+    psp_report_t report;
+    err_detail_t detail;
+    const err_t err = from_stream ? psp_settlement_entry_read(psp, line, &report, &detail)
+                                  : psp_settlement_line_read(psp, kind, line, &report, &detail);
+    CHECK(err == ERR_OK || err == ERR_MALFORMED_WEBHOOK);
+    if (err != ERR_OK || from_stream || report.kind == PSP_FACT_NONE)
+        return;
+    CHECK(report.kind == kind);
+    CHECK(report.event_id[0] && report.psp_ref[0]);
+    CHECK(report.amount >= 1 && report.amount <= AMOUNT_MAX);
+    CHECK(report.fee >= 0 && report.fee <= report.amount);
+    CHECK(report.fee == 0 || kind == PSP_FACT_SETTLED);
+    CHECK(currency_known(str_of(report.currency)));
+    CHECK(report.occurred_at_us >= 0);
+    /* On its way through the stream nothing of it is lost. */
+    buf_t entry = {0};
+    psp_report_t again;
+    psp_settlement_entry_write(kind, line, &entry);
+    CHECK(psp_settlement_entry_read(psp, (str_t){entry.data, (uint32_t)entry.size}, &again,
+                                    &detail) == ERR_OK);
+    CHECK(memcmp(&report, &again, sizeof report) == 0);
+    buf_free(&entry);
+}
+
+/* A settlement report: its lines are bytes of it, and each can be read, or is malformed. */
+static void try_settlement(const psp_t *psp, int status, const uint8_t *data, size_t size)
+{
+    const psp_settlement_query_t query = {.day_us = INT64_C(1760000000000000)};
+    psp_settlement_page_t page;
+    err_detail_t detail;
+    str_t body = {(const char *)data, (uint32_t)size};
+    check_line(psp, PSP_FACT_SETTLED, body, false);
+    check_line(psp, PSP_FACT_CAPTURED, body, false);
+    check_line(psp, PSP_FACT_SETTLED, body, true);
+    const err_t err = psp_settlement_read(psp, &query, status, body, &page, &detail);
+    CHECK(err == ERR_OK || err == ERR_MALFORMED_WEBHOOK);
+    if (err != ERR_OK)
+        return;
+    CHECK(status == 200 && page.count <= PSP_SETTLEMENT_LINES_MAX);
+    CHECK(memchr(page.next, 0, sizeof page.next));
+    for (size_t i = 0; i < page.count; i++) {
+        CHECK(page.lines[i].data >= body.data &&
+              page.lines[i].data + page.lines[i].size <= body.data + body.size);
+        check_line(psp, PSP_FACT_SETTLED, page.lines[i], false);
+        check_line(psp, PSP_FACT_CAPTURED, page.lines[i], false);
+    }
+}
+
 /* An access token goes into a header: one line, which ends. */
 static void try_token(const psp_t *psp, int status, const uint8_t *data, size_t size)
 {
@@ -113,6 +164,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!psp_checkout_is_local(psp_at(i)))
             try_checkout(psp_at(i), status, data + 1, size - 1);
         try_status(psp_at(i), status, data + 1, size - 1);
+        try_settlement(psp_at(i), status, data + 1, size - 1);
     }
     try_token(psp_at(PSP_INDEX_phonepe), status, data + 1, size - 1);
     return 0;

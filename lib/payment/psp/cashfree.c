@@ -21,6 +21,7 @@
 #define SCRIPT_HOST "https://sdk.cashfree.com"
 
 enum {
+    DAY_S = 86400,
     ORDER_LIVES_AT_LEAST_S = 930,
     PATH_SIZE = 96,
     TEXT_MIN_BYTES = 3, /* of a name, a note: what is shorter or longer is refused */
@@ -477,6 +478,73 @@ const psp_webhooks_t psp_webhooks_cashfree = {
     .read = webhook_read,
 };
 
+/* ---- settlement reports: cashfree.com/docs/api-reference/payments, settlement reconciliation ----
+ */
+
+/* What was settled on a day. (/pg/recon has the same lines by the day on which customers paid,
+ * which is settled days later.) */
+static void settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
+                               http_client_request_t *request)
+{
+    char at[RFC3339_SIZE];
+    buf_t *body = &request->body;
+    begin(account, "POST", request);
+    snprintf(request->url, sizeof request->url, "%s/pg/settlement/recon", account->base_url);
+    json_open_object(body, NULL);
+    json_open_object(body, "pagination");
+    json_int(body, "limit", PSP_SETTLEMENT_LINES_MAX);
+    if (query->cursor[0])
+        json_text(body, "cursor", query->cursor);
+    json_close_object(body);
+    json_open_object(body, "filters");
+    json_text(body, "start_date", rfc3339_format(query->day_us, at));
+    json_text(body, "end_date", rfc3339_format(query->day_us + (DAY_S - 1) * second_us, at));
+    json_close_object(body);
+    json_close_object(body);
+}
+
+/* There may be more as long as there is a cursor, and something came. */
+static err_t settlement_next(const psp_settlement_query_t *query, const json_t *answer,
+                             size_t count, char next[PSP_SETTLEMENT_CURSOR_SIZE],
+                             err_detail_t *detail)
+{
+    const json_t *cursor = json_object_get(answer, "cursor");
+    str_t text = json_read_str(answer, "cursor");
+    (void)query;
+    if (!cursor || json_is_null(cursor) || (text.data && text.size == 0) || count == 0)
+        return ERR_OK;
+    if (!text.data || text.size >= PSP_SETTLEMENT_CURSOR_SIZE ||
+        !utf8_valid(text.data, text.size) || utf8_has_control(text.data, text.size))
+        return psp_malformed(detail, "cursor", "must be a text of at most 512 bytes");
+    str_copy(text, next, PSP_SETTLEMENT_CURSOR_SIZE);
+    return ERR_OK;
+}
+
+/* What is not settled of the amount is fees and their tax. */
+static err_t settlement_line(str_t text, const json_t *line, psp_report_t *report,
+                             err_detail_t *detail)
+{
+    int64_t settled;
+    if (!str_is(json_read_str(line, "event_type"), "PAYMENT") ||
+        !str_is(json_read_str(line, "sale_type"), "CREDIT") ||
+        !str_is(json_read_str(line, "event_status"), "SUCCESS")) {
+        report->kind = PSP_FACT_NONE;
+        return ERR_OK;
+    }
+    report->payment_id = psp_read_id(line, "order_id");
+    TRY(read_id(line, "cf_payment_id", report->psp_ref, detail));
+    TRY(read_currency_of(line, "event_currency", report->currency, detail));
+    TRY(psp_read_decimal(text, "event_amount", report->currency, &report->amount, detail));
+    TRY(psp_read_decimal(text, "event_settlement_amount", report->currency, &settled, detail));
+    report->fee = report->amount - settled;
+    if (report->kind == PSP_FACT_CAPTURED)
+        return psp_read_rfc3339(line, "event_time", &report->occurred_at_us, detail);
+    err_detail_t ignored; /* it is not always such a time */
+    if (psp_read_rfc3339(line, "settlement_date", &report->occurred_at_us, &ignored) != ERR_OK)
+        report->occurred_at_us = 0;
+    return ERR_OK;
+}
+
 const psp_connector_t psp_connector_cashfree = {
     .checkout_request = checkout_request,
     .checkout_read = checkout_read,
@@ -487,4 +555,8 @@ const psp_connector_t psp_connector_cashfree = {
     .refund_request = refund_request,
     .refund_status_request = refund_status_request,
     .refund_read = refund_read,
+    .settlement_request = settlement_request,
+    .settlement_lines = "data",
+    .settlement_next = settlement_next,
+    .settlement_line = settlement_line,
 };

@@ -35,7 +35,7 @@
 #define EVENT_ID_HEADER "X-Razorpay-Event-Id"
 
 enum {
-    LINK_LIVES_AT_LEAST_S = 930, /* Razorpay wants 15 minutes, by its clock */
+    LINK_LIVES_AT_LEAST_S = 930,   /* Razorpay wants 15 minutes, by its clock */
     LINES_OF_A_DAY_MAX = 10000000, /* of a settlement report */
 };
 static const int64_t second_us = 1000000, latest_s = INT64_C(253402300799); /* 9999-12-31 */
@@ -486,7 +486,9 @@ static void read_notes(const json_t *line, psp_report_t *report)
 static err_t settlement_line(str_t text, const json_t *line, psp_report_t *report,
                              err_detail_t *detail)
 {
-    const json_t *settled_at = json_object_get(line, "settled_at");
+    /* When the payment was made, or paid out. */
+    const char *field = report->kind == PSP_FACT_CAPTURED ? "created_at" : "settled_at";
+    const json_t *at = json_object_get(line, field);
     int64_t credit;
     (void)text;
     if (!str_is(json_read_str(line, "type"), "payment") ||
@@ -501,10 +503,9 @@ static err_t settlement_line(str_t text, const json_t *line, psp_report_t *repor
     TRY(read_part(line, "credit", &credit, detail));
     if (credit != report->amount - report->fee)
         return psp_malformed(detail, "credit", "must be the amount less the fee");
-    if (!json_is_integer(settled_at) || json_integer_value(settled_at) < 0 ||
-        json_integer_value(settled_at) > latest_s)
-        return psp_malformed(detail, "settled_at", "must be a time in seconds since 1970");
-    report->occurred_at_us = json_integer_value(settled_at) * second_us;
+    if (!json_is_integer(at) || json_integer_value(at) < 0 || json_integer_value(at) > latest_s)
+        return psp_malformed(detail, field, "must be a time in seconds since 1970");
+    report->occurred_at_us = json_integer_value(at) * second_us;
     read_notes(line, report);
     return ERR_OK;
 }

@@ -39,6 +39,7 @@
 #define API_VERSION "2026-10-28.endive"
 
 enum {
+    DAY_S = 86400,
     /* Stripe takes 30 minutes to 24 hours from the moment it gets the request, which may be sent
      * again a little later. */
     SESSION_LIVES_AT_LEAST_S = 30 * 60 + 300,
@@ -595,6 +596,73 @@ static err_t refund_read(const psp_refund_t *asked, int http_status, str_t body,
     return err;
 }
 
+/* ---- settlement reports: docs.stripe.com/api/balance_transactions ---- */
+
+/* What was booked to the account's balance on that day, each with the charge that it is of. When it
+ * is paid out to a bank follows from the account's schedule, and is not waited for. */
+static void settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
+                               http_client_request_t *request)
+{
+    buf_t form = {0};
+    begin(account, "GET", request);
+    form_add_int(&form, "limit", PSP_SETTLEMENT_LINES_MAX);
+    form_add_int(&form, "created[gte]", query->day_us / second_us);
+    form_add_int(&form, "created[lt]", query->day_us / second_us + DAY_S);
+    form_add(&form, "expand[0]", "data.source");
+    if (query->cursor[0])
+        form_add(&form, "starting_after", query->cursor);
+    snprintf(request->url, sizeof request->url, "%s/v1/balance_transactions?%s", account->base_url,
+             form.data);
+    buf_free(&form);
+}
+
+/* The last line's id, where there are more after it. */
+static err_t settlement_next(const psp_settlement_query_t *query, const json_t *answer,
+                             size_t count, char next[PSP_SETTLEMENT_CURSOR_SIZE],
+                             err_detail_t *detail)
+{
+    const json_t *more = json_object_get(answer, "has_more");
+    (void)query;
+    if (!json_is_boolean(more))
+        return psp_malformed(detail, "has_more", "must be true or false");
+    if (!json_is_true(more) || count == 0)
+        return ERR_OK;
+    str_t id = json_read_str(json_array_get(json_object_get(answer, "data"), count - 1), "id");
+    if (!is_id(id))
+        return psp_malformed(detail, "id", "must be an id");
+    str_copy(id, next, PSP_SETTLEMENT_CURSOR_SIZE);
+    return ERR_OK;
+}
+
+/* Of an account whose balance is in another currency than its charges, amount and fee are what came
+ * of it in that: CAPTURED is in the charge's own. */
+static err_t settlement_line(str_t text, const json_t *line, psp_report_t *report,
+                             err_detail_t *detail)
+{
+    const json_t *charge = json_object_get(line, "source"), *fee = json_object_get(line, "fee");
+    const bool settled = report->kind == PSP_FACT_SETTLED;
+    str_t type = json_read_str(line, "type");
+    (void)text;
+    if (!str_is(type, "charge") && !str_is(type, "payment")) {
+        report->kind = PSP_FACT_NONE;
+        return ERR_OK;
+    }
+    if (!json_is_object(charge))
+        return psp_malformed(detail, "source", "must be the charge");
+    report->payment_id = read_metadata(charge, "payment_id");
+    report->order_id = read_metadata(charge, "order_id");
+    TRY(read_id(charge, "payment_intent", report, detail));
+    TRY(read_time(line, settled ? "available_on" : "created", &report->occurred_at_us, detail));
+    if (!settled)
+        return read_amount(charge, "amount_captured", report, detail);
+    TRY(read_amount(line, "amount", report, detail));
+    if (!json_is_integer(fee) ||
+        (json_integer_value(fee) != 0 &&
+         !psp_units_read(json_integer_value(fee), report->currency, own_ways, &report->fee)))
+        return psp_malformed(detail, "fee", "must be an amount in minor units");
+    return ERR_OK;
+}
+
 const psp_connector_t psp_connector_stripe = {
     .checkout_request = checkout_request,
     .checkout_read = checkout_read,
@@ -603,6 +671,10 @@ const psp_connector_t psp_connector_stripe = {
     .refund_request = refund_request,
     .refund_status_request = refund_status_request,
     .refund_read = refund_read,
+    .settlement_request = settlement_request,
+    .settlement_lines = "data",
+    .settlement_next = settlement_next,
+    .settlement_line = settlement_line,
 };
 
 const psp_webhooks_t psp_webhooks_stripe = {
