@@ -19,6 +19,7 @@
 typedef struct sim_config {
     const char *tiffin_env, *log_level;
     const char *addr, *public_url, *webhook_url, *data_file;
+    int64_t settle_after_s;
     psp_accounts_t psps;
 } sim_config_t;
 

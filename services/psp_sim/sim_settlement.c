@@ -20,6 +20,11 @@ bool sim_settlement_day(int year, int month, int day, int64_t *from_us)
            strcmp(rfc3339_format(*from_us, again), text) == 0; /* no 31st of June */
 }
 
+static int64_t after_us(const sim_call_t *call)
+{
+    return call->self->config->settle_after_s * 1000000;
+}
+
 /* False: it has been forgotten since (somebody reset the bank). */
 static bool read_row(sim_call_t *call, const sim_book_row_t *row, sim_settlement_line_t *line)
 {
@@ -37,7 +42,8 @@ static bool read_row(sim_call_t *call, const sim_book_row_t *row, sim_settlement
         if (sim_bank_find_serial(bank, row->serial, row->psp, &line->checkout) != ERR_OK)
             return false;
     }
-    const int64_t day = row->at_us / SIM_DAY_US;
+    line->paid_us = row->at_us + after_us(call);
+    const int64_t day = line->paid_us / SIM_DAY_US;
     snprintf(line->settlement, sizeof line->settlement, "setl_%014lld", (long long)day);
     snprintf(line->utr, sizeof line->utr, "SIMUTR%010lld", (long long)day);
     return true;
@@ -48,8 +54,10 @@ size_t sim_settlement_lines(sim_call_t *call, int64_t from_us, int64_t before_us
 {
     sim_book_row_t *rows = calloc(at_most, sizeof *rows);
     CHECK(rows);
-    const size_t found =
-        sim_bank_movements(call->self->bank, call->psp, from_us, before_us, skip, rows, at_most);
+    const int64_t later_us = after_us(call), now_us = clock_wall_us() + 1;
+    const int64_t until_us = before_us < now_us ? before_us : now_us;
+    const size_t found = sim_bank_movements(call->self->bank, call->psp, from_us - later_us,
+                                            until_us - later_us, skip, rows, at_most);
     size_t count = 0;
     for (size_t i = 0; i < found; i++)
         if (read_row(call, &rows[i], &lines[count]))

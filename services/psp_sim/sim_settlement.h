@@ -1,7 +1,5 @@
-/* sim_settlement.h - what a PSP pays out: the rows of the bank's book, each paid out as it is made.
- *
- * Real PSPs pay out days later; here a report of today has today's charges, so that nobody has to
- * wait. A day is one of UTC.
+/* sim_settlement.h - what a PSP pays out: the rows of the bank's book, each PSP_SIM_SETTLE_AFTER_S
+ * after it was made. A report has the lines of the day (of UTC) on which they were paid out.
  */
 #ifndef TIFFIN_SERVICES_SIM_SETTLEMENT_H
 #define TIFFIN_SERVICES_SIM_SETTLEMENT_H
@@ -15,12 +13,14 @@ typedef struct sim_settlement_line {
     uint64_t serial;     /* of the charge or the refund */
     int64_t amount;      /* as the report says it */
     int64_t fee;         /* 2 % of a charge */
-    int64_t at_us;
+    int64_t at_us;      /* when it was made … */
+    int64_t paid_us;    /* … and paid out */
     char settlement[SIM_REF_SIZE]; /* the payout: one a day */
     char utr[SIM_REF_SIZE];        /* the bank's reference of it */
 } sim_settlement_line_t;
 
-/* Of the call's PSP, from a time on and before another, as sim_bank_movements. */
+/* Of the call's PSP, what was paid out from a time on and before another, up to now; as
+ * sim_bank_movements. */
 size_t sim_settlement_lines(sim_call_t *call, int64_t from_us, int64_t before_us, size_t skip,
                             sim_settlement_line_t *lines, size_t at_most);
 /* Midnight of a day; false: there is no such day. */

@@ -337,7 +337,7 @@ static void write_event(buf_t *body, const sim_settlement_line_t *line)
         json_text(body, "refund_id", line->refund.reference);
     }
     json_text(body, "cf_settlement_id", line->settlement + sizeof "setl_" - 1);
-    sim_write_ist(body, "settlement_date", line->at_us);
+    sim_write_ist(body, "settlement_date", line->paid_us);
     json_text(body, "settlement_utr", line->utr);
     json_close_object(body);
 }
@@ -448,7 +448,7 @@ static void settlements(http_request_t *request)
     answer_settlements(request, true);
 }
 
-/* By the day of the payment or of its settlement: the same here. */
+/* By the day of the payment or of its settlement: that of the settlement, here. */
 static void recon(http_request_t *request)
 {
     answer_settlements(request, false);

@@ -523,7 +523,7 @@ static void write_settled(buf_t *body, const sim_settlement_line_t *line)
     json_bool(body, "on_hold", false);
     json_bool(body, "settled", true);
     json_int(body, "created_at", line->at_us / second_us);
-    json_int(body, "settled_at", line->at_us / second_us);
+    json_int(body, "settled_at", line->paid_us / second_us);
     json_text(body, "settlement_id", line->settlement);
     json_text(body, "description", line->checkout.reference);
     json_open_object(&notes, NULL); /* a text here, unlike everywhere else */

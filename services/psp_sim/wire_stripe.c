@@ -535,9 +535,9 @@ static void write_line(buf_t *body, const sim_settlement_line_t *line, bool expa
     json_text(body, "id", text);
     json_text(body, "object", "balance_transaction");
     json_int(body, "amount", charge ? line->amount : -line->amount);
-    json_int(body, "available_on", line->at_us / second_us);
+    json_int(body, "available_on", line->paid_us / second_us);
     json_text(body, "balance_type", "payments");
-    json_int(body, "created", line->at_us / second_us);
+    json_int(body, "created", line->paid_us / second_us);
     json_text(body, "currency", currency);
     json_nil(body, "description");
     json_nil(body, "exchange_rate");

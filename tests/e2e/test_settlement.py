@@ -7,7 +7,7 @@ import pytest
 from processes import wait_for
 from test_psps import begun, pays
 
-STACK = {"env": {"RECONCILE_INTERVAL_S": 3600, "PARK_FOR_S": 1}}
+STACK = {"env": {"RECONCILE_INTERVAL_S": 3600, "PARK_FOR_S": 1, "PSP_SIM_SETTLE_AFTER_S": 0}}
 
 REPORTING = ("Razorpay", "Stripe", "Cashfree")
 CASES = [(psp, currency, amount) for psp in REPORTING for currency, amount in (("INR", 45001), ("JPY", 1234), ("KWD", 12340))]
