@@ -116,3 +116,40 @@ def test_a_settled_charge_that_nobody_knows_is_a_dead_letter(stack):
     assert row == ["dead", "PAYMENT_NOT_FOUND", "settlement"]
     seen = stack.api.get("/admin/discrepancies?kind=unknown_reference&limit=100").json["data"]
     assert any(unknown in entry["detail"] for entry in seen)
+
+
+@pytest.mark.parametrize("psp", REPORTING)
+def test_a_report_of_several_pages_is_read_to_its_end(stack, psp):
+    stack.faults(psp, webhook="none")
+    try:
+        paid = []
+        for _ in range(105):
+            order_id, payment = begun(stack, psp, "INR", 45000)
+            stack.sim_pay(payment["payment_id"])
+            paid.append(payment["payment_id"])
+        read_reports(stack)
+        ids = ", ".join(f"'{payment_id}'" for payment_id in paid)
+        wait_for(lambda: stack.psql(f"SELECT count(*) FROM audit_facts WHERE payment_id IN ({ids}) AND kind = 'settled' "
+                                    "AND source = 'settlement'") == [["105"]], 30, "all are settled")
+        stack.verify()
+    finally:
+        stack.faults(psp)
+
+
+def test_a_psp_that_answers_nonsense_is_asked_again_and_nothing_is_lost(stack):
+    order_id, payment = begun(stack, "Stripe", "INR", 45000)
+    payment_id = payment["payment_id"]
+    pays(stack, payment)
+    stack.wait_for_order(order_id, "PAID")
+    failed = "SELECT count(*) FROM settlement_reports WHERE psp = 'Stripe' AND next_read_at > now() + interval '1 s' " \
+             "AND next_read_at <= now() + interval '61 s'"
+    stack.faults("Stripe", answer="garbage")
+    try:
+        read_reports(stack)
+        wait_for(lambda: stack.psql(failed) == [["2"]], 15, "they are put off")
+        assert [row[0] for row in facts(stack, payment_id)] == ["captured"]
+    finally:
+        stack.faults("Stripe")
+    read_reports(stack)
+    wait_for(lambda: [row[0] for row in facts(stack, payment_id)] == ["captured", "settled"], 15, "it is settled")
+    stack.verify()

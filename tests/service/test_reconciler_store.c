@@ -459,6 +459,148 @@ static void the_reconcilers_role_can_write_no_payment_state(void **state)
     PQclear(result);
 }
 
+/* ---- settlement reports ---- */
+
+typedef struct reports {
+    int count;
+    reconciler_report_t of[64];
+} reports_t;
+
+/* Those of Razorpay and Stripe. */
+static reports_t claim_reports(reconciler_store_t *store, bool everything)
+{
+    const psp_t *const psps[] = {psp_find(str_of("Razorpay")), psp_find(str_of("Stripe"))};
+    reports_t reports = {0};
+    err_detail_t detail = {{0}};
+    PGresult *result = NULL;
+    if (reconciler_store_claim_reports(store, psps, 2, everything, 64, 120, &result, &detail) !=
+        ERR_OK)
+        fail_msg("%s", detail.text);
+    reports.count = PQntuples(result);
+    for (int row = 0; row < reports.count; row++)
+        reconciler_store_report(result, row, &reports.of[row]);
+    PQclear(result);
+    return reports;
+}
+
+static void say_read(fixture_t *fixture, const reconciler_report_t *report, const char *next)
+{
+    err_detail_t detail = {{0}};
+    if (reconciler_store_report_read(fixture->stores[0], report->psp, report->query.day_us, next, 1,
+                                     INTERVAL_S, 120, &detail) != ERR_OK)
+        fail_msg("%s", detail.text);
+}
+
+static const uuid_t nobody;
+
+static void two_reconcilers_read_each_report_once(void **state)
+{
+    fixture_t *fixture = *state;
+    const reports_t first = claim_reports(fixture->stores[0], false);
+    assert_int_equal(first.count, 4); /* yesterday's and today's of each */
+    for (int i = 0; i < first.count; i++) {
+        assert_string_equal(first.of[i].query.cursor, "");
+        assert_int_equal(first.of[i].query.day_us % INT64_C(86400000000), 0);
+    }
+    assert_int_equal(claim_reports(fixture->stores[1], false).count, 0);
+    assert_int_equal(claim_reports(fixture->stores[1], true).count, 0);
+    for (int i = 0; i < first.count; i++)
+        say_read(fixture, &first.of[i], "");
+    assert_int_equal(claim_reports(fixture->stores[1], false).count, 0);
+    look(fixture, "UPDATE settlement_reports SET next_read_at = now() WHERE $1::uuid IS NOT NULL",
+         &nobody);
+    assert_int_equal(claim_reports(fixture->stores[1], false).count, 4);
+}
+
+static void who_asks_for_everything_reads_what_was_read_lately(void **state)
+{
+    fixture_t *fixture = *state;
+    const reports_t first = claim_reports(fixture->stores[0], false);
+    for (int i = 0; i < first.count; i++)
+        say_read(fixture, &first.of[i], "");
+    assert_int_equal(claim_reports(fixture->stores[0], true).count, 4);
+}
+
+static void a_report_that_its_reader_left_goes_on_with_the_page_remembered(void **state)
+{
+    fixture_t *fixture = *state;
+    const reports_t first = claim_reports(fixture->stores[0], false);
+    for (int i = 0; i < first.count; i++)
+        say_read(fixture, &first.of[i], "page-2");
+    assert_int_equal(claim_reports(fixture->stores[1], false).count, 0);
+    look(fixture, "UPDATE settlement_reports SET leased_until = now() WHERE $1::uuid IS NOT NULL",
+         &nobody);
+    const reports_t second = claim_reports(fixture->stores[1], false);
+    assert_int_equal(second.count, 4);
+    for (int i = 0; i < second.count; i++)
+        assert_string_equal(second.of[i].query.cursor, "page-2");
+}
+
+static void
+a_report_that_failed_is_due_again_and_where_it_was_left_or_from_its_beginning(void **state)
+{
+    fixture_t *fixture = *state;
+    err_detail_t detail;
+    const reports_t first = claim_reports(fixture->stores[0], false);
+    assert_int_equal(first.count, 4);
+    for (int i = 0; i < first.count; i++) {
+        say_read(fixture, &first.of[i], "page-2");
+        assert_int_equal(reconciler_store_report_failed(fixture->stores[0], first.of[i].psp,
+                                                        first.of[i].query.day_us, i % 2 == 0, 0,
+                                                        &detail),
+                         ERR_OK);
+    }
+    const reports_t second = claim_reports(fixture->stores[1], false);
+    int beginnings = 0;
+    assert_int_equal(second.count, 4);
+    for (int i = 0; i < second.count; i++)
+        beginnings += second.of[i].query.cursor[0] == '\0' ? 1 : 0;
+    assert_int_equal(beginnings, 2);
+}
+
+static void days_that_nobody_has_read_are_read_once(void **state)
+{
+    fixture_t *fixture = *state;
+    look(
+        fixture,
+        "INSERT INTO settlement_reports (psp, day, next_read_at) SELECT 'Razorpay', (now() AT TIME "
+        "ZONE 'UTC')::date - 5, NULL WHERE $1::uuid IS NOT NULL",
+        &nobody);
+    const reports_t first = claim_reports(fixture->stores[0], false);
+    assert_int_equal(first.count, 5 + 2);
+    for (int i = 0; i < first.count; i++)
+        say_read(fixture, &first.of[i], "");
+    assert_int_equal(claim_reports(fixture->stores[0], true).count, 4);
+    assert_string_equal(look(fixture,
+                             "SELECT count(*) FROM settlement_reports WHERE next_read_at IS NULL "
+                             "AND $1::uuid IS NOT NULL",
+                             &nobody),
+                        "4");
+}
+
+static void lines_that_the_inbox_has_are_no_news(void **state)
+{
+    fixture_t *fixture = *state;
+    psp_report_t lines[3] = {
+        {.event_id = "settlement_1"}, {.event_id = "settlement_2"}, {.event_id = "settlement_1"}};
+    bool news[3];
+    err_detail_t detail = {{0}};
+    lines[0].payment_id = lines[1].payment_id = uuid7_new();
+    look(
+        fixture,
+        "INSERT INTO inbox (psp, event_id, payment_ref, source, body, received_at, outcome) VALUES "
+        "('Stripe', 'settlement_1', $1, 'settlement', '', now(), 'dead')",
+        &lines[0].payment_id);
+    if (reconciler_store_news(fixture->stores[0], "Stripe", lines, 3, news, &detail) != ERR_OK)
+        fail_msg("%s", detail.text);
+    assert_false(news[0]);
+    assert_true(news[1]);
+    assert_true(news[2]); /* of another payment: another line */
+    assert_int_equal(reconciler_store_news(fixture->stores[0], "Razorpay", lines, 3, news, &detail),
+                     ERR_OK);
+    assert_true(news[0]);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_payment_is_asked_about_where_its_checkout_is_open, setup,
                                     teardown),
@@ -487,6 +629,16 @@ static const struct CMUnitTest tests[] = {
                                     setup, teardown),
     cmocka_unit_test_setup_teardown(runs_are_listed_newest_first_page_by_page, setup, teardown),
     cmocka_unit_test_setup_teardown(what_is_old_is_forgotten_in_steps, setup, teardown),
+    cmocka_unit_test_setup_teardown(two_reconcilers_read_each_report_once, setup, teardown),
+    cmocka_unit_test_setup_teardown(who_asks_for_everything_reads_what_was_read_lately, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(a_report_that_its_reader_left_goes_on_with_the_page_remembered,
+                                    setup, teardown),
+    cmocka_unit_test_setup_teardown(
+        a_report_that_failed_is_due_again_and_where_it_was_left_or_from_its_beginning, setup,
+        teardown),
+    cmocka_unit_test_setup_teardown(days_that_nobody_has_read_are_read_once, setup, teardown),
+    cmocka_unit_test_setup_teardown(lines_that_the_inbox_has_are_no_news, setup, teardown),
     cmocka_unit_test_setup_teardown(the_reconcilers_role_can_write_no_payment_state, setup,
                                     teardown),
 };
