@@ -36,8 +36,9 @@ const config_entry_t sim_settings[] = {
     CONFIG_TEXT("PSP_SIM_DATA_FILE", sim_config_t, data_file, NULL, 0,
                 "journal of checkouts, payments and refunds, read at the start; else they are in "
                 "memory only"),
-    CONFIG_INT("PSP_SIM_SETTLE_AFTER_S", sim_config_t, settle_after_s, 86400, 0, 2592000, 0,
-               "how long after a charge it is paid out, and is in the settlement report of that day"),
+    CONFIG_INT(
+        "PSP_SIM_SETTLE_AFTER_S", sim_config_t, settle_after_s, 86400, 0, 2592000, 0,
+        "how long after a charge it is paid out, and is in the settlement report of that day"),
     CONFIG_TEXT("TIFFIN_ENV", sim_config_t, tiffin_env, "dev", 0,
                 "dev or prod; in dev the PSPs' accounts have development values"),
     CONFIG_TEXT("LOG_LEVEL", sim_config_t, log_level, "info", 0,

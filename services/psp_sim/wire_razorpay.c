@@ -555,13 +555,13 @@ static bool read_number(const http_request_t *request, const char *name_of_it, i
                         int missing, int *number)
 {
     char text[12], *end;
-    const int size = http_query(request, name_of_it, text, sizeof text);
+    const int found = http_query(request, name_of_it, text, sizeof text);
     *number = missing;
-    if (size < 0)
-        return missing >= least;
+    if (found <= 0)
+        return found == 0 && missing >= least;
     const long value = strtol(text, &end, 10);
     *number = (int)value;
-    return size > 0 && *end == '\0' && value >= least && value <= most;
+    return text[0] != '\0' && *end == '\0' && value >= least && value <= most;
 }
 
 /* Of a month, or (`day`) of one day of it; 10 lines unless more are asked for. */

@@ -563,11 +563,11 @@ static void write_line(buf_t *body, const sim_settlement_line_t *line, bool expa
 static int64_t query_number(const http_request_t *request, const char *name, int64_t missing)
 {
     char text[24], *end;
-    const int size = http_query(request, name, text, sizeof text);
-    if (size < 0)
-        return missing;
+    const int found = http_query(request, name, text, sizeof text);
+    if (found <= 0)
+        return found == 0 ? missing : -1;
     const int64_t value = strtoll(text, &end, 10);
-    return size > 0 && *end == '\0' ? value : -1;
+    return text[0] != '\0' && *end == '\0' ? value : -1;
 }
 
 enum { LIMIT_MAX = 100, LIMIT = 10 };

@@ -63,8 +63,8 @@ const config_entry_t reconciler_settings[] = {
                 CONFIG_SECRET, "where the webhook stream is"),
     CONFIG_INT("RECONCILE_INTERVAL_S", reconciler_config_t, interval_s, 300, 1, 86400, 0,
                "how often PSPs are asked about what is not settled"),
-    CONFIG_INT("SETTLEMENT_INTERVAL_S", reconciler_config_t, settlement_interval_s, 3600, 1, 86400, 0,
-               "how often the PSPs' settlement reports of yesterday and today are read"),
+    CONFIG_INT("SETTLEMENT_INTERVAL_S", reconciler_config_t, settlement_interval_s, 3600, 1, 86400,
+               0, "how often the PSPs' settlement reports of yesterday and today are read"),
     CONFIG_INT("RECONCILE_CALLS_MAX", reconciler_config_t, calls_max, 16, 1, CALLS_MAX, 0,
                "calls to PSPs at once"),
     CONFIG_INT("PSP_STATUS_TIMEOUT_MS", reconciler_config_t, psp_status_timeout_ms, 5000, 100,
@@ -154,8 +154,8 @@ reconciler_t *reconciler_new(service_t *service, const reconciler_config_t *conf
     self->seal_timer = actor_add_timer(service->actor, SEAL_EVERY_MS, on_seal_timer, self);
     self->upkeep_timer = actor_add_timer(service->actor, UPKEEP_EVERY_MS, on_upkeep_timer, self);
     actor_add_fd(service->actor, psp_client_fd(self->http), on_answers, self);
-    self->settlements = settlements_new(service, &self->config, self->store, self->redis,
-                                        self->next_ask_mono_ms);
+    self->settlements =
+        settlements_new(service, &self->config, self->store, self->redis, self->next_ask_mono_ms);
     return self;
 }
 

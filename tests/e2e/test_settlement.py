@@ -1,5 +1,6 @@
 """Settlement reports, as the PSPs' own APIs tell them: what was paid out becomes facts, and what differs is seen."""
 import base64
+import datetime
 import uuid
 
 import pytest
@@ -11,6 +12,10 @@ STACK = {"env": {"RECONCILE_INTERVAL_S": 3600, "PARK_FOR_S": 1, "PSP_SIM_SETTLE_
 
 REPORTING = ("Razorpay", "Stripe", "Cashfree")
 CASES = [(psp, currency, amount) for psp in REPORTING for currency, amount in (("INR", 45001), ("JPY", 1234), ("KWD", 12340))]
+
+
+def basic():
+    return {"Authorization": "Basic " + base64.b64encode(b"rzp_test_key:dev-secret").decode()}
 
 
 def read_reports(stack):
@@ -105,8 +110,7 @@ def test_a_report_that_says_another_amount_wins_and_is_seen(stack, psp):
 def test_a_settled_charge_that_nobody_knows_is_a_dead_letter(stack):
     """Somebody charged with our keys, at the PSP itself."""
     unknown = str(uuid.uuid4())
-    answer = stack.sim.post("/razorpay/v1/orders", {"amount": 45000, "currency": "INR", "receipt": unknown},
-                            {"Authorization": "Basic " + base64.b64encode(b"rzp_test_key:dev-secret").decode()})
+    answer = stack.sim.post("/razorpay/v1/orders", {"amount": 45000, "currency": "INR", "receipt": unknown}, basic())
     assert answer.status == 200, answer
     stack.sim_pay(unknown)
     read_reports(stack)
@@ -153,3 +157,44 @@ def test_a_psp_that_answers_nonsense_is_asked_again_and_nothing_is_lost(stack):
     read_reports(stack)
     wait_for(lambda: [row[0] for row in facts(stack, payment_id)] == ["captured", "settled"], 15, "it is settled")
     stack.verify()
+
+
+def test_the_simulator_reports_as_razorpay_does(stack):
+    """As its library asks: a page of 10 lines unless more are asked for, charges and refunds, and what makes no sense is refused."""
+    order_id, payment = begun(stack, "Razorpay", "INR", 45000)
+    payment_id = payment["payment_id"]
+    pays(stack, payment)
+    stack.wait_for_order(order_id, "PAID")
+    refund = stack.api.post(f"/payments/{payment_id}/refunds", {"amount": 1000}).json["refund_id"]
+    wait_for(lambda: stack.api.get(f"/refunds/{refund}").json["status"] == "SUCCESS", 10, "it is refunded")
+    today = datetime.datetime.now(datetime.timezone.utc)
+    path = f"/razorpay/v1/settlements/recon/combined?year={today.year}&month={today.month}"
+    lines = stack.sim.get(f"{path}&count=1000", basic()).json["items"]
+    charge, back = [line for line in lines if payment_id in line["notes"]]
+    assert (charge["type"], charge["debit"], charge["credit"], charge["amount"], charge["fee"]) == ("payment", 0, 44100, 45000, 900)
+    assert (back["type"], back["debit"], back["credit"], back["amount"], back["fee"]) == ("refund", 1000, 0, 1000, 0)
+    assert back["payment_id"] == charge["entity_id"] and charge["settlement_id"] and charge["settlement_utr"]
+    assert len(stack.sim.get(path, basic()).json["items"]) <= 10
+    assert stack.sim.get(f"{path}&skip={len(lines)}", basic()).json == {"entity": "collection", "count": 0, "items": []}
+    assert stack.sim.get(path).status == 401
+    for wrong in ("", "?year=2026", "?year=2026&month=13", "?year=2026&month=2&day=30", "?year=2026&month=2&count=0",
+                  "?year=2026&month=2&count=1001", "?year=2026&month=2&skip=-1", "?year=x&month=2"):
+        answer = stack.sim.get("/razorpay/v1/settlements/recon/combined" + wrong, basic())
+        assert answer.status == 400, (wrong, answer)
+
+
+def test_the_simulator_lists_what_stripe_and_cashfree_list(stack):
+    """As their libraries ask: nothing but a payout, or a limit of 10."""
+    key = {"Authorization": "Bearer dev-secret"}
+    assert stack.sim.get("/stripe/v1/balance_transactions?payout=po_1&limit=100", key).json["data"] == []
+    assert len(stack.sim.get("/stripe/v1/balance_transactions", key).json["data"]) <= 10
+    for wrong in ("limit=0", "limit=101", "limit=", "created[gte]=x", "starting_after=txn_nobody"):
+        assert stack.sim.get(f"/stripe/v1/balance_transactions?{wrong}", key).status == 400, wrong
+    keys = {"x-client-id": "cf_test_key", "x-client-secret": "dev-secret", "x-api-version": "2026-01-01"}
+    filters = {"start_date": "2025-10-01T00:00:00Z", "end_date": "2025-10-09T00:00:00Z"}
+    for path in ("/pg/settlements", "/pg/recon", "/pg/settlement/recon"):
+        answer = stack.sim.post(f"/cashfree{path}", {"pagination": {"limit": 10}, "filters": filters}, keys)
+        assert answer.json == {"cursor": None, "limit": 10, "data": []}, answer
+        for wrong in ({"pagination": {"limit": 0}}, {"pagination": {"limit": "10"}}, {"pagination": {"limit": 10, "cursor": "x"}},
+                      {"pagination": {"limit": 10}, "filters": {"start_date": "yesterday"}}):
+            assert stack.sim.post(f"/cashfree{path}", wrong, keys).status == 400, (path, wrong)

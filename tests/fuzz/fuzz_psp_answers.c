@@ -1,8 +1,8 @@
 /* fuzz_psp_answers.c - what a PSP answers, whichever it is: a checkout answer is always one of the
  * three outcomes, with a URL that is safe to give to a browser, or a page of ours, when it is open;
- * a status answer is a report of the payment that was asked for, or an error; a settlement report is
- * lines that lie within it, each of which says the same on both sides of the stream; a token is one
- * line of a header, or none.
+ * a status answer is a report of the payment that was asked for, or an error; a settlement report
+ * is lines that lie within it, each of which says the same on both sides of the stream; a token is
+ * one line of a header, or none.
  *
  * The first byte chooses the HTTP status. */
 #include <string.h>

@@ -411,18 +411,21 @@ static void fault_model_is_read_strictly(void **state)
     (void)state;
     sim_fault_t fault;
     err_detail_t detail;
-    assert_int_equal(sim_fault_read(STR_LITERAL("{\"refuse\":true,\"hang_ms\":5,\"latency_ms\":6,"
-                                                "\"error_rate\":0.5,\"webhook\":\"twice\","
-                                                "\"webhook_delay_ms\":7,\"amount_delta\":-8,"
-                                                "\"duplicate_capture\":true,\"refund\":\"hang\","
-                                                "\"refund_delay_ms\":9}"),
-                                    &fault, &detail),
-                     ERR_OK);
+    assert_int_equal(
+        sim_fault_read(
+            STR_LITERAL("{\"refuse\":true,\"hang_ms\":5,\"latency_ms\":6,"
+                        "\"error_rate\":0.5,\"webhook\":\"twice\","
+                        "\"webhook_delay_ms\":7,\"amount_delta\":-8,\"settlement_delta\":-9,"
+                        "\"duplicate_capture\":true,\"refund\":\"hang\","
+                        "\"refund_delay_ms\":9}"),
+            &fault, &detail),
+        ERR_OK);
     assert_true(fault.refuse && fault.hang_ms == 5 && fault.latency_ms == 6);
     assert_true(fault.error_rate > 0.49 && fault.error_rate < 0.51);
     assert_int_equal(fault.webhook, SIM_WEBHOOK_TWICE);
     assert_int_equal(sim_fault_webhook_delay_ms(&fault), 7);
     assert_int_equal(fault.amount_delta, -8);
+    assert_int_equal(fault.settlement_delta, -9);
     assert_true(fault.duplicate_capture);
     assert_int_equal(fault.refund, SIM_REFUNDS_HANG);
     assert_int_equal(fault.refund_delay_ms, 9);
