@@ -212,3 +212,7 @@ SELECT payment_id, count(*), max(number) FROM attempts GROUP BY payment_id HAVIN
 
 -- invariant: every payment has an attempt that was written before its PSP was called
 SELECT p.payment_id FROM payments p LEFT JOIN attempts a ON a.payment_id = p.payment_id WHERE a.attempt_id IS NULL;
+
+-- invariant: an attempt went where its decision says
+SELECT d.attempt_id FROM routing_decisions d LEFT JOIN attempts a ON a.attempt_id = d.attempt_id
+ WHERE a.attempt_id IS NULL OR a.psp <> d.decision -> 'order' ->> 0;
