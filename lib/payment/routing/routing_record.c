@@ -6,12 +6,19 @@
 
 #include "lib/json_read.h"
 
+static const double WHOLE_MAX = 1e15;
+
 /* ---- writing ---- */
 
-/* 17 digits tell every double apart from every other. */
+/* 17 digits tell every double apart from every other; most are whole, which is much cheaper to
+ * write. */
 static void add_number(buf_t *json, const char *key, double value)
 {
     char text[32];
+    if (value >= 0 && value < WHOLE_MAX && value == floor(value)) {
+        json_int(json, key, (int64_t)value);
+        return;
+    }
     const int size = snprintf(text, sizeof text, "%.17g", value);
     json_raw(json, key, text, (size_t)size);
 }
