@@ -318,7 +318,7 @@ static void order_fetch(http_request_t *request)
 static void link_create(http_request_t *request)
 {
     sim_call_t call;
-    sim_checkout_t checkout;
+    sim_checkout_t checkout, before;
     char callback[SIM_URL_SIZE] = "";
     if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_OPEN) &&
         read_checkout(&call, "reference_id", &checkout)) {
@@ -331,6 +331,9 @@ static void link_create(http_request_t *request)
         if (json_is_integer(expire_by) && checkout.expires_at_us < now_us + INT64_C(900000000))
             sim_call_refuse(&call, 400,
                             "expire_by should be at least 15 minutes after current time.");
+        else if (!sim_is_sample(str_of(checkout.reference)) &&
+                 sim_call_find(&call, checkout.reference, &before))
+            call.status = 409; /* there are no idempotency keys: an equal request is a second one */
         else if (sim_call_open(&call, &checkout, "", callback)) {
             call.status = 200;
             write_link(&call.body, call.self, &checkout, callback);

@@ -1,0 +1,38 @@
+"""What the simulator does where the real PSPs have no idempotency keys, or none is sent: each request is one of its own."""
+import base64
+import urllib.parse
+
+import pytest
+
+RAZORPAY = {"Authorization": "Basic " + base64.b64encode(b"rzp_test_key:dev-secret").decode()}
+STRIPE = {"Authorization": "Bearer dev-secret", "Content-Type": "application/x-www-form-urlencoded"}
+
+
+def link(reference):
+    return {"amount": 45000, "currency": "INR", "reference_id": reference, "description": "an order"}
+
+
+def test_razorpay_refuses_a_second_link_of_one_reference_and_lists_the_first(stack):
+    reference = "11112222-3333-7444-8555-666677778888"
+    first = stack.sim.request("POST", "/razorpay/v1/payment_links", link(reference), RAZORPAY)
+    assert first.status == 200, first
+    second = stack.sim.request("POST", "/razorpay/v1/payment_links", link(reference), RAZORPAY)
+    assert second.status == 400 and "already exists" in second.json["error"]["description"], second
+    listed = stack.sim.request("GET", f"/razorpay/v1/payment_links?reference_id={reference}", headers=RAZORPAY)
+    assert [entry["id"] for entry in listed.json["payment_links"]] == [first.json["id"]]
+
+
+@pytest.mark.parametrize("key, refunds", [(None, 2), ("the-same", 1)])
+def test_stripe_makes_a_refund_for_each_request_but_for_repeated_keys(stack, key, refunds):
+    order_id = stack.create_order()
+    payment_id = stack.initiate(order_id, gateway="Stripe")["payment_id"]
+    stack.sim_pay(payment_id)
+    stack.wait_for_order(order_id, "PAID")
+    [[intent]] = stack.psql(f"SELECT psp_ref FROM facts WHERE payment_id = '{payment_id}' AND kind = 'captured'")
+    body = urllib.parse.urlencode({"payment_intent": intent, "amount": 1000})
+    headers = STRIPE | ({"Idempotency-Key": key} if key else {})
+    answers = [stack.sim.request("POST", "/stripe/v1/refunds", body, headers) for _ in range(2)]
+    assert [answer.status for answer in answers] == [200, 200], answers
+    assert len({answer.json["id"] for answer in answers}) == refunds
+    booked = stack.sim.get(f"/_sim/book?payment_id={payment_id}").json
+    assert [entry["kind"] for entry in booked].count("refund") == refunds
