@@ -67,6 +67,9 @@ typedef struct flow {
     bus_reply_to_t reply_to;
     uuid_t idempotency_id; /* nil: the request has no key */
     router_position_t position;
+    /* Its newest attempt was written by an earlier request, or by another router: the PSP may have
+     * been called for it before. */
+    bool repeats;
     bool has_answer; /* `answer` is not recorded yet */
     psp_checkout_answer_t answer;
     int64_t took_ms;
@@ -441,6 +444,7 @@ static err_t record_range(void *arg, size_t first, size_t count, err_detail_t *d
     for (size_t i = 0; i < count; i++) {
         flow_t *flow = batch->flows[first + i];
         router_store_position(result, (int)i, &flow->position);
+        flow->repeats = !uuid_equal(&flow->position.attempt_id, &records[i].next_attempt_id);
         flow->has_answer = false;
         flow->took_ms = 0;
         if (++flow->rounds > ROUNDS_MAX)
@@ -505,6 +509,15 @@ static void tell_attempt(router_t *self, const flow_t *flow)
                     log_quote(quoted, sizeof quoted, flow->answer.reason));
 }
 
+/* What a PSP says to a repeated call, whose first answer nobody has, is an answer to that call
+ * alone: a refusal (it exists already, too many calls, no connection) does not mean that nothing is
+ * open. */
+static void doubt_refusal(flow_t *flow)
+{
+    if (flow->repeats && flow->answer.outcome == PSP_CHECKOUT_REFUSED)
+        flow->answer.outcome = PSP_CHECKOUT_UNKNOWN;
+}
+
 /* Everything that has ended, in as few statements as it takes. */
 static void on_calls_ended(void *arg)
 {
@@ -518,6 +531,7 @@ static void on_calls_ended(void *arg)
         }
         flow->answer = ended.answer;
         flow->took_ms = ended.took_ms;
+        doubt_refusal(flow);
         router_learning_called(self->learning, router_psps_find(&self->psps, flow->position.psp),
                                str_of(flow->position.method), str_of(flow->position.currency),
                                flow->answer.fault, flow->took_ms);
@@ -602,6 +616,8 @@ static err_t begin_range(void *arg, size_t first, size_t count, err_detail_t *de
         flow->idempotency_id = batch->begins[first + i].request->idempotency_id;
         flow->began_mono_ms = clock_mono_ms();
         router_store_position(result, (int)i, &flow->position);
+        flow->repeats =
+            !uuid_equal(&flow->position.attempt_id, &batch->begins[first + i].attempt_id);
         advance(batch->self, flow);
     }
     PQclear(result);
