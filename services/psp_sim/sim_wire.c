@@ -280,13 +280,10 @@ int64_t sim_refunded(sim_t *self, const sim_checkout_t *checkout)
 bool sim_call_refund(sim_call_t *call, const sim_checkout_t *checkout, const char *reference,
                      int64_t amount, sim_refund_t *refund)
 {
-    char ref[SIM_REF_SIZE], minted[UUID_TEXT_SIZE];
-    if (reference[0] == '\0' && !sim_is_sample(str_of(checkout->reference))) {
-        const uuid_t id = uuid7_new(); /* without a name of the caller's each is another refund */
-        reference = uuid_format(&id, minted);
-    }
+    char ref[SIM_REF_SIZE];
+    const char *key = call->refund_key ? call->refund_key : reference;
     *refund = (sim_refund_t){.psp = call->psp,
-                             .refund_id = sim_id_of(reference),
+                             .refund_id = key[0] ? sim_id_of(key) : uuid7_new(),
                              .payment_id = checkout->payment_id,
                              .order_id = checkout->order_id,
                              .amount = amount,

@@ -57,9 +57,10 @@ struct sim_call {
     const psp_t *psp;
     const psp_account_t *account;
     sim_fault_t fault;
-    bool of_refund; /* faults of refund calls are meant */
-    json_t *json;   /* the body, where it is a JSON object */
-    int status;     /* 0: no answer yet */
+    bool of_refund;         /* faults of refund calls are meant */
+    json_t *json;           /* the body, where it is a JSON object */
+    const char *refund_key; /* what a refund is known again by, "" for nothing; NULL: its name */
+    int status;             /* 0: no answer yet */
     buf_t body;
     const char *content_type; /* of the answer; NULL: JSON */
 };

@@ -269,6 +269,8 @@ static void payment_refund(http_request_t *request)
         int64_t amount;
         char currency[4], reference[SIM_REFERENCE_SIZE];
         sim_refund_t refund;
+        const char *key = http_header(request, "Idempotency-Key");
+        call.refund_key = key ? key : ""; /* references may repeat */
         str_copy(json_read_str(call.json, "reference"), reference, sizeof reference);
         if (read_amount(&call, &amount, currency)) {
             memcpy(checkout.currency, currency, sizeof checkout.currency);

@@ -177,8 +177,19 @@ static uuid_t tag(const json_t *root, const char *key)
     return id;
 }
 
+/* An order_id is taken once; the same request again is known by its key alone. */
+static bool is_taken(sim_call_t *call, const char *key, const char *reference)
+{
+    sim_checkout_t had;
+    const uuid_t attempt_id = sim_id_of(key);
+    return !sim_is_sample(str_of(reference)) && sim_call_find(call, reference, &had) &&
+           !(key[0] && uuid_equal(&had.attempt_id, &attempt_id));
+}
+
 static void create(sim_call_t *call)
 {
+    const char *header = http_header(call->request, "x-idempotency-key");
+    const char *key = header ? header : "";
     str_t reference = json_read_str(call->json, "order_id"),
           currency = json_read_str(call->json, "order_currency");
     str_t expiry = json_read_str(call->json, "order_expiry_time");
@@ -204,7 +215,9 @@ static void create(sim_call_t *call)
         sim_call_refuse(call, 400, "order_amount : invalid value provided");
     else if (expiry.data && !rfc3339_parse(expiry.data, &checkout.expires_at_us))
         sim_call_refuse(call, 400, "order_expiry_time : invalid value provided");
-    else if (sim_call_open(call, &checkout, "", return_url)) {
+    else if (is_taken(call, key, checkout.reference))
+        sim_call_refuse(call, 409, "order with same id is already present");
+    else if (sim_call_open(call, &checkout, key, return_url)) {
         call->status = 200;
         write_order(&call->body, &checkout, return_url);
     }

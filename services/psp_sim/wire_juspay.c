@@ -212,6 +212,8 @@ static void order_create(http_request_t *request)
             json_text(&call.body, "order_id", checkout.reference);
             write_links(&call.body, call.self, &checkout);
             json_close_object(&call.body);
+        } else if (call.status == 409) {
+            sim_call_refuse(&call, 400, "the order exists already, with other content");
         }
     }
     sim_call_end(&call);

@@ -262,8 +262,12 @@ static bool read_checkout(sim_call_t *call, const char *reference_key, sim_check
         return false;
     }
     str_copy(currency, checkout->currency, sizeof checkout->currency);
-    str_copy(reference.size > 0 ? reference : call->request->body, checkout->reference,
-             sizeof checkout->reference);
+    if (reference.size > 0) {
+        str_copy(reference, checkout->reference, sizeof checkout->reference);
+    } else { /* nameless: each is another one */
+        const uuid_t fresh = uuid7_new();
+        (void)uuid_format(&fresh, checkout->reference);
+    }
     return true;
 }
 
@@ -439,9 +443,11 @@ static void payment_refund(http_request_t *request)
                                .order_id = checkout.order_id,
                                .serial = 1,
                                .at_us = clock_wall_us()};
-        str_copy(receipt.size > 0 ? receipt : str_of(key ? key : "refund"), refund.reference,
+        str_copy(receipt.size > 0 ? receipt : str_of(key ? key : ""), refund.reference,
                  sizeof refund.reference);
-        refund.refund_id = sim_id_of(key ? key : refund.reference);
+        refund.refund_id = key                   ? sim_id_of(key)
+                           : refund.reference[0] ? sim_id_of(refund.reference)
+                                                 : uuid7_new();
         str_copy(request->params[0], refund.charge_ref, sizeof refund.charge_ref);
         memcpy(refund.currency, checkout.currency, sizeof refund.currency);
         if (!json_object_get(call.json, "amount"))

@@ -100,6 +100,10 @@ test("Razorpay", async () => {
   const link = await client.paymentLink.create({ amount: AMOUNT, currency: "INR", reference_id: id, description: "Tea" });
   assert.match(link.id, /^plink_/);
   assert.equal(link.status, "created");
+  const taken = await refused(() => client.paymentLink.create({ amount: AMOUNT, currency: "INR", reference_id: id, description: "Tea" }));
+  assert.deepEqual([taken.statusCode, taken.error.code], [400, "BAD_REQUEST_ERROR"]);
+  const nameless = { amount: AMOUNT, currency: "INR", description: "Tea" };
+  assert.notEqual((await client.paymentLink.create(nameless)).id, (await client.paymentLink.create(nameless)).id);
   await pay(id);
   const paid = await client.paymentLink.fetch(link.id);
   assert.equal(paid.status, "paid");
@@ -109,6 +113,7 @@ test("Razorpay", async () => {
   const refund = await client.payments.refund(payment.id, { amount: PART, receipt: randomUUID() });
   assert.match(refund.id, /^rfnd_/);
   assert.equal(refund.amount, PART);
+  assert.notEqual((await client.payments.refund(payment.id, { amount: PART })).id, (await client.payments.refund(payment.id, { amount: PART })).id);
   const error = await refused(() => client.payments.refund(payment.id, { amount: AMOUNT, receipt: randomUUID() }));
   assert.equal(error.statusCode, 400);
   assert.equal(error.error.code, "BAD_REQUEST_ERROR");
@@ -139,6 +144,11 @@ test("Stripe", async () => {
   assert.deepEqual([intent.status, intent.amount_received], ["succeeded", AMOUNT]);
   const refund = await client.refunds.create({ payment_intent: intent.id, amount: PART }, { idempotencyKey: randomUUID() });
   assert.equal((await client.refunds.retrieve(refund.id)).amount, PART);
+  const keyless = async () => JSON.parse((await ask("POST", "/v1/refunds", { host: "api.stripe.com", type: "application/x-www-form-urlencoded", // the library adds a key
+    body: `payment_intent=${intent.id}&amount=${PART}` })).body);
+  const first = await keyless();
+  assert.match(first.id, /^re_/);
+  assert.notEqual((await keyless()).id, first.id);
   const error = await refused(() => client.refunds.create({ payment_intent: intent.id, amount: AMOUNT }, { idempotencyKey: randomUUID() }));
   assert.equal(error.type, "StripeInvalidRequestError");
   const webhook = await webhook_about("stripe", ["payment_intent.succeeded", intent.id]);
@@ -150,8 +160,15 @@ test("Cashfree", async () => {
   const { Cashfree } = require("cashfree-pg");
   const client = new Cashfree(Cashfree.SANDBOX, "cf_test_key", SECRET, undefined, undefined, undefined, false);
   const id = randomUUID();
-  const order = (await client.PGCreateOrder({ order_id: id, order_amount: AMOUNT / 100, order_currency: "INR",
-    customer_details: { customer_id: "asha", customer_phone: "9876543210" } })).data;
+  const wanted = { order_id: id, order_amount: AMOUNT / 100, order_currency: "INR", customer_details: { customer_id: "asha", customer_phone: "9876543210" },
+    order_expiry_time: new Date(Date.now() + 3600_000).toISOString() };
+  const key = randomUUID();
+  const order = (await client.PGCreateOrder(wanted, undefined, key)).data;
+  assert.equal((await client.PGCreateOrder(wanted, undefined, key)).data.cf_order_id, order.cf_order_id);
+  for (const another of [undefined, randomUUID()]) {
+    const taken = await refused(() => client.PGCreateOrder(wanted, undefined, another));
+    assert.deepEqual([taken.response.status, taken.response.data.code], [409, "order_already_exists"]);
+  }
   assert.equal(order.order_status, "ACTIVE");
   assert.ok(order.payment_session_id);
   await pay(id);
@@ -203,8 +220,13 @@ test("Adyen", async () => {
   const validator = new HmacValidator();
   assert.ok(validator.validateHMAC(item, key));
   assert.ok(!validator.validateHMAC({ ...item, amount: { currency: "INR", value: AMOUNT + 1 } }, key));
-  const refund = (value) => client.ModificationsApi.refundCapturedPayment(item.pspReference, { merchantAccount: "TiffinDev", amount: { currency: "INR", value }, reference: randomUUID() });
-  assert.equal((await refund(PART)).status, "received");
+  const refund = (reference, options) => client.ModificationsApi.refundCapturedPayment(item.pspReference,
+    { merchantAccount: "TiffinDev", amount: { currency: "INR", value: PART }, reference }, options);
+  const keyed = { idempotencyKey: randomUUID() };
+  const begun = await refund("one", keyed);
+  assert.equal(begun.status, "received");
+  assert.equal((await refund("one", keyed)).pspReference, begun.pspReference);
+  assert.notEqual((await refund("one")).pspReference, begun.pspReference);
 });
 
 test("PayU", async () => {
@@ -239,6 +261,8 @@ test("Juspay", async () => {
   const session = await client.orderSession.create({ amount: (AMOUNT / 100).toFixed(2), order_id, customer_id: "asha", payment_page_client_id: "jp_test_key",
     action: "paymentPage", return_url: "https://shop.example/thanks" });
   assert.ok(session.payment_links.web);
+  const other = await ask("POST", "/orders", { host: "sandbox.juspay.in", type: "application/x-www-form-urlencoded", body: `order_id=${order_id}&amount=1.00` });
+  assert.equal(other.status, 400, other.body);
   assert.equal((await client.order.status(order_id)).status, "NEW");
   await pay(order_id);
   const paid = await client.order.status(order_id);
