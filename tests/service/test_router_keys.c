@@ -335,6 +335,24 @@ static void die_and_try_again(fixture_t *fixture, const char *crash_at)
     assert_string_equal(key, attempt);
 }
 
+/* The first call may have opened a checkout: what the PSP says to its repetition does not tell. */
+static void a_refusal_of_a_repeated_call_leaves_it_unknown_whether_one_is_open(void **state)
+{
+    fixture_t *fixture = *state;
+    const payment_initiate_t first = keyed(fixture), second = repeated(&first);
+    fixture->crash_at = "router_psp_answered";
+    start_router(fixture);
+    fake_gateway_request(&fixture->gateway, MSG_payment_initiate, &first, BUDGET_MS);
+    assert_int_equal(await_end(fixture), 128 + SIGKILL);
+    fixture->crash_at = NULL;
+    fake_psp_set_mode(&fixture->psps, 0, FAKE_PSP_REFUSE);
+    start_router(fixture);
+    end_leases(fixture);
+    opened(initiate(fixture, &second));
+    assert_int_equal(fake_psp_calls(&fixture->psps, 0), 2);
+    assert_string_equal(look(fixture->admin, ATTEMPTS), "Razorpay UNKNOWN, Cashfree OPEN");
+}
+
 static void a_key_has_one_payment_though_the_router_dies_before_its_call(void **state)
 {
     die_and_try_again(*state, "router_begun");
@@ -375,6 +393,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(another_request_takes_over_when_the_lease_ends, setup,
                                     teardown),
     cmocka_unit_test_setup_teardown(a_lease_outlives_the_request_that_holds_it, setup, teardown),
+    cmocka_unit_test_setup_teardown(
+        a_refusal_of_a_repeated_call_leaves_it_unknown_whether_one_is_open, setup_without_router,
+        teardown),
     cmocka_unit_test_setup_teardown(a_key_has_one_payment_though_the_router_dies_before_its_call,
                                     setup_without_router, teardown),
     cmocka_unit_test_setup_teardown(a_key_has_one_payment_though_the_router_dies_with_the_answer,
