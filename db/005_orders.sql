@@ -5,7 +5,8 @@
 -- came with another body) or id_conflict (the id belongs to an order with other content).
 CREATE FUNCTION orders_create(order_ids uuid[], user_ids text[], amounts bigint[], currencies text[], receipts text[],
                               metadatas text[], customers text[], lifetimes_s bigint[],
-                              idempotency_ids uuid[] DEFAULT NULL, fingerprints uuid[] DEFAULT NULL)
+                              idempotency_ids uuid[] DEFAULT NULL, fingerprints uuid[] DEFAULT NULL,
+                              manual_captures boolean[] DEFAULT NULL)
 RETURNS TABLE (order_id uuid, status text, user_id text, amount bigint, currency text, created_at timestamptz,
                expires_at timestamptz, verdict text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
@@ -20,11 +21,11 @@ BEGIN
         SELECT array_agg(k.resource_id ORDER BY k.n), array_agg(k.state ORDER BY k.n) INTO ids, states
           FROM idempotency_take(idempotency_ids, fingerprints, order_ids) k;
     END IF;
-    INSERT INTO orders (order_id, user_id, amount, currency, receipt, metadata, customer, expires_at)
+    INSERT INTO orders (order_id, user_id, amount, currency, receipt, metadata, customer, expires_at, manual_capture)
     SELECT n.order_id, n.user_id, n.amount, n.currency, n.receipt, n.metadata::jsonb, n.customer::jsonb,
-           now() + make_interval(secs => n.lifetime_s)
-      FROM unnest(order_ids, user_ids, amounts, currencies, receipts, metadatas, customers, lifetimes_s, states)
-           AS n(order_id, user_id, amount, currency, receipt, metadata, customer, lifetime_s, state)
+           now() + make_interval(secs => n.lifetime_s), coalesce(n.manual_capture, false)
+      FROM unnest(order_ids, user_ids, amounts, currencies, receipts, metadatas, customers, lifetimes_s, states, manual_captures)
+           AS n(order_id, user_id, amount, currency, receipt, metadata, customer, lifetime_s, state, manual_capture)
      WHERE n.state IS NULL OR n.state IN ('none', 'new')
      ORDER BY n.order_id
     ON CONFLICT DO NOTHING;
@@ -61,7 +62,7 @@ BEGIN
         SELECT o.order_id, o.status,
                (SELECT row_to_json(document) FROM (
                     SELECT o.order_id, o.status, o.user_id, o.amount, o.currency, o.paid_amount, o.refunded_amount, o.receipt,
-                           o.metadata, rfc3339(o.created_at) AS created_at, rfc3339(o.expires_at) AS expires_at,
+                           CASE WHEN o.manual_capture THEN 'manual' ELSE 'automatic' END AS capture, o.metadata, rfc3339(o.created_at) AS created_at, rfc3339(o.expires_at) AS expires_at,
                            (SELECT coalesce(json_agg(row_to_json(entry) ORDER BY entry.payment_id DESC), '[]'::json) FROM (
                                 SELECT p.payment_id, p.psp AS gateway, p.method, p.status, p.amount, p.currency,
                                        p.captured_amount, p.refunded_amount, p.applied, rfc3339(p.created_at) AS created_at
@@ -179,7 +180,10 @@ BEGIN
                    FROM unnest(order_ids, states) AS n(order_id, state) JOIN orders o ON o.order_id = n.order_id
                   WHERE n.state IN ('none', 'new') AND o.status = 'PENDING' AND o.expires_at > now() ORDER BY o.order_id);
     UPDATE orders o SET cancelled_at = now() WHERE o.order_id = ANY (ids);
-    UPDATE payments p SET expired_at = now() WHERE p.order_id = ANY (ids) AND p.capture_count = 0;
+    UPDATE payments p
+       SET expired_at = now(), settle_next_at = CASE WHEN p.manual_capture THEN now() END -- what is authorised is released
+     WHERE p.order_id = ANY (ids) AND p.capture_count = 0;
+    PERFORM pg_notify('settles_due', '');
     events := ARRAY(SELECT e FROM outbox_append(ARRAY(
                         SELECT ROW (o.order_id, NULL, 'order.cancelled', NULL, o.amount, o.currency, now())::new_event
                           FROM orders o WHERE o.order_id = ANY (ids) ORDER BY o.order_id)) e);

@@ -25,7 +25,8 @@ CREATE TYPE payment_position AS (
     user_id         text, -- whose order it is
     customer        text, -- JSON: name, email, phone
     replayed        boolean, -- the first answer of an Idempotency-Key
-    first_request_id uuid    -- replayed: the id of the request that was answered so
+    first_request_id uuid,   -- replayed: the id of the request that was answered so
+    manual_capture   boolean -- the order's
 );
 
 -- A payment that still lacks a checkout is only worth another call, or another try of the customer's, while its order can be paid.
@@ -47,7 +48,8 @@ BEGIN
                tried.psps, tried.failures, 
                CASE WHEN p.checkout_url IS NOT NULL
                     THEN (SELECT t.page_data FROM attempts t WHERE t.payment_id = p.payment_id AND t.outcome = 'OPEN'
-                           ORDER BY t.number LIMIT 1) END, p.returned, o.user_id, o.customer::text, false, NULL::uuid
+                           ORDER BY t.number LIMIT 1) END, p.returned, o.user_id, o.customer::text, false, NULL::uuid,
+               o.manual_capture
           FROM unnest(payment_ids, order_ids) WITH ORDINALITY AS n(payment_id, order_id, position)
           LEFT JOIN payments p ON p.payment_id = n.payment_id
           LEFT JOIN orders o ON o.order_id = n.order_id
@@ -124,8 +126,10 @@ BEGIN
          WHERE n.verdict IS NULL
          ORDER BY n.payment_id, n.position
     ), begun AS (
-        INSERT INTO payments (payment_id, order_id, method, amount, currency, requested_psp, return_url, psp, expires_at)
-        SELECT w.payment_id, o.order_id, w.method, o.amount, o.currency, w.requested_psp, w.return_url, w.psp, o.expires_at
+        INSERT INTO payments (payment_id, order_id, method, amount, currency, requested_psp, return_url, psp, expires_at,
+                              manual_capture, settle_next_at)
+        SELECT w.payment_id, o.order_id, w.method, o.amount, o.currency, w.requested_psp, w.return_url, w.psp, o.expires_at,
+               o.manual_capture, CASE WHEN o.manual_capture THEN o.expires_at END -- what is authorised by then is released
           FROM wanted w
           JOIN orders o ON o.order_id = w.order_id
          WHERE o.status = 'PENDING' AND o.expires_at > now()
@@ -170,7 +174,8 @@ BEGIN
         SELECT s.payment_id, coalesce(n.verdict, s.verdict), s.order_id, s.amount, s.currency, s.method, s.requested_psp,
                s.return_url, s.expires_at, s.status, s.given_up, s.attempt_id,
                s.attempt_number, s.psp, s.attempt_outcome, s.checkout_url, s.tried_psps, s.failures, s.page_data, s.returned, s.user_id, s.customer,
-               coalesce(n.replayed, false), CASE WHEN n.replayed THEN n.first_request_id END
+               coalesce(n.replayed, false), CASE WHEN n.replayed THEN n.first_request_id END,
+               s.manual_capture
           FROM payment_positions(ids, order_ids) WITH ORDINALITY s
           LEFT JOIN unnest(verdicts, replays, firsts) WITH ORDINALITY AS n(verdict, replayed, first_request_id, n)
             ON n.n = s.ordinality
@@ -323,3 +328,108 @@ $$;
 
 REVOKE ALL ON FUNCTION payments_begin, attempts_record, payment_documents, payment_page, payment_returned FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION payments_begin, attempts_record, payment_documents, payment_page, payment_returned TO tiffin_router;
+
+-- ---- capture and void by hand ----
+--
+-- What a merchant asks for is written down first. A router then tells the PSP, again and again, until a fact says what became of the
+-- authorisation; its answer is no fact: the PSP is asked at once how the payment stands. One that is still authorised when its order
+-- ends (expired, cancelled, paid otherwise) is voided without being asked for.
+
+-- `verdict`: settling (the PSP is told), payment_not_found, not_authorized (or the opposite was asked for before), order_not_payable,
+-- key_reused. The first answer of a key is remembered.
+CREATE FUNCTION payment_settle(of_payment_id uuid, wanted text, key_id uuid, of_fingerprint uuid, request_id uuid)
+RETURNS TABLE (verdict text, replayed boolean, first_request_id uuid, status text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE
+    key     uuid := nullif(key_id, '00000000-0000-0000-0000-000000000000');
+    known   idempotency_keys;
+    parent  orders;
+    payment payments;
+BEGIN
+    replayed := false;
+    IF key IS NOT NULL THEN
+        PERFORM idempotency_take(ARRAY[key], ARRAY[of_fingerprint], ARRAY[of_payment_id]);
+        SELECT k.* INTO known FROM idempotency_keys k WHERE k.idempotency_id = key FOR UPDATE;
+        IF known.fingerprint <> of_fingerprint THEN
+            verdict := 'key_reused';
+            RETURN NEXT;
+            RETURN;
+        ELSIF known.verdict IS NOT NULL THEN
+            verdict := known.verdict;
+            replayed := known.holder <> request_id;
+            first_request_id := known.holder;
+            status := known.document;
+            RETURN NEXT;
+            RETURN;
+        END IF;
+    END IF;
+    SELECT o.* INTO parent FROM orders o
+     WHERE o.order_id = (SELECT p.order_id FROM payments p WHERE p.payment_id = of_payment_id) FOR SHARE;
+    SELECT p.* INTO payment FROM payments p WHERE p.payment_id = of_payment_id FOR NO KEY UPDATE;
+    status := payment.status;
+    verdict := CASE WHEN payment.payment_id IS NULL THEN 'payment_not_found'
+                    WHEN payment.status <> 'AUTHORIZED' OR NOT payment.manual_capture
+                         OR coalesce(payment.settle_as, wanted) <> wanted THEN 'not_authorized'
+                    WHEN wanted = 'capture' AND (parent.status <> 'PENDING' OR parent.expires_at <= now()) THEN 'order_not_payable'
+                    ELSE 'settling' END;
+    IF verdict = 'settling' AND payment.settle_as IS NULL THEN
+        UPDATE payments p SET settle_as = wanted, settle_next_at = now() WHERE p.payment_id = of_payment_id;
+        PERFORM pg_notify('settles_due', '');
+    END IF;
+    IF key IS NOT NULL THEN
+        UPDATE idempotency_keys k SET verdict = payment_settle.verdict, holder = request_id, document = payment_settle.status
+         WHERE k.idempotency_id = key;
+    END IF;
+    RETURN NEXT;
+END
+$$;
+
+-- Authorisations whose PSP is to be told now, each for one caller until the lease ends.
+CREATE FUNCTION payments_settle_claim(at_most int, lease_ms bigint)
+RETURNS TABLE (payment_id uuid, order_id uuid, psp text, psp_ref text, amount bigint, currency text, settle_as text, calls int)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        WITH due AS MATERIALIZED (
+            SELECT q.payment_id FROM payments q
+             WHERE q.manual_capture AND q.authorization_count > 0 AND q.void_count = 0 AND q.capture_count = 0
+               AND q.settle_next_at <= now()
+             ORDER BY q.settle_next_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
+        ), claimed AS (
+            UPDATE payments p
+               SET settle_as = CASE WHEN o.status = 'PENDING' AND o.expires_at > now() THEN p.settle_as ELSE 'void' END,
+                   settle_calls = p.settle_calls + 1,
+                   settle_next_at = clock_timestamp() + make_interval(secs => lease_ms / 1000.0)
+              FROM due d, orders o
+             WHERE p.payment_id = d.payment_id AND o.order_id = p.order_id
+            RETURNING p.payment_id, p.order_id, p.settle_as, p.settle_calls
+        )
+        SELECT c.payment_id, c.order_id, f.psp, f.psp_ref, f.amount, f.currency, c.settle_as, c.settle_calls
+          FROM claimed c
+         CROSS JOIN LATERAL (SELECT g.* FROM facts g WHERE g.payment_id = c.payment_id AND g.kind = 'authorized'
+                              ORDER BY g.fact_id DESC LIMIT 1) f
+         WHERE c.settle_as IS NOT NULL;
+END
+$$;
+
+-- A call has ended; claimed_calls: the `calls` that the caller was given. The next comes after retry_after_ms, unless it is known by
+-- then what became of the authorisation: the PSP is asked about that now.
+CREATE FUNCTION payment_settle_called(of_payment_id uuid, claimed_calls int, error text, retry_after_ms bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+    UPDATE payments p
+       SET settle_error = error, next_check_at = '-infinity',
+           settle_next_at = CASE WHEN p.settle_calls = claimed_calls
+                                 THEN clock_timestamp() + make_interval(secs => retry_after_ms / 1000.0) ELSE p.settle_next_at END
+     WHERE p.payment_id = of_payment_id AND p.capture_count = 0;
+    PERFORM pg_notify('checks_due', '');
+END
+$$;
+
+REVOKE ALL ON FUNCTION payment_settle, payments_settle_claim, payment_settle_called FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION payment_settle, payments_settle_claim, payment_settle_called TO tiffin_router;

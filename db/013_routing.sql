@@ -10,12 +10,13 @@ CREATE TABLE routing_decisions (
 ) WITH (autovacuum_freeze_min_age = 0);
 
 -- What the choice of a PSP asks about orders.
-CREATE FUNCTION routing_orders(order_ids uuid[]) RETURNS TABLE (order_id uuid, amount bigint, currency text, user_id text)
+CREATE FUNCTION routing_orders(order_ids uuid[]) RETURNS TABLE (order_id uuid, amount bigint, currency text, user_id text,
+                                                           manual_capture boolean)
 STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 BEGIN
-    RETURN QUERY SELECT o.order_id, o.amount, o.currency, o.user_id FROM orders o WHERE o.order_id = ANY (order_ids);
+    RETURN QUERY SELECT o.order_id, o.amount, o.currency, o.user_id, o.manual_capture FROM orders o WHERE o.order_id = ANY (order_ids);
 END
 $$;
 

@@ -314,14 +314,24 @@ static err_t read_return_url(const json_t *root, str_t *url, err_detail_t *detai
     return ERR_OK;
 }
 
+static err_t read_capture(const json_t *root, bool *manual, err_detail_t *detail)
+{
+    const str_t text = json_read_str(root, "capture");
+    *manual = str_is(text, "manual");
+    if (json_object_get(root, "capture") && !*manual && !str_is(text, "automatic"))
+        return err_set(detail, ERR_INVALID_FIELD, "capture is not automatic or manual");
+    return ERR_OK;
+}
+
 /* ---- the bodies ---- */
 
 static err_t read_order_create(request_parsed_t *parsed, order_create_t *order,
                                err_detail_t *detail)
 {
     static const member_t members[] = {
-        {"user_id", true},   {"amount", true},    {"currency", true},      {"receipt", false},
-        {"metadata", false}, {"customer", false}, {"expires_in_s", false}, {NULL, false}};
+        {"user_id", true},       {"amount", true},    {"currency", true},
+        {"receipt", false},      {"metadata", false}, {"customer", false},
+        {"expires_in_s", false}, {"capture", false},  {NULL, false}};
     json_t *root = parsed->root;
     TRY(check_members(root, members, "", detail));
     TRY(read_text(root, "", "user_id", USER_ID_CHARACTERS_MAX, &order->user_id, detail));
@@ -330,6 +340,7 @@ static err_t read_order_create(request_parsed_t *parsed, order_create_t *order,
     TRY(read_text(root, "", "receipt", RECEIPT_CHARACTERS_MAX, &order->receipt, detail));
     TRY(read_object(root, "metadata", &parsed->metadata, &order->metadata, detail));
     TRY(read_customer(root, &parsed->customer, &order->customer, detail));
+    TRY(read_capture(root, &order->manual_capture, detail));
     return read_expires_in(root, &order->expires_in_s, detail);
 }
 
@@ -419,6 +430,16 @@ err_t request_refund_create(str_t body, refund_create_t *refund, request_parsed_
         err = read_text(root, "", "reason", REASON_CHARACTERS_MAX, &refund->reason, detail);
     if (err != ERR_OK)
         request_parsed_free(parsed);
+    return err;
+}
+
+err_t request_nothing(str_t body, err_detail_t *detail)
+{
+    static const member_t members[] = {{NULL, false}};
+    request_parsed_t *parsed;
+    json_t *root;
+    const err_t err = read_optional_body(body, members, &parsed, &root, detail);
+    request_parsed_free(&parsed);
     return err;
 }
 

@@ -23,6 +23,8 @@ err_t request_order_create(str_t body, order_create_t *order, request_parsed_t *
 err_t request_payment_initiate(str_t body, payment_initiate_t *initiate, request_parsed_t **parsed,
                                err_detail_t *detail) MUST_CHECK;
 
+/* A body that may be empty or {}, and nothing else. */
+err_t request_nothing(str_t body, err_detail_t *detail) MUST_CHECK;
 /* POST /payments/{id}/refunds; the body may be empty. amount 0: all that is left. The ids are left
  * nil. */
 err_t request_refund_create(str_t body, refund_create_t *refund, request_parsed_t **parsed,

@@ -166,6 +166,11 @@ bool psp_takes(const psp_t *psp, const char *currency)
     return psp->only_currency == NULL || strcmp(psp->only_currency, currency) == 0;
 }
 
+bool psp_takes_manual_capture(const psp_t *psp)
+{
+    return psp->connector->capture_request != NULL && psp->connector->void_request != NULL;
+}
+
 bool psp_checkout_is_local(const psp_t *psp)
 {
     return psp->connector->checkout_request == NULL;
@@ -263,6 +268,22 @@ err_t psp_status_read(const psp_t *psp, const psp_payment_t *payment, int http_s
 }
 
 /* ---- refunds ---- */
+
+void psp_capture_request(const psp_t *psp, const psp_account_t *account,
+                         const psp_authorization_t *authorization, http_client_request_t *request)
+{
+    CHECK(account && psp_takes_manual_capture(psp));
+    memset(request, 0, sizeof *request);
+    psp->connector->capture_request(account, authorization, request);
+}
+
+void psp_void_request(const psp_t *psp, const psp_account_t *account,
+                      const psp_authorization_t *authorization, http_client_request_t *request)
+{
+    CHECK(account && psp_takes_manual_capture(psp));
+    memset(request, 0, sizeof *request);
+    psp->connector->void_request(account, authorization, request);
+}
 
 void psp_refund_request(const psp_t *psp, const psp_account_t *account, const psp_refund_t *refund,
                         http_client_request_t *request)

@@ -162,6 +162,7 @@ typedef struct psp_checkout {
     char return_url[2049]; /* the merchant's; "": none */
     int64_t expires_at_us, now_us;
     psp_customer_t customer;
+    bool manual_capture; /* only authorised when it is paid; only where psp_takes_manual_capture */
     const char *public_url; /* ours, as PSPs and browsers reach the gateway: "https://pay.example";
                                no slash at the end */
 } psp_checkout_t;
@@ -172,6 +173,8 @@ const char *psp_checkout_lacks(const psp_t *psp, const psp_account_t *account,
                                const psp_checkout_t *checkout);
 /* Does the PSP take payments in this currency? */
 bool psp_takes(const psp_t *psp, const char *currency);
+/* Can a payment there be authorised first, and captured or voided by hand? */
+bool psp_takes_manual_capture(const psp_t *psp);
 /* Does its connector open it without asking the PSP (the customer's browser brings all of it)? */
 bool psp_checkout_is_local(const psp_t *psp);
 /* Not for local ones. */
@@ -221,6 +224,22 @@ void psp_page_add_escaped(buf_t *html, const char *text);
 /* False: this PSP has pages of its own. page->body is the caller's to free. */
 bool psp_page(const psp_t *psp, const psp_account_t *account, const psp_checkout_t *checkout,
               const char *page_data, psp_page_t *page);
+
+/* ---- capture and void by hand ---- */
+
+typedef struct psp_authorization {
+    uuid_t payment_id, order_id;
+    char psp_ref[PSP_REF_SIZE]; /* the authorisation, as the PSP named it */
+    int64_t amount;             /* all of it, minor units */
+    char currency[4];
+} psp_authorization_t;
+
+/* Only where psp_takes_manual_capture. A request that is repeated moves nothing twice. What is
+ * answered is no fact: psp_status_request tells what became of it. */
+void psp_capture_request(const psp_t *psp, const psp_account_t *account,
+                         const psp_authorization_t *authorization, http_client_request_t *request);
+void psp_void_request(const psp_t *psp, const psp_account_t *account,
+                      const psp_authorization_t *authorization, http_client_request_t *request);
 
 /* ---- refunds ---- */
 

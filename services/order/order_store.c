@@ -44,6 +44,7 @@ err_t order_store_create(order_store_t *self, const order_create_t *const *order
     const int lifetimes = pg_array_begin(params, PG_ARRAY_INT8);
     const int idempotency_ids = pg_array_begin(params, PG_ARRAY_UUID);
     const int fingerprints = pg_array_begin(params, PG_ARRAY_UUID);
+    const int manual_captures = pg_array_begin(params, PG_ARRAY_BOOL);
     for (size_t i = 0; i < count; i++) {
         const order_create_t *order = orders[i];
         pg_array_add_uuid(params, order_ids, &order->order_id);
@@ -57,11 +58,12 @@ err_t order_store_create(order_store_t *self, const order_create_t *const *order
                           order->expires_in_s > 0 ? order->expires_in_s : default_ttl_s);
         pg_array_add_uuid(params, idempotency_ids, &order->idempotency_id);
         pg_array_add_uuid(params, fingerprints, &order->fingerprint);
+        pg_array_add_bool(params, manual_captures, order->manual_capture);
     }
     return pg_exec(
         self->pg, "orders_create",
         "SELECT order_id, status, user_id, amount, currency, created_at, expires_at, verdict "
-        "FROM orders_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "FROM orders_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         params, result, detail);
 }
 

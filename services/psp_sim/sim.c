@@ -196,6 +196,15 @@ err_t sim_fail(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout)
     return ERR_OK;
 }
 
+err_t sim_conclude(sim_t *self, const psp_t *psp, uint64_t serial, sim_state_t becomes,
+                   int64_t amount, sim_checkout_t *checkout)
+{
+    TRY(sim_bank_conclude(self->bank, psp, serial, becomes, amount, clock_wall_us(), checkout));
+    sim_fault_t fault = sim_faults_get(&self->faults, psp);
+    tell_outcome(self, checkout, &fault);
+    return ERR_OK;
+}
+
 static void tell_refund(sim_t *self, const sim_refund_t *refund, bool on_loop)
 {
     char id[UUID_TEXT_SIZE];

@@ -55,6 +55,9 @@ void sim_pause(sim_t *self, int64_t ms);
 bool sim_payment_of(const http_request_t *request, uuid_t *payment_id);
 /* The customer pays or fails: the bank's book, then the webhook as the PSP's faults want it. */
 err_t sim_pay(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout) MUST_CHECK;
+/* As sim_bank_conclude. */
+err_t sim_conclude(sim_t *self, const psp_t *psp, uint64_t serial, sim_state_t becomes,
+                   int64_t amount, sim_checkout_t *checkout) MUST_CHECK;
 err_t sim_fail(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout) MUST_CHECK;
 /* A refund is asked for: the bank's book, then the webhook of one that is done. As
  * sim_refund_request. */

@@ -14,8 +14,11 @@
 
 const char *sim_state_name(sim_state_t state)
 {
-    static const char *const names[] = {
-        [SIM_PENDING] = "PENDING", [SIM_FAILED] = "FAILED", [SIM_PAID] = "SUCCESS"};
+    static const char *const names[] = {[SIM_PENDING] = "PENDING",
+                                        [SIM_FAILED] = "FAILED",
+                                        [SIM_PAID] = "SUCCESS",
+                                        [SIM_AUTHORIZED] = "AUTHORIZED",
+                                        [SIM_VOIDED] = "VOIDED"};
     return names[state];
 }
 
@@ -30,7 +33,7 @@ sim_checkout_record_t *sim_bank_record(const sim_bank_t *self, const uuid_t *pay
         sim_checkout_record_t *record = (sim_checkout_record_t *)node;
         if (psp && record->checkout.psp != psp)
             continue;
-        if (record->checkout.state == SIM_PAID)
+        if (record->checkout.state == SIM_PAID || record->checkout.state == SIM_AUTHORIZED)
             return record;
         if (!newest)
             newest = record;
@@ -115,12 +118,14 @@ void sim_bank_add_outcome(sim_bank_t *self, sim_checkout_record_t *record,
                           const sim_checkout_t *outcome)
 {
     sim_checkout_t *checkout = &record->checkout;
+    const bool is_new = checkout->outcome_serial != outcome->outcome_serial;
     checkout->state = outcome->state;
     checkout->outcome_serial = outcome->outcome_serial;
     checkout->second_serial = outcome->second_serial;
     checkout->outcome_amount = outcome->outcome_amount;
     checkout->outcome_at_us = outcome->outcome_at_us;
-    sim_bank_name(self, checkout->outcome_serial, record, NULL);
+    if (is_new)
+        sim_bank_name(self, checkout->outcome_serial, record, NULL);
     if (checkout->state == SIM_PAID)
         add_charge(self, checkout, checkout->outcome_serial);
     if (checkout->state == SIM_PAID && checkout->second_serial) {
@@ -192,6 +197,7 @@ static bool same_request(const sim_checkout_record_t *record, const sim_checkout
            strcmp(had->method, wanted->method) == 0 &&
            strcmp(had->reference, wanted->reference) == 0 &&
            had->expires_at_us == wanted->expires_at_us &&
+           had->manual_capture == wanted->manual_capture &&
            strcmp(record->return_url, return_url) == 0;
 }
 
@@ -276,10 +282,10 @@ static err_t charge(sim_bank_t *self, sim_checkout_record_t *record, const sim_t
 {
     sim_checkout_t outcome = record->checkout;
     int64_t amount = outcome.amount + terms->amount_delta; /* both within AMOUNT_MAX: no overflow */
-    outcome.state = SIM_PAID;
+    outcome.state = outcome.manual_capture ? SIM_AUTHORIZED : SIM_PAID;
     outcome.outcome_amount = amount < 1 ? 1 : amount > AMOUNT_MAX ? AMOUNT_MAX : amount;
     outcome.outcome_at_us = now_us;
-    outcome.second_serial = terms->twice ? sim_serial() : 0;
+    outcome.second_serial = terms->twice && !outcome.manual_capture ? sim_serial() : 0;
     return settle(self, record, &outcome);
 }
 
@@ -290,7 +296,7 @@ err_t sim_bank_pay(sim_bank_t *self, const uuid_t *payment_id, const sim_terms_t
     pthread_mutex_lock(&self->lock);
     sim_checkout_record_t *record = sim_bank_record(self, payment_id, NULL);
     err_t err = record ? ERR_OK : ERR_PAYMENT_NOT_FOUND;
-    if (record && record->checkout.state != SIM_PAID) {
+    if (record && record->checkout.state <= SIM_FAILED) {
         err = charge(self, record, terms_of(record->checkout.psp, terms), now_us);
         *moved = err == ERR_OK;
     }
@@ -315,15 +321,46 @@ err_t sim_bank_fail(sim_bank_t *self, const uuid_t *payment_id, int64_t now_us,
     *changed = false;
     pthread_mutex_lock(&self->lock);
     sim_checkout_record_t *record = sim_bank_record(self, payment_id, NULL);
-    err_t err = !record                              ? ERR_PAYMENT_NOT_FOUND
-                : record->checkout.state == SIM_PAID ? ERR_ORDER_NOT_PAYABLE
-                                                     : ERR_OK;
+    err_t err = !record                               ? ERR_PAYMENT_NOT_FOUND
+                : record->checkout.state > SIM_FAILED ? ERR_ORDER_NOT_PAYABLE
+                                                      : ERR_OK;
     if (err == ERR_OK && record->checkout.state == SIM_PENDING) {
         err = fail(self, record, now_us);
         *changed = err == ERR_OK;
     }
     if (err == ERR_OK)
         *checkout = record->checkout;
+    pthread_mutex_unlock(&self->lock);
+    return err;
+}
+
+/* The transaction keeps its name. */
+static err_t conclude(sim_bank_t *self, sim_checkout_record_t *record, sim_state_t becomes,
+                      int64_t amount, int64_t now_us)
+{
+    sim_checkout_t outcome = record->checkout;
+    if (outcome.state != SIM_AUTHORIZED || amount < 0 || amount > outcome.outcome_amount)
+        return ERR_UNPROCESSABLE;
+    outcome.state = becomes;
+    outcome.outcome_amount = amount > 0 ? amount : outcome.outcome_amount;
+    outcome.outcome_at_us = now_us;
+    if (!sim_book_reserve(&self->book))
+        return ERR_STORE_UNAVAILABLE;
+    TRY(sim_bank_write_outcome(self, &outcome));
+    sim_bank_add_outcome(self, record, &outcome);
+    return ERR_OK;
+}
+
+err_t sim_bank_conclude(sim_bank_t *self, const psp_t *psp, uint64_t serial, sim_state_t becomes,
+                        int64_t amount, int64_t now_us, sim_checkout_t *checkout)
+{
+    pthread_mutex_lock(&self->lock);
+    const sim_serial_node_t *named = sim_bank_named(self, serial, psp);
+    err_t err = named && !named->refund ? ERR_OK : ERR_PAYMENT_NOT_FOUND;
+    if (err == ERR_OK) {
+        err = conclude(self, named->checkout, becomes, amount, now_us);
+        *checkout = named->checkout->checkout;
+    }
     pthread_mutex_unlock(&self->lock);
     return err;
 }

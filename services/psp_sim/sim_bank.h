@@ -23,7 +23,14 @@ typedef struct sim_bank sim_bank_t;
 #define SIM_URL_SIZE 2049
 #define SIM_REFERENCE_SIZE 81
 
-typedef enum sim_state { SIM_PENDING, SIM_FAILED, SIM_PAID } sim_state_t;
+/* AUTHORIZED: paid where it is captured by hand; becomes PAID or VOIDED. */
+typedef enum sim_state {
+    SIM_PENDING,
+    SIM_FAILED,
+    SIM_PAID,
+    SIM_AUTHORIZED,
+    SIM_VOIDED
+} sim_state_t;
 
 /* One checkout at one PSP. Plain value. */
 typedef struct sim_checkout {
@@ -35,6 +42,7 @@ typedef struct sim_checkout {
     char currency[4];
     char method[17];
     int64_t expires_at_us;
+    bool manual_capture; /* who pays authorises: nothing moves until it is captured */
     uint64_t serial; /* random; names the checkout */
     sim_state_t state;
     /* Once it is not pending: */
@@ -79,6 +87,11 @@ err_t sim_bank_pay(sim_bank_t *self, const uuid_t *payment_id, const sim_terms_t
  * *changed is false when it had failed before. */
 err_t sim_bank_fail(sim_bank_t *self, const uuid_t *payment_id, int64_t now_us,
                     sim_checkout_t *checkout, bool *changed) MUST_CHECK;
+/* The merchant captures (SIM_PAID; `amount`, 0: all of it) or voids (SIM_VOIDED) what is authorised.
+ * ERR_PAYMENT_NOT_FOUND; ERR_UNPROCESSABLE: it is not authorised, or for less; *checkout is then as
+ * it stands. */
+err_t sim_bank_conclude(sim_bank_t *self, const psp_t *psp, uint64_t serial, sim_state_t becomes,
+                        int64_t amount, int64_t now_us, sim_checkout_t *checkout) MUST_CHECK;
 /* A JSON array of what was moved, in that order; of one payment, or all (NULL). */
 void sim_bank_book(sim_bank_t *self, const uuid_t *payment_id, buf_t *body);
 /* The rows of this PSP's book from a time on and before another, `skip` of them passed over, at most

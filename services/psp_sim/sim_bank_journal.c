@@ -50,14 +50,21 @@ err_t sim_bank_write_checkout(sim_bank_t *self, const sim_checkout_record_t *rec
     json_text(&line, "return_url", record->return_url);
     json_text(&line, "reference", checkout->reference);
     json_int(&line, "expires_at_us", checkout->expires_at_us);
+    if (checkout->manual_capture)
+        json_bool(&line, "manual_capture", true);
     write_serial(&line, "serial", checkout->serial);
     return append(self, &line);
 }
 
+static const char *const outcomes[] = {[SIM_FAILED] = "failed",
+                                       [SIM_PAID] = "paid",
+                                       [SIM_AUTHORIZED] = "authorized",
+                                       [SIM_VOIDED] = "voided"};
+
 err_t sim_bank_write_outcome(sim_bank_t *self, const sim_checkout_t *outcome)
 {
     buf_t line = {0};
-    write_head(&line, outcome->state == SIM_PAID ? "paid" : "failed", outcome);
+    write_head(&line, outcomes[outcome->state], outcome);
     json_int(&line, "amount", outcome->outcome_amount);
     json_int(&line, "at_us", outcome->outcome_at_us);
     write_serial(&line, "serial", outcome->outcome_serial);
@@ -148,6 +155,7 @@ static bool replay_checkout(sim_bank_t *self, const json_t *line, sim_checkout_t
     read_text(line, "currency", checkout->currency, sizeof checkout->currency);
     read_text(line, "method", checkout->method, sizeof checkout->method);
     read_text(line, "reference", checkout->reference, sizeof checkout->reference);
+    checkout->manual_capture = json_is_true(json_object_get(line, "manual_capture"));
     sim_checkout_record_t *record = sim_bank_record_new(checkout, return_url.data);
     if (record)
         sim_bank_add_checkout(self, record);
@@ -219,7 +227,10 @@ bool sim_bank_replay(void *arg, const json_t *line)
         return replay_refund(self, line, &checkout);
     if (str_is(what, "refund_concluded"))
         return replay_conclusion(self, line, &checkout);
-    checkout.state = str_is(what, "paid") ? SIM_PAID : SIM_FAILED;
-    return (checkout.state == SIM_PAID || str_is(what, "failed")) &&
-           replay_outcome(self, line, &checkout);
+    for (size_t i = SIM_FAILED; i < sizeof outcomes / sizeof outcomes[0]; i++)
+        if (str_is(what, outcomes[i])) {
+            checkout.state = (sim_state_t)i;
+            return replay_outcome(self, line, &checkout);
+        }
+    return false;
 }

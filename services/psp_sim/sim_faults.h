@@ -45,8 +45,9 @@ typedef enum sim_answer_mode {
 } sim_answer_mode_t;
 
 typedef struct sim_fault {
-    bool refuse;     /* calls that open a checkout or ask for a refund answer 503 and do nothing */
-    int64_t hang_ms; /* API calls are carried out at once and answered after this */
+    bool refuse; /* calls that open a checkout, capture, void or ask for a refund answer 503 and do
+                    nothing */
+    int64_t hang_ms;    /* API calls are carried out at once and answered after this */
     int64_t latency_ms; /* the same, added to it */
     double error_rate; /* of those that `refuse` is about, which answer 500 and do nothing; 0 … 1 */
     sim_webhook_mode_t webhook;

@@ -105,7 +105,7 @@ static void add_buttons(buf_t *page, const sim_checkout_t *checkout)
 
 static void add_state(buf_t *page, const sim_checkout_t *checkout, bool expired)
 {
-    if (checkout->state == SIM_PAID)
+    if (checkout->state == SIM_PAID || checkout->state == SIM_AUTHORIZED)
         buf_add_text(page, "<p class=\"paid\"><strong>Paid.</strong> Thank you.</p>\n");
     else if (expired)
         buf_add_text(page, "<p class=\"failed\"><strong>This checkout has expired.</strong></p>\n");
@@ -141,7 +141,7 @@ static void respond_checkout(http_request_t *request, const sim_checkout_t *chec
     buf_add_text(&page, page_head);
     add_details(&page, checkout);
     add_state(&page, checkout, expired);
-    if (checkout->state != SIM_PAID && !expired)
+    if (checkout->state <= SIM_FAILED && !expired)
         add_buttons(&page, checkout);
     if (checkout->state != SIM_PENDING && return_url[0]) {
         buf_add_text(&page, "<p><a href=\"");

@@ -67,7 +67,7 @@ struct sim_call {
 
 typedef enum sim_call_kind {
     SIM_CALL_READ,  /* tells something */
-    SIM_CALL_OPEN,  /* opens a checkout */
+    SIM_CALL_OPEN,  /* opens a checkout, captures or voids */
     SIM_CALL_REFUND /* asks for a refund */
 } sim_call_kind_t;
 

@@ -85,9 +85,10 @@ static void write_intent(buf_t *body, const char *key, const sim_checkout_t *che
     json_text(body, "id", text);
     json_text(body, "object", "payment_intent");
     json_int(body, "amount", paid ? checkout->outcome_amount : checkout->amount);
-    json_int(body, "amount_capturable", 0);
+    json_int(body, "amount_capturable",
+             strcmp(status, "requires_capture") == 0 ? checkout->outcome_amount : 0);
     json_int(body, "amount_received", paid ? checkout->outcome_amount : 0);
-    json_text(body, "capture_method", "automatic_async");
+    json_text(body, "capture_method", checkout->manual_capture ? "manual" : "automatic_async");
     buf_t secret = {0};
     buf_printf(&secret, "%s_secret_simulated", text);
     json_text(body, "client_secret", secret.data);
@@ -120,7 +121,10 @@ static void write_intent(buf_t *body, const char *key, const sim_checkout_t *che
 
 static const char *intent_status(const sim_checkout_t *checkout)
 {
-    return checkout->state == SIM_PAID ? "succeeded" : "requires_payment_method";
+    return checkout->state == SIM_PAID         ? "succeeded"
+           : checkout->state == SIM_AUTHORIZED ? "requires_capture"
+           : checkout->state == SIM_VOIDED     ? "canceled"
+                                               : "requires_payment_method";
 }
 
 static void write_session(buf_t *body, const char *key, const sim_t *self,
@@ -128,7 +132,8 @@ static void write_session(buf_t *body, const char *key, const sim_t *self,
 {
     char text[SIM_REF_SIZE], currency[4], url[600];
     const bool paid = checkout->state == SIM_PAID;
-    const bool expired = !paid && checkout->expires_at_us <= clock_wall_us();
+    const bool complete = checkout->state > SIM_FAILED;
+    const bool expired = !complete && checkout->expires_at_us <= clock_wall_us();
     small(checkout->currency, currency);
     json_open_object(body, key);
     json_text(body, "id", sim_ref(text, "chk", checkout->psp, checkout->serial));
@@ -152,8 +157,8 @@ static void write_session(buf_t *body, const char *key, const sim_t *self,
                   sim_ref(text, "txn", checkout->psp, checkout->outcome_serial));
     }
     json_text(body, "payment_status", paid ? "paid" : "unpaid");
-    json_text(body, "status", paid ? "complete" : expired ? "expired" : "open");
-    if (paid || expired || !self) {
+    json_text(body, "status", complete ? "complete" : expired ? "expired" : "open");
+    if (complete || expired || !self) {
         json_nil(body, "url");
     } else {
         sim_checkout_url(self, checkout, url, sizeof url);
@@ -252,6 +257,12 @@ static bool read_amount(sim_call_t *call, const char *amount_name, const char *c
     return true;
 }
 
+static bool is_manual(str_t form, const char *name)
+{
+    char method[24];
+    return form_copy(form, name, method, sizeof method) && strcmp(method, "manual") == 0;
+}
+
 static void session_create(http_request_t *request)
 {
     sim_call_t call;
@@ -260,6 +271,7 @@ static void session_create(http_request_t *request)
                                    .order_id = metadata(request->body, "order_id")};
         char return_url[SIM_URL_SIZE] = "", expires[24] = "", mode[16] = "";
         const int64_t now_us = clock_wall_us();
+        checkout.manual_capture = is_manual(request->body, "payment_intent_data[capture_method]");
         (void)form_copy(request->body, "mode", mode, sizeof mode);
         (void)form_copy(request->body, "success_url", return_url, sizeof return_url);
         (void)form_copy(request->body, "client_reference_id", checkout.reference,
@@ -314,6 +326,7 @@ static void intent_create(http_request_t *request)
         sim_checkout_t checkout = {.method = "CARD",
                                    .order_id = metadata(request->body, "order_id"),
                                    .expires_at_us = clock_wall_us() + INT64_C(86400000000)};
+        checkout.manual_capture = is_manual(request->body, "capture_method");
         (void)form_copy(request->body, "metadata[payment_id]", reference, sizeof reference);
         str_copy(str_of(reference[0]         ? reference
                         : key_of(request)[0] ? key_of(request)
@@ -344,18 +357,28 @@ static void intent_fetch(http_request_t *request)
     sim_call_end(&call);
 }
 
-/* All that is paid here is captured at once, so that only samples can be captured or cancelled. */
-static void intent_act(http_request_t *request, const char *status, const char *why_not)
+static void intent_conclude(http_request_t *request, sim_state_t becomes)
 {
     sim_call_t call;
     sim_checkout_t checkout;
-    if (sim_call_begin(&call, request, &sim_wire_stripe, SIM_CALL_READ) &&
+    char text[24] = "", why_not[160];
+    if (sim_call_begin(&call, request, &sim_wire_stripe, SIM_CALL_OPEN) &&
         find(&call, request->params[0], &checkout)) {
-        if (sim_is_sample(request->params[0])) {
+        (void)form_copy(request->body, "amount_to_capture", text, sizeof text);
+        const bool sample = sim_is_sample(request->params[0]);
+        const err_t err = sample ? ERR_OK
+                                 : sim_conclude(call.self, call.psp, checkout.outcome_serial,
+                                                becomes, strtoll(text, NULL, 10), &checkout);
+        if (err == ERR_OK) {
             call.status = 200;
-            write_intent(&call.body, NULL, &checkout, checkout.outcome_serial, status);
+            write_intent(&call.body, NULL, &checkout, checkout.outcome_serial,
+                         becomes == SIM_PAID ? "succeeded" : "canceled");
         } else {
-            sim_call_refuse(&call, 400, why_not);
+            snprintf(why_not, sizeof why_not,
+                     "This PaymentIntent could not be %s because it has a status of %s, or for "
+                     "that amount",
+                     becomes == SIM_PAID ? "captured" : "canceled", intent_status(&checkout));
+            sim_call_refuse(&call, err == ERR_STORE_UNAVAILABLE ? 500 : 400, why_not);
         }
     }
     sim_call_end(&call);
@@ -363,14 +386,12 @@ static void intent_act(http_request_t *request, const char *status, const char *
 
 static void intent_capture(http_request_t *request)
 {
-    intent_act(request, "succeeded",
-               "This PaymentIntent could not be captured because it has a status of succeeded");
+    intent_conclude(request, SIM_PAID);
 }
 
 static void intent_cancel(http_request_t *request)
 {
-    intent_act(request, "canceled",
-               "You cannot cancel this PaymentIntent because it has a status of succeeded");
+    intent_conclude(request, SIM_VOIDED);
 }
 
 static void refund_create(http_request_t *request)
@@ -687,8 +708,10 @@ static bool write_webhook(const psp_account_t *account, const sim_event_t *event
     json_text(body, "type",
               of_refund ? (subject->refund.state == SIM_REFUND_FAILED ? "refund.failed"
                                                                       : "refund.updated")
-              : checkout->state == SIM_PAID ? "payment_intent.succeeded"
-                                            : "payment_intent.payment_failed");
+              : checkout->state == SIM_PAID       ? "payment_intent.succeeded"
+              : checkout->state == SIM_AUTHORIZED ? "payment_intent.amount_capturable_updated"
+              : checkout->state == SIM_VOIDED     ? "payment_intent.canceled"
+                                                  : "payment_intent.payment_failed");
     json_close_object(body);
     sign(account, message);
     return true;

@@ -33,6 +33,7 @@
 #include "services/router/router_learning.h"
 #include "services/router/router_page.h"
 #include "services/router/router_store.h"
+#include "services/router/settling.h"
 
 enum {
     QUOTED_SIZE = 300,
@@ -87,6 +88,7 @@ struct router {
     router_store_t *store;
     router_calls_t *calls;
     refunds_t *refunds;
+    settling_t *settling;
     router_choice_t *choice;
     router_learning_t *learning;
     list_node_t calling;   /* flows whose call is in flight or waits for its turn */
@@ -132,6 +134,7 @@ router_t *router_new(service_t *service, const router_config_t *config)
                                       .accounts = &self->config.accounts,
                                       .call_timeout_ms = config->psp_timeout_ms};
     self->refunds = refunds_new(service, &refunds);
+    self->settling = settling_new(service, &refunds);
     self->choice = router_choice_new(&self->psps, config->routing_rules_file);
     self->learning = router_learning_new(service, config->redis_url,
                                          router_choice_health(self->choice), self->store);
@@ -150,6 +153,7 @@ void router_destroy(router_t **self_p)
     if (self == NULL)
         return;
     router_learning_destroy(&self->learning);
+    settling_destroy(&self->settling);
     refunds_destroy(&self->refunds);
     actor_remove_fd(self->service->actor, router_calls_fd(self->calls));
     router_calls_destroy(&self->calls);
@@ -169,7 +173,8 @@ void router_destroy(router_t **self_p)
 bool router_idle(void *router)
 {
     router_t *self = router;
-    return refunds_idle(self->refunds) && list_empty(&self->calling);
+    const bool settled = settling_idle(self->settling);
+    return refunds_idle(self->refunds) && settled && list_empty(&self->calling);
 }
 
 /* ---- answers: each ends its flow ---- */
@@ -290,7 +295,8 @@ static router_choice_of_t choice_of(const router_position_t *position)
                                 .user_id = str_of(position->customer.id),
                                 .amount = position->amount,
                                 .requested_psp = position->requested_psp,
-                                .tried_psps = position->tried_psps};
+                                .tried_psps = position->tried_psps,
+                                .manual_capture = position->manual_capture};
 }
 
 /* The answer of this attempt without a call; true: it is there. */
@@ -568,9 +574,14 @@ static err_t begin_choose(begin_batch_t *batch, const router_order_t *order, siz
         .user_id = order->user_id,
         .amount = order->amount,
         .requested_psp = str_copy(begin->request->psp, requested, sizeof requested),
-        .tried_psps = ""};
+        .tried_psps = "",
+        .manual_capture = order->manual_capture};
     buf_clear(&self->decisions[i]);
     const psp_t *psp = router_choice_next(self->choice, &choice, &self->decisions[i]);
+    if (psp == NULL && order->manual_capture && requested[0] != '\0' &&
+        router_psps_find(&self->psps, requested) != NULL)
+        return err_set(detail, ERR_MANUAL_CAPTURE_UNSUPPORTED,
+                       "gateway: %s does not capture by hand", requested);
     if (psp == NULL && requested[0] != '\0')
         return err_set(detail, ERR_INVALID_FIELD, "gateway: %s is not available", requested);
     if (psp == NULL)
@@ -769,13 +780,17 @@ static void on_refund_get(void *arg, const bus_request_t *const *requests, size_
     refunds_on_get(self->refunds, requests, count);
 }
 
-static const dispatch_entry_t handlers[] = {{MSG_payment_initiate, on_initiate},
-                                            {MSG_payment_get, on_get},
-                                            {MSG_payment_page, on_page},
-                                            {MSG_refund_create, on_refund_create},
-                                            {MSG_refund_get, on_refund_get},
-                                            {MSG_router_health_get, on_health},
-                                            {0, NULL}};
+static void on_settle(void *arg, const bus_request_t *const *requests, size_t count)
+{
+    router_t *self = arg;
+    settling_on_settle(self->settling, requests, count);
+}
+
+static const dispatch_entry_t handlers[] = {
+    {MSG_payment_initiate, on_initiate}, {MSG_payment_get, on_get},
+    {MSG_payment_page, on_page},         {MSG_refund_create, on_refund_create},
+    {MSG_refund_get, on_refund_get},     {MSG_payment_settle, on_settle},
+    {MSG_router_health_get, on_health},  {0, NULL}};
 
 static void on_batch(void *arg, const bus_request_t *requests, size_t count)
 {

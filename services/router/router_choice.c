@@ -3,7 +3,8 @@
  * Without rules the PSPs come as they are listed, and nothing is explored. With rules, the rule
  * that decides says which may be tried and how they are ordered; where none decides they are
  * compared by what a payment is expected to leave. One that somebody asks for by name is the only
- * one. A PSP that does not take the currency is left out while there is another.
+ * one. A PSP that does not take the currency is left out while there is another;
+ * one where a payment cannot be captured by hand always, of an order that wants that.
  */
 #include "services/router/router_choice.h"
 
@@ -97,7 +98,8 @@ static void add(candidates_t *candidates, const router_choice_of_t *of, const ps
     for (size_t i = 0; i < candidates->count; i++)
         if (candidates->psps[i] == psp)
             return;
-    if (psp == NULL || router_psp_is_listed(of->tried_psps, psp))
+    if (psp == NULL || router_psp_is_listed(of->tried_psps, psp) ||
+        (of->manual_capture && !psp_takes_manual_capture(psp)))
         return;
     candidates->listed[candidates->count] = listed;
     candidates->shares[candidates->count] = share;

@@ -23,6 +23,7 @@ typedef struct router_choice_of {
     int64_t amount;
     const char *requested_psp; /* "": any */
     const char *tried_psps;    /* comma separated */
+    bool manual_capture;       /* only where that can be */
 } router_choice_of_t;
 
 /* The PSP to try next, or NULL when none is left. `record` (routing_record.h) is appended to,

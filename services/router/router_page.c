@@ -15,6 +15,7 @@ psp_checkout_t router_checkout_of(const router_position_t *position, const char 
                                .expires_at_us = position->expires_at_us,
                                .now_us = clock_wall_us(),
                                .customer = position->customer,
+                               .manual_capture = position->manual_capture,
                                .public_url = public_url};
     str_copy(str_of(position->currency), checkout.currency, sizeof checkout.currency);
     str_copy(str_of(position->method), checkout.method, sizeof checkout.method);

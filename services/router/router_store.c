@@ -16,7 +16,8 @@ struct router_store {
 #define POSITION_COLUMNS                                                                         \
     "payment_id, order_id, verdict, amount, currency, method, requested_psp, return_url, "       \
     "expires_at, status, given_up, attempt_id, psp, attempt_outcome, checkout_url, tried_psps, " \
-    "failures, page_data, returned, user_id, customer, replayed, first_request_id"
+    "failures, page_data, returned, user_id, customer, replayed, first_request_id, "             \
+    "manual_capture"
 enum {
     COLUMN_PAYMENT_ID,
     COLUMN_ORDER_ID,
@@ -41,6 +42,7 @@ enum {
     COLUMN_CUSTOMER,
     COLUMN_REPLAYED,
     COLUMN_FIRST_REQUEST_ID,
+    COLUMN_MANUAL_CAPTURE,
 };
 
 /* A request lives no longer: whoever held its key this long and has not answered is gone. */
@@ -73,7 +75,8 @@ err_t router_store_orders(router_store_t *self, const uuid_t *order_ids, size_t 
     for (size_t i = 0; i < count; i++)
         pg_array_add_uuid(&self->params, ids, &order_ids[i]);
     return pg_exec(self->pg, "routing_orders",
-                   "SELECT order_id, amount, currency, user_id FROM routing_orders($1)",
+                   "SELECT order_id, amount, currency, user_id, manual_capture "
+                   "FROM routing_orders($1)",
                    &self->params, result, detail);
 }
 
@@ -84,7 +87,8 @@ router_order_t router_store_order(const PGresult *result, const uuid_t *order_id
         if (uuid_equal(&id, order_id))
             return (router_order_t){.amount = pg_get_int8(result, row, 1),
                                     .currency = pg_get_text(result, row, 2),
-                                    .user_id = pg_get_text(result, row, 3)};
+                                    .user_id = pg_get_text(result, row, 3),
+                                    .manual_capture = pg_get_bool(result, row, 4)};
     }
     return (router_order_t){.amount = 0};
 }
@@ -264,6 +268,7 @@ void router_store_position(const PGresult *result, int row, router_position_t *p
                   pg_get_text(result, row, COLUMN_CUSTOMER), &position->customer);
     position->amount = pg_get_int8(result, row, COLUMN_AMOUNT);
     position->expires_at_us = pg_get_time_us(result, row, COLUMN_EXPIRES_AT);
+    position->manual_capture = pg_get_bool(result, row, COLUMN_MANUAL_CAPTURE);
     position->given_up = pg_get_bool(result, row, COLUMN_GIVEN_UP);
     position->attempt_id = pg_get_uuid(result, row, COLUMN_ATTEMPT_ID);
     position->answered = !pg_is_null(result, row, COLUMN_OUTCOME);

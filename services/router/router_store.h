@@ -26,12 +26,13 @@ typedef struct router_begin {
 } router_begin_t;
 
 /* What the choice of a PSP asks about the orders that are to be paid: (order_id, amount, currency,
- * user_id) of those that exist, in any order. */
+ * user_id, manual_capture) of those that exist, in any order. */
 err_t router_store_orders(router_store_t *self, const uuid_t *order_ids, size_t count,
                           PGresult **result, err_detail_t *detail) MUST_CHECK;
 typedef struct router_order {
     int64_t amount;
     str_t currency, user_id; /* borrowed from the result; {NULL, 0}: there is no such order */
+    bool manual_capture;
 } router_order_t;
 router_order_t router_store_order(const PGresult *result, const uuid_t *order_id);
 

@@ -543,6 +543,27 @@ static void a_checkout_is_asked_for_as_the_official_library_does(void **state)
     http_client_request_free(&request);
 }
 
+static void what_is_authorised_is_captured_whole_or_cancelled(void **state)
+{
+    (void)state;
+    psp_authorization_t authorization = {.psp_ref = "pi_1", .amount = 100, .currency = "INR"};
+    http_client_request_t request;
+    assert_true(psp_takes_manual_capture(stripe()));
+    psp_capture_request(stripe(), &account, &authorization, &request);
+    assert_string_equal(request.method, "POST");
+    assert_string_equal(request.url, "https://api.stripe.com/v1/payment_intents/pi_1/capture");
+    assert_string_equal(header_named(&request, "Content-Type"),
+                        "application/x-www-form-urlencoded");
+    assert_non_null(header_named(&request, "Authorization"));
+    assert_null(header_named(&request, "Idempotency-Key")); /* an error would be kept for a day */
+    assert_string_equal(request.body.data, "amount_to_capture=100");
+    http_client_request_free(&request);
+    psp_void_request(stripe(), &account, &authorization, &request);
+    assert_string_equal(request.url, "https://api.stripe.com/v1/payment_intents/pi_1/cancel");
+    assert_int_equal(request.body.size, 0);
+    http_client_request_free(&request);
+}
+
 static void assert_field(const psp_checkout_t *checkout, const char *name, const char *expected)
 {
     http_client_request_t request;
@@ -552,6 +573,14 @@ static void assert_field(const psp_checkout_t *checkout, const char *name, const
                           sizeof value));
     assert_string_equal(value, expected);
     http_client_request_free(&request);
+}
+
+static void a_checkout_that_is_captured_by_hand_says_so(void **state)
+{
+    (void)state;
+    psp_checkout_t checkout = checkout_of(49900, "INR");
+    checkout.manual_capture = true;
+    assert_field(&checkout, "payment_intent_data[capture_method]", "manual");
 }
 
 static void amounts_are_counted_as_stripe_counts_them(void **state)
@@ -926,6 +955,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(unknown_events_are_empty),
     cmocka_unit_test(what_is_wrong_in_an_event_is_named),
     cmocka_unit_test(a_checkout_is_asked_for_as_the_official_library_does),
+    cmocka_unit_test(what_is_authorised_is_captured_whole_or_cancelled),
+    cmocka_unit_test(a_checkout_that_is_captured_by_hand_says_so),
     cmocka_unit_test(amounts_are_counted_as_stripe_counts_them),
     cmocka_unit_test(a_session_ends_with_its_order_within_stripes_bounds),
     cmocka_unit_test(a_status_is_asked_for_by_the_session),

@@ -386,7 +386,8 @@ static void checkout_request(const psp_account_t *account, const psp_checkout_t 
     add_item(checkout, form);
     form_add(form, "metadata[payment_id]", payment_id);
     add_uuid(form, "metadata[order_id]", &checkout->order_id);
-    form_add(form, "payment_intent_data[capture_method]", "automatic");
+    form_add(form, "payment_intent_data[capture_method]",
+             checkout->manual_capture ? "manual" : "automatic");
     form_add(form, "payment_intent_data[metadata][payment_id]", payment_id);
     add_uuid(form, "payment_intent_data[metadata][order_id]", &checkout->order_id);
     buf_free(&url);
@@ -404,6 +405,30 @@ static bool status_request(const psp_account_t *account, const psp_payment_t *pa
                               "?expand%%5B0%%5D=payment_intent.latest_charge",
                               account->base_url, payment->psp_ref);
     return size > 0 && (size_t)size < sizeof request->url;
+}
+
+/* Without an Idempotency-Key: an intent is captured or cancelled once by itself, and under a key an
+ * error would be answered again for a day. */
+static void begin_settle(const psp_account_t *account, const char *verb,
+                         const psp_authorization_t *authorization, http_client_request_t *request)
+{
+    begin(account, "POST", request);
+    snprintf(request->url, sizeof request->url, "%s/v1/payment_intents/%s/%s", account->base_url,
+             authorization->psp_ref, verb);
+    http_client_request_header(request, "Content-Type: application/x-www-form-urlencoded");
+}
+
+static void capture_request(const psp_account_t *account, const psp_authorization_t *authorization,
+                            http_client_request_t *request)
+{
+    begin_settle(account, "capture", authorization, request);
+    add_units(&request->body, "amount_to_capture", authorization->amount, authorization->currency);
+}
+
+static void void_request(const psp_account_t *account, const psp_authorization_t *authorization,
+                         http_client_request_t *request)
+{
+    begin_settle(account, "cancel", authorization, request);
 }
 
 static void refund_request(const psp_account_t *account, const psp_refund_t *refund,
@@ -668,6 +693,8 @@ const psp_connector_t psp_connector_stripe = {
     .checkout_read = checkout_read,
     .status_request = status_request,
     .status_read = status_read,
+    .capture_request = capture_request,
+    .void_request = void_request,
     .refund_request = refund_request,
     .refund_status_request = refund_status_request,
     .refund_read = refund_read,
