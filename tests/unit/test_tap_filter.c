@@ -275,8 +275,8 @@ static void errors_by_name_subscribe_to_every_request(void **state)
                       "router.initiate", "router.get", "router.refund", /* refund-get begins so */
                       "webhook-processor.dead-list", "webhook-processor.dead-get",
                       "webhook-processor.redrive", "webhook-processor.discrepancies",
-                      "webhook-processor.settle", "router.page", "reconciler.list", "reconciler.start",
-                      "router.health", "notifier.list");
+                      "webhook-processor.settle", "router.page", "reconciler.list",
+                      "reconciler.start", "router.health", "router.settle", "notifier.list");
 }
 
 /* ---- gaps ---- */
