@@ -211,7 +211,7 @@ size_t sim_refunds_of(sim_bank_t *bank, const psp_t *psp, const uuid_t *payment_
     const sim_checkout_record_t *record = sim_bank_record(bank, payment_id, psp);
     for (const sim_refund_record_t *at = record ? record->refunds : NULL; at && count < at_most;
          at = at->next_of_checkout)
-        if (at->refund.state == SIM_REFUND_DONE || at->refund.state == SIM_REFUND_PENDING)
+        if (at->refund.state != SIM_REFUND_REFUSED)
             refunds[count++] = at->refund;
     pthread_mutex_unlock(&bank->lock);
     return count;

@@ -51,7 +51,7 @@ err_t sim_refund_request(sim_bank_t *bank, sim_refund_t *refund, int64_t now_us,
 /* The refund of this id, or (refund_id NULL) that the serial names. ERR_REFUND_NOT_FOUND. */
 err_t sim_refund_find(sim_bank_t *bank, const psp_t *psp, const uuid_t *refund_id, uint64_t serial,
                       sim_refund_t *refund) MUST_CHECK;
-/* Those of the payment that are done or pending, the newest first, at most `at_most`; how many. */
+/* Those of the payment that were not refused, the newest first, at most `at_most`; how many. */
 size_t sim_refunds_of(sim_bank_t *bank, const psp_t *psp, const uuid_t *payment_id,
                       sim_refund_t *refunds, size_t at_most);
 /* Concludes the pending refund that has been due for longest; true: there was one, ask again. Else
