@@ -15,7 +15,7 @@
 --   orders_open_by_expiry    orders_expire; GET /orders?status=PENDING
 --   payments_by_order        order_documents; the payments of orders that expire or are cancelled
 --   payments_to_check        status_checks_claim
---   payments_to_settle       payments_settle_claim
+--   payments_to_capture      payments_capture_claim
 --   attempts (payment_id, number)   one next attempt; payment_positions, payment_documents
 --   facts (psp, kind, psp_ref, ref_scope), observations, applied_captures   each once
 --   facts_by_payment         sums_refresh, captures_refundable, audit_ledger by payment;  facts_by_refund: sums of a refund
@@ -150,17 +150,17 @@ CREATE TABLE payments (
     next_check_at    timestamptz DEFAULT now(),
     -- of an order that is captured by hand: what the PSP is to be told about the authorisation, and when next
     manual_capture   boolean NOT NULL DEFAULT false,
-    settle_as        text CHECK (settle_as IN ('capture', 'void')),
-    settle_next_at   timestamptz,
-    settle_calls     int NOT NULL DEFAULT 0,
-    settle_error     text,
+    capture_action   text CHECK (capture_action IN ('capture', 'void')),
+    capture_next_at  timestamptz,
+    capture_calls    int NOT NULL DEFAULT 0,
+    capture_error    text,
     status           text NOT NULL GENERATED ALWAYS AS
                      (payment_status(mismatch_count, capture_count, captured_amount, refunded_amount, authorization_count,
                                      failure_count, void_count, given_up_at, unknown_attempts, checkout_url, expired_at,
                                      expiry_count)) STORED
 ) WITH (fillfactor = 80);
 CREATE INDEX payments_by_order ON payments (order_id, payment_id);
-CREATE INDEX payments_to_settle ON payments (settle_next_at)
+CREATE INDEX payments_to_capture ON payments (capture_next_at)
     WHERE manual_capture AND authorization_count > 0 AND void_count = 0 AND capture_count = 0;
 CREATE INDEX payments_to_check ON payments (next_check_at) WHERE capture_count = 0 AND next_check_at IS NOT NULL;
 

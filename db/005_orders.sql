@@ -181,9 +181,9 @@ BEGIN
                   WHERE n.state IN ('none', 'new') AND o.status = 'PENDING' AND o.expires_at > now() ORDER BY o.order_id);
     UPDATE orders o SET cancelled_at = now() WHERE o.order_id = ANY (ids);
     UPDATE payments p
-       SET expired_at = now(), settle_next_at = CASE WHEN p.manual_capture THEN now() END -- what is authorised is released
+       SET expired_at = now(), capture_next_at = CASE WHEN p.manual_capture THEN now() END -- what is authorised is released
      WHERE p.order_id = ANY (ids) AND p.capture_count = 0;
-    PERFORM pg_notify('settles_due', '');
+    PERFORM pg_notify('captures_due', '');
     events := ARRAY(SELECT e FROM outbox_append(ARRAY(
                         SELECT ROW (o.order_id, NULL, 'order.cancelled', NULL, o.amount, o.currency, now())::new_event
                           FROM orders o WHERE o.order_id = ANY (ids) ORDER BY o.order_id)) e);

@@ -127,7 +127,7 @@ BEGIN
          ORDER BY n.payment_id, n.position
     ), begun AS (
         INSERT INTO payments (payment_id, order_id, method, amount, currency, requested_psp, return_url, psp, expires_at,
-                              manual_capture, settle_next_at)
+                              manual_capture, capture_next_at)
         SELECT w.payment_id, o.order_id, w.method, o.amount, o.currency, w.requested_psp, w.return_url, w.psp, o.expires_at,
                o.manual_capture, CASE WHEN o.manual_capture THEN o.expires_at END -- what is authorised by then is released
           FROM wanted w
@@ -335,9 +335,9 @@ GRANT EXECUTE ON FUNCTION payments_begin, attempts_record, payment_documents, pa
 -- authorisation; its answer is no fact: the PSP is asked at once how the payment stands. One that is still authorised when its order
 -- ends (expired, cancelled, paid otherwise) is voided without being asked for.
 
--- `verdict`: settling (the PSP is told), payment_not_found, not_authorized (or the opposite was asked for before), order_not_payable,
+-- `verdict`: capturing (the PSP is told), payment_not_found, not_authorized (or the opposite was asked for before), order_not_payable,
 -- key_reused. The first answer of a key is remembered.
-CREATE FUNCTION payment_settle(of_payment_id uuid, wanted text, key_id uuid, of_fingerprint uuid, request_id uuid)
+CREATE FUNCTION payment_capture(of_payment_id uuid, wanted text, key_id uuid, of_fingerprint uuid, request_id uuid)
 RETURNS TABLE (verdict text, replayed boolean, first_request_id uuid, status text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
@@ -371,15 +371,15 @@ BEGIN
     status := payment.status;
     verdict := CASE WHEN payment.payment_id IS NULL THEN 'payment_not_found'
                     WHEN payment.status <> 'AUTHORIZED' OR NOT payment.manual_capture
-                         OR coalesce(payment.settle_as, wanted) <> wanted THEN 'not_authorized'
+                         OR coalesce(payment.capture_action, wanted) <> wanted THEN 'not_authorized'
                     WHEN wanted = 'capture' AND (parent.status <> 'PENDING' OR parent.expires_at <= now()) THEN 'order_not_payable'
-                    ELSE 'settling' END;
-    IF verdict = 'settling' AND payment.settle_as IS NULL THEN
-        UPDATE payments p SET settle_as = wanted, settle_next_at = now() WHERE p.payment_id = of_payment_id;
-        PERFORM pg_notify('settles_due', '');
+                    ELSE 'capturing' END;
+    IF verdict = 'capturing' AND payment.capture_action IS NULL THEN
+        UPDATE payments p SET capture_action = wanted, capture_next_at = now() WHERE p.payment_id = of_payment_id;
+        PERFORM pg_notify('captures_due', '');
     END IF;
     IF key IS NOT NULL THEN
-        UPDATE idempotency_keys k SET verdict = payment_settle.verdict, holder = request_id, document = payment_settle.status
+        UPDATE idempotency_keys k SET verdict = payment_capture.verdict, holder = request_id, document = payment_capture.status
          WHERE k.idempotency_id = key;
     END IF;
     RETURN NEXT;
@@ -387,8 +387,8 @@ END
 $$;
 
 -- Authorisations whose PSP is to be told now, each for one caller until the lease ends.
-CREATE FUNCTION payments_settle_claim(at_most int, lease_ms bigint)
-RETURNS TABLE (payment_id uuid, order_id uuid, psp text, psp_ref text, amount bigint, currency text, settle_as text, calls int)
+CREATE FUNCTION payments_capture_claim(at_most int, lease_ms bigint)
+RETURNS TABLE (payment_id uuid, order_id uuid, psp text, psp_ref text, amount bigint, currency text, capture_action text, calls int)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
@@ -397,39 +397,39 @@ BEGIN
         WITH due AS MATERIALIZED (
             SELECT q.payment_id FROM payments q
              WHERE q.manual_capture AND q.authorization_count > 0 AND q.void_count = 0 AND q.capture_count = 0
-               AND q.settle_next_at <= now()
-             ORDER BY q.settle_next_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
+               AND q.capture_next_at <= now()
+             ORDER BY q.capture_next_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
         ), claimed AS (
             UPDATE payments p
-               SET settle_as = CASE WHEN o.status = 'PENDING' AND o.expires_at > now() THEN p.settle_as ELSE 'void' END,
-                   settle_calls = p.settle_calls + 1,
-                   settle_next_at = clock_timestamp() + make_interval(secs => lease_ms / 1000.0)
+               SET capture_action = CASE WHEN o.status = 'PENDING' AND o.expires_at > now() THEN p.capture_action ELSE 'void' END,
+                   capture_calls = p.capture_calls + 1,
+                   capture_next_at = clock_timestamp() + make_interval(secs => lease_ms / 1000.0)
               FROM due d, orders o
              WHERE p.payment_id = d.payment_id AND o.order_id = p.order_id
-            RETURNING p.payment_id, p.order_id, p.settle_as, p.settle_calls
+            RETURNING p.payment_id, p.order_id, p.capture_action, p.capture_calls
         )
-        SELECT c.payment_id, c.order_id, f.psp, f.psp_ref, f.amount, f.currency, c.settle_as, c.settle_calls
+        SELECT c.payment_id, c.order_id, f.psp, f.psp_ref, f.amount, f.currency, c.capture_action, c.capture_calls
           FROM claimed c
          CROSS JOIN LATERAL (SELECT g.* FROM facts g WHERE g.payment_id = c.payment_id AND g.kind = 'authorized'
                               ORDER BY g.fact_id DESC LIMIT 1) f
-         WHERE c.settle_as IS NOT NULL;
+         WHERE c.capture_action IS NOT NULL;
 END
 $$;
 
 -- A call has ended; claimed_calls: the `calls` that the caller was given. The next comes after retry_after_ms, unless it is known by
 -- then what became of the authorisation: the PSP is asked about that now.
-CREATE FUNCTION payment_settle_called(of_payment_id uuid, claimed_calls int, error text, retry_after_ms bigint) RETURNS void
+CREATE FUNCTION payment_capture_called(of_payment_id uuid, claimed_calls int, error text, retry_after_ms bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
     UPDATE payments p
-       SET settle_error = error, next_check_at = '-infinity',
-           settle_next_at = CASE WHEN p.settle_calls = claimed_calls
-                                 THEN clock_timestamp() + make_interval(secs => retry_after_ms / 1000.0) ELSE p.settle_next_at END
+       SET capture_error = error, next_check_at = '-infinity',
+           capture_next_at = CASE WHEN p.capture_calls = claimed_calls
+                                 THEN clock_timestamp() + make_interval(secs => retry_after_ms / 1000.0) ELSE p.capture_next_at END
      WHERE p.payment_id = of_payment_id AND p.capture_count = 0;
     PERFORM pg_notify('checks_due', '');
 END
 $$;
 
-REVOKE ALL ON FUNCTION payment_settle, payments_settle_claim, payment_settle_called FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION payment_settle, payments_settle_claim, payment_settle_called TO tiffin_router;
+REVOKE ALL ON FUNCTION payment_capture, payments_capture_claim, payment_capture_called FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION payment_capture, payments_capture_claim, payment_capture_called TO tiffin_router;

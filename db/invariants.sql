@@ -198,7 +198,7 @@ HAVING count(e.event_id) = o.event_seq
 -- invariant: an Idempotency-Key that was answered has its effect
 SELECT k.idempotency_id, k.verdict FROM idempotency_keys k
  WHERE (k.verdict = 'ok' AND NOT EXISTS (SELECT FROM refunds r WHERE r.refund_id = k.resource_id))
-    OR (k.verdict = 'settling' AND NOT EXISTS (SELECT FROM payments p WHERE p.payment_id = k.resource_id AND p.settle_as IS NOT NULL))
+    OR (k.verdict = 'capturing' AND NOT EXISTS (SELECT FROM payments p WHERE p.payment_id = k.resource_id AND p.capture_action IS NOT NULL))
     OR (k.verdict = 'cancelled' AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = (k.document::json ->> 'order_id')::uuid
                                                                          AND o.cancelled_at IS NOT NULL))
     OR (k.verdict IS NULL AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = k.resource_id)

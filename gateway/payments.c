@@ -61,21 +61,21 @@ void payments_get(http_request_t *request)
 
 /* ---- capture and void by hand ---- */
 
-static void respond_settling(http_request_t *request, const payment_settling_t *settling)
+static void respond_capturing(http_request_t *request, const payment_capturing_t *capturing)
 {
     char payment_id[UUID_TEXT_SIZE], json[160], status[33];
     snprintf(json, sizeof json, "{\"payment_id\":\"%s\",\"status\":\"%s\"}",
-             uuid_format(&settling->payment_id, payment_id),
-             str_copy(settling->status, status, sizeof status));
-    gateway_mark_replayed(request, settling->replayed);
+             uuid_format(&capturing->payment_id, payment_id),
+             str_copy(capturing->status, status, sizeof status));
+    gateway_mark_replayed(request, capturing->replayed);
     http_respond(request, 202, "application/json", json, strlen(json));
 }
 
-static void settle(http_request_t *request, const char *action)
+static void capture_or_void(http_request_t *request, const char *action)
 {
-    payment_settle_t settle = {.action = str_of(action)};
+    payment_capture_t asked = {.action = str_of(action)};
     err_detail_t detail = {{0}};
-    err_t err = request_id_param(request->params[0], "payment_id", &settle.payment_id, &detail);
+    err_t err = request_id_param(request->params[0], "payment_id", &asked.payment_id, &detail);
     if (err == ERR_OK)
         err = request_nothing(request->body, &detail);
     if (err != ERR_OK) {
@@ -83,23 +83,23 @@ static void settle(http_request_t *request, const char *action)
         return;
     }
     hub_reply_t reply;
-    if (!gateway_read_key(request, &settle.idempotency_id, &settle.fingerprint) ||
-        !gateway_call(request, MSG_payment_settle, &settle, &reply))
+    if (!gateway_read_key(request, &asked.idempotency_id, &asked.fingerprint) ||
+        !gateway_call(request, MSG_payment_capture, &asked, &reply))
         return;
-    payment_settling_t settling;
-    if (gateway_decode(request, &reply, MSG_payment_settling, &settling))
-        respond_settling(request, &settling);
+    payment_capturing_t capturing;
+    if (gateway_decode(request, &reply, MSG_payment_capturing, &capturing))
+        respond_capturing(request, &capturing);
     hub_reply_free(&reply);
 }
 
 void payments_capture_post(http_request_t *request)
 {
-    settle(request, "capture");
+    capture_or_void(request, "capture");
 }
 
 void payments_void_post(http_request_t *request)
 {
-    settle(request, "void");
+    capture_or_void(request, "void");
 }
 
 /* ---- refunds ---- */

@@ -27,13 +27,13 @@
 #include "lib/payment/psp_client.h"
 #include "proto/bus_reply.h"
 #include "proto/messages.h"
+#include "services/router/captures.h"
 #include "services/router/refunds.h"
 #include "services/router/router_calls.h"
 #include "services/router/router_choice.h"
 #include "services/router/router_learning.h"
 #include "services/router/router_page.h"
 #include "services/router/router_store.h"
-#include "services/router/settling.h"
 
 enum {
     QUOTED_SIZE = 300,
@@ -88,7 +88,7 @@ struct router {
     router_store_t *store;
     router_calls_t *calls;
     refunds_t *refunds;
-    settling_t *settling;
+    captures_t *captures;
     router_choice_t *choice;
     router_learning_t *learning;
     list_node_t calling;   /* flows whose call is in flight or waits for its turn */
@@ -134,7 +134,7 @@ router_t *router_new(service_t *service, const router_config_t *config)
                                       .accounts = &self->config.accounts,
                                       .call_timeout_ms = config->psp_timeout_ms};
     self->refunds = refunds_new(service, &refunds);
-    self->settling = settling_new(service, &refunds);
+    self->captures = captures_new(service, &refunds);
     self->choice = router_choice_new(&self->psps, config->routing_rules_file);
     self->learning = router_learning_new(service, config->redis_url,
                                          router_choice_health(self->choice), self->store);
@@ -153,7 +153,7 @@ void router_destroy(router_t **self_p)
     if (self == NULL)
         return;
     router_learning_destroy(&self->learning);
-    settling_destroy(&self->settling);
+    captures_destroy(&self->captures);
     refunds_destroy(&self->refunds);
     actor_remove_fd(self->service->actor, router_calls_fd(self->calls));
     router_calls_destroy(&self->calls);
@@ -173,8 +173,8 @@ void router_destroy(router_t **self_p)
 bool router_idle(void *router)
 {
     router_t *self = router;
-    const bool settled = settling_idle(self->settling);
-    return refunds_idle(self->refunds) && settled && list_empty(&self->calling);
+    const bool captures_idle_now = captures_idle(self->captures);
+    return refunds_idle(self->refunds) && captures_idle_now && list_empty(&self->calling);
 }
 
 /* ---- answers: each ends its flow ---- */
@@ -780,16 +780,16 @@ static void on_refund_get(void *arg, const bus_request_t *const *requests, size_
     refunds_on_get(self->refunds, requests, count);
 }
 
-static void on_settle(void *arg, const bus_request_t *const *requests, size_t count)
+static void on_capture(void *arg, const bus_request_t *const *requests, size_t count)
 {
     router_t *self = arg;
-    settling_on_settle(self->settling, requests, count);
+    captures_on_capture(self->captures, requests, count);
 }
 
 static const dispatch_entry_t handlers[] = {
     {MSG_payment_initiate, on_initiate}, {MSG_payment_get, on_get},
     {MSG_payment_page, on_page},         {MSG_refund_create, on_refund_create},
-    {MSG_refund_get, on_refund_get},     {MSG_payment_settle, on_settle},
+    {MSG_refund_get, on_refund_get},     {MSG_payment_capture, on_capture},
     {MSG_router_health_get, on_health},  {0, NULL}};
 
 static void on_batch(void *arg, const bus_request_t *requests, size_t count)

@@ -22,7 +22,7 @@ def book(stack, payment_id):
     return [(row["kind"], row["amount"]) for row in stack.sim.get(f"/_sim/book?payment_id={payment_id}").json]
 
 
-def settle(stack, payment_id, action, **headers):
+def ask(stack, payment_id, action, **headers):
     return stack.api.post(f"/payments/{payment_id}/{action}", headers=headers)
 
 
@@ -34,14 +34,14 @@ def refused(answer, status, code):
 def test_a_capture_charges_once_and_can_be_refunded(stack, webhook):
     stack.faults("Stripe", webhook=webhook)
     order_id, payment_id = authorized(stack)
-    first = settle(stack, payment_id, "capture", **{"Idempotency-Key": f"capture-{webhook}"})
+    first = ask(stack, payment_id, "capture", **{"Idempotency-Key": f"capture-{webhook}"})
     assert first.status == 202 and first.json == {"payment_id": payment_id, "status": "AUTHORIZED"}, first
     stack.wait_for_order(order_id, "PAID")
-    again = settle(stack, payment_id, "capture", **{"Idempotency-Key": f"capture-{webhook}"})
+    again = ask(stack, payment_id, "capture", **{"Idempotency-Key": f"capture-{webhook}"})
     assert (again.status, again.json) == (202, first.json)
     assert again.headers["Idempotency-Replayed"] == "true"
-    refused(settle(stack, payment_id, "capture"), 409, "PAYMENT_NOT_AUTHORIZED")
-    refused(settle(stack, payment_id, "void"), 409, "PAYMENT_NOT_AUTHORIZED")
+    refused(ask(stack, payment_id, "capture"), 409, "PAYMENT_NOT_AUTHORIZED")
+    refused(ask(stack, payment_id, "void"), 409, "PAYMENT_NOT_AUTHORIZED")
     assert book(stack, payment_id) == [("charge", 45000)]
     assert stack.api.post(f"/payments/{payment_id}/refunds", {}).status == 202
     stack.wait_for_order(order_id, "REFUNDED")
@@ -53,9 +53,9 @@ def test_a_capture_charges_once_and_can_be_refunded(stack, webhook):
 def test_a_void_releases_what_was_authorised(stack, webhook):
     stack.faults("Stripe", webhook=webhook)
     order_id, payment_id = authorized(stack)
-    assert settle(stack, payment_id, "void").status == 202
+    assert ask(stack, payment_id, "void").status == 202
     stack.wait_for_payment(payment_id, "FAILED")
-    refused(settle(stack, payment_id, "capture"), 409, "PAYMENT_NOT_AUTHORIZED")
+    refused(ask(stack, payment_id, "capture"), 409, "PAYMENT_NOT_AUTHORIZED")
     assert stack.get_order(order_id)["status"] == "PENDING"
     assert book(stack, payment_id) == []
     stack.verify()
@@ -77,12 +77,12 @@ def test_only_an_authorised_payment_of_such_an_order_is_captured(stack):
     stack.faults("Stripe")
     order_id = stack.create_order()
     payment_id = stack.initiate(order_id, method="CARD", gateway="Stripe")["payment_id"]
-    refused(settle(stack, payment_id, "capture"), 409, "PAYMENT_NOT_AUTHORIZED")
+    refused(ask(stack, payment_id, "capture"), 409, "PAYMENT_NOT_AUTHORIZED")
     stack.sim_pay(payment_id)
     stack.wait_for_order(order_id, "PAID")
     assert stack.get_order(order_id)["capture"] == "automatic"
-    refused(settle(stack, payment_id, "capture"), 409, "PAYMENT_NOT_AUTHORIZED")
-    refused(settle(stack, "01920000-0000-7000-8000-000000000000", "void"), 404, "PAYMENT_NOT_FOUND")
+    refused(ask(stack, payment_id, "capture"), 409, "PAYMENT_NOT_AUTHORIZED")
+    refused(ask(stack, "01920000-0000-7000-8000-000000000000", "void"), 404, "PAYMENT_NOT_FOUND")
     refused(stack.api.post(f"/payments/{payment_id}/capture", {"amount": 1}), 400, "UNKNOWN_FIELD")
 
 
@@ -98,8 +98,8 @@ def test_a_capture_outlives_a_psp_that_is_down(stack):
     stack.faults("Stripe")
     order_id, payment_id = authorized(stack)
     stack.faults("Stripe", refuse=True)
-    assert settle(stack, payment_id, "capture").status == 202
-    wait_for(lambda: stack.psql(f"SELECT 1 FROM payments WHERE payment_id = '{payment_id}' AND settle_error = 'HTTP 503'"), 10,
+    assert ask(stack, payment_id, "capture").status == 202
+    wait_for(lambda: stack.psql(f"SELECT 1 FROM payments WHERE payment_id = '{payment_id}' AND capture_error = 'HTTP 503'"), 10,
              "the PSP has refused")
     assert stack.get_payment(payment_id)["status"] == "AUTHORIZED" and book(stack, payment_id) == []
     stack.faults("Stripe")

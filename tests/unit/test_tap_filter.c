@@ -276,7 +276,7 @@ static void errors_by_name_subscribe_to_every_request(void **state)
                       "webhook-processor.dead-list", "webhook-processor.dead-get",
                       "webhook-processor.redrive", "webhook-processor.discrepancies",
                       "webhook-processor.settle", "router.page", "reconciler.list",
-                      "reconciler.start", "router.health", "router.settle", "notifier.list");
+                      "reconciler.start", "router.health", "router.capture", "notifier.list");
 }
 
 /* ---- gaps ---- */

@@ -1,6 +1,6 @@
-/* settling.c - see settling.h.
+/* captures.c - see captures.h.
  *
- *   payment_settle → payment_settle() of the database (written down, committed) → answer
+ *   payment_capture → payment_capture() of the database (written down, committed) → answer
  *   due → claimed by lease → the PSP is told → the reconciler asks it how the payment stands
  *
  * A PSP is told until a fact says what became of the authorisation: a call that was lost, timed out
@@ -9,7 +9,7 @@
  *
  * Must never happen: a PSP told of what is not committed; a capture and a void at once.
  */
-#include "services/router/settling.h"
+#include "services/router/captures.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +21,8 @@
 #include "lib/payment/psp_client.h"
 #include "proto/bus_reply.h"
 #include "proto/messages.h"
+#include "services/router/capture_store.h"
 #include "services/router/refund_rules.h"
-#include "services/router/settling_store.h"
 
 enum {
     TICK_MS = 100,         /* how soon a notification is seen */
@@ -35,13 +35,13 @@ enum {
 /* A call to a PSP in flight. */
 typedef struct call {
     list_node_t node; /* in calling */
-    settling_due_t due;
+    capture_due_t due;
 } call_t;
 
-struct settling {
+struct captures {
     service_t *service;
     refunds_config_t config;
-    settling_store_t *store;
+    capture_store_t *store;
     psp_client_t *http;
     int tick_timer;
     bool stopping;
@@ -53,23 +53,23 @@ struct settling {
 static void on_tick(void *arg);
 static void on_answers(void *arg);
 
-settling_t *settling_new(service_t *service, const refunds_config_t *config)
+captures_t *captures_new(service_t *service, const refunds_config_t *config)
 {
-    settling_t *self = calloc(1, sizeof *self);
+    captures_t *self = calloc(1, sizeof *self);
     CHECK(self != NULL);
     self->service = service;
     self->config = *config;
     list_init(&self->calling);
-    self->store = settling_store_new(config->database_url);
+    self->store = capture_store_new(config->database_url);
     self->http = psp_client_new(config->accounts, CALLS_MAX);
     actor_add_fd(service->actor, psp_client_fd(self->http), on_answers, self);
     self->tick_timer = actor_add_timer(service->actor, TICK_MS, on_tick, self);
     return self;
 }
 
-void settling_destroy(settling_t **self_p)
+void captures_destroy(captures_t **self_p)
 {
-    settling_t *self = *self_p;
+    captures_t *self = *self_p;
     if (self == NULL)
         return;
     actor_remove_timer(self->service->actor, self->tick_timer);
@@ -80,12 +80,12 @@ void settling_destroy(settling_t **self_p)
         node = node->next;
         free(call);
     }
-    settling_store_destroy(&self->store);
+    capture_store_destroy(&self->store);
     free(self);
     *self_p = NULL;
 }
 
-bool settling_idle(settling_t *self)
+bool captures_idle(captures_t *self)
 {
     self->stopping = true;
     return list_empty(&self->calling);
@@ -93,78 +93,78 @@ bool settling_idle(settling_t *self)
 
 /* ---- requests ---- */
 
-static err_t refusal_of(const settling_answer_t *answer, const payment_settle_t *settle,
+static err_t refusal_of(const capture_answer_t *answer, const payment_capture_t *asked,
                         err_detail_t *detail)
 {
     char text[UUID_TEXT_SIZE];
     switch (answer->verdict) {
-    case SETTLING_OK:
+    case CAPTURE_OK:
         break;
-    case SETTLING_PAYMENT_NOT_FOUND:
+    case CAPTURE_PAYMENT_NOT_FOUND:
         return err_set(detail, ERR_PAYMENT_NOT_FOUND, "there is no payment %s",
-                       uuid_format(&settle->payment_id, text));
-    case SETTLING_NOT_AUTHORIZED:
+                       uuid_format(&asked->payment_id, text));
+    case CAPTURE_NOT_AUTHORIZED:
         return err_set(detail, ERR_PAYMENT_NOT_AUTHORIZED,
                        "the payment is %s: it is captured by itself, or was captured or voided "
                        "before",
                        answer->status);
-    case SETTLING_ORDER_NOT_PAYABLE:
+    case CAPTURE_ORDER_NOT_PAYABLE:
         return err_set(detail, ERR_ORDER_NOT_PAYABLE, "the order has ended");
-    case SETTLING_KEY_REUSED:
+    case CAPTURE_KEY_REUSED:
         return err_set(detail, ERR_IDEMPOTENCY_KEY_REUSED, "the key came with another body before");
     }
     return ERR_OK;
 }
 
-static void settle(settling_t *self, const bus_request_t *request)
+static void write_down(captures_t *self, const bus_request_t *request)
 {
     bus_t *bus = self->service->bus;
-    payment_settle_t settle;
-    settling_answer_t answer = {0};
+    payment_capture_t asked;
+    capture_answer_t answer = {0};
     err_detail_t detail = {{0}};
     err_t err =
-        message_decode(MSG_payment_settle, request->body, request->body_size, &settle, &detail);
-    if (err == ERR_OK && !str_is(settle.action, "capture") && !str_is(settle.action, "void"))
+        message_decode(MSG_payment_capture, request->body, request->body_size, &asked, &detail);
+    if (err == ERR_OK && !str_is(asked.action, "capture") && !str_is(asked.action, "void"))
         err = err_set(&detail, ERR_INVALID_FIELD, "action is not capture or void");
     if (err == ERR_OK)
-        err = settling_store_settle(self->store, &settle, &request->reply_to.request_id, &answer,
-                                    &detail);
+        err =
+            capture_store_ask(self->store, &asked, &request->reply_to.request_id, &answer, &detail);
     if (err != ERR_OK) {
         bus_reply_error(bus, &request->reply_to, err, detail.text);
         return;
     }
-    err = refusal_of(&answer, &settle, &detail);
+    err = refusal_of(&answer, &asked, &detail);
     if (err != ERR_OK) {
         bus_reply_refusal(bus, &request->reply_to, err, detail.text,
                           answer.replayed ? &answer.first_request_id : NULL);
         return;
     }
-    const payment_settling_t settling = {.payment_id = settle.payment_id,
-                                         .status = str_of(answer.status),
-                                         .replayed = answer.replayed};
-    bus_reply_message(bus, &request->reply_to, MSG_payment_settling, &settling);
+    const payment_capturing_t capturing = {.payment_id = asked.payment_id,
+                                           .status = str_of(answer.status),
+                                           .replayed = answer.replayed};
+    bus_reply_message(bus, &request->reply_to, MSG_payment_capturing, &capturing);
 }
 
-void settling_on_settle(settling_t *self, const bus_request_t *const *requests, size_t count)
+void captures_on_capture(captures_t *self, const bus_request_t *const *requests, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        settle(self, requests[i]);
+        write_down(self, requests[i]);
 }
 
 /* ---- what is due ---- */
 
-static void note_called(settling_t *self, const settling_due_t *due, const char *error,
+static void note_called(captures_t *self, const capture_due_t *due, const char *error,
                         int64_t retry_after_ms)
 {
     err_detail_t detail = {{0}};
     /* What cannot be noted is done again when the lease ends. */
-    const err_t err = settling_store_called(self->store, due, error, retry_after_ms, &detail);
+    const err_t err = capture_store_called(self->store, due, error, retry_after_ms, &detail);
     if (err != ERR_OK)
         log_limited(LOG_LEVEL_WARN, NULL, "capture or void not noted", "code=%s detail=\"%s\"",
                     err_name(err), detail.text);
 }
 
-static void start_call(settling_t *self, const settling_due_t *due)
+static void start_call(captures_t *self, const capture_due_t *due)
 {
     const psp_t *psp = psp_find(str_of(due->psp));
     const psp_account_t *account = psp != NULL ? psp_account_of(self->config.accounts, psp) : NULL;
@@ -189,7 +189,7 @@ static void start_call(settling_t *self, const settling_due_t *due)
     psp_client_submit(self->http, psp, &request, call);
 }
 
-static void claim_due(settling_t *self)
+static void claim_due(captures_t *self)
 {
     PGresult *result = NULL;
     err_detail_t detail = {{0}};
@@ -197,7 +197,7 @@ static void claim_due(settling_t *self)
     if (room == 0)
         return;
     self->next_claim_mono_ms = clock_mono_ms() + CLAIM_EVERY_MS;
-    const err_t err = settling_store_claim(
+    const err_t err = capture_store_claim(
         self->store, room, self->config.call_timeout_ms + LEASE_MARGIN_MS, &result, &detail);
     if (err != ERR_OK) {
         log_limited(LOG_LEVEL_WARN, NULL, "captures and voids not claimed", "code=%s detail=\"%s\"",
@@ -205,8 +205,8 @@ static void claim_due(settling_t *self)
         return;
     }
     for (int row = 0; row < PQntuples(result); row++) {
-        settling_due_t due;
-        settling_store_due(result, row, &due);
+        capture_due_t due;
+        capture_store_due(result, row, &due);
         start_call(self, &due);
     }
     PQclear(result);
@@ -214,19 +214,19 @@ static void claim_due(settling_t *self)
 
 static void on_tick(void *arg)
 {
-    settling_t *self = arg;
+    captures_t *self = arg;
     if (self->stopping)
         return;
-    const bool notified = settling_store_notified(self->store);
+    const bool notified = capture_store_notified(self->store);
     if (notified || clock_mono_ms() >= self->next_claim_mono_ms)
         claim_due(self);
 }
 
 /* ---- answers ---- */
 
-static void end_call(settling_t *self, call_t *call, const http_client_response_t *response)
+static void end_call(captures_t *self, call_t *call, const http_client_response_t *response)
 {
-    const settling_due_t *due = &call->due;
+    const capture_due_t *due = &call->due;
     char payment_id[UUID_TEXT_SIZE], error[PSP_REASON_SIZE] = "";
     const bool taken = response->err == ERR_OK && response->status < 300;
     if (response->err != ERR_OK)
@@ -245,7 +245,7 @@ static void end_call(settling_t *self, call_t *call, const http_client_response_
 
 static void on_answers(void *arg)
 {
-    settling_t *self = arg;
+    captures_t *self = arg;
     void *cookie;
     http_client_response_t response;
     while (psp_client_next(self->http, &cookie, &response)) {

@@ -1,28 +1,28 @@
-/* settling_store.c - see settling_store.h. */
-#include "services/router/settling_store.h"
+/* capture_store.c - see capture_store.h. */
+#include "services/router/capture_store.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/limits.h"
 
-struct settling_store {
+struct capture_store {
     pg_t *pg;
     pg_params_t params; /* reused: its buffers keep their memory */
 };
 
-settling_store_t *settling_store_new(const char *database_url)
+capture_store_t *capture_store_new(const char *database_url)
 {
-    settling_store_t *self = calloc(1, sizeof *self);
+    capture_store_t *self = calloc(1, sizeof *self);
     CHECK(self != NULL);
     self->pg = pg_new(database_url, "tiffin-router", PG_STATEMENT_TIMEOUT_MS);
-    pg_listen(self->pg, "settles_due");
+    pg_listen(self->pg, "captures_due");
     return self;
 }
 
-void settling_store_destroy(settling_store_t **self_p)
+void capture_store_destroy(capture_store_t **self_p)
 {
-    settling_store_t *self = *self_p;
+    capture_store_t *self = *self_p;
     if (self == NULL)
         return;
     pg_destroy(&self->pg);
@@ -31,40 +31,39 @@ void settling_store_destroy(settling_store_t **self_p)
     *self_p = NULL;
 }
 
-static settling_verdict_t verdict_of(str_t text)
+static capture_verdict_t verdict_of(str_t text)
 {
     static const char *const names[] = {
-        [SETTLING_OK] = "settling",
-        [SETTLING_PAYMENT_NOT_FOUND] = "payment_not_found",
-        [SETTLING_NOT_AUTHORIZED] = "not_authorized",
-        [SETTLING_ORDER_NOT_PAYABLE] = "order_not_payable",
-        [SETTLING_KEY_REUSED] = "key_reused",
+        [CAPTURE_OK] = "capturing",
+        [CAPTURE_PAYMENT_NOT_FOUND] = "payment_not_found",
+        [CAPTURE_NOT_AUTHORIZED] = "not_authorized",
+        [CAPTURE_ORDER_NOT_PAYABLE] = "order_not_payable",
+        [CAPTURE_KEY_REUSED] = "key_reused",
     };
     size_t i = 0;
     while (i < sizeof names / sizeof *names && !str_is(text, names[i]))
         i++;
     CHECK(i < sizeof names / sizeof *names);
-    return (settling_verdict_t)i;
+    return (capture_verdict_t)i;
 }
 
-err_t settling_store_settle(settling_store_t *self, const payment_settle_t *settle,
-                            const uuid_t *request_id, settling_answer_t *answer,
-                            err_detail_t *detail)
+err_t capture_store_ask(capture_store_t *self, const payment_capture_t *asked,
+                        const uuid_t *request_id, capture_answer_t *answer, err_detail_t *detail)
 {
     PGresult *result = NULL;
     pg_params_reset(&self->params);
-    pg_param_uuid(&self->params, &settle->payment_id);
-    pg_param_text(&self->params, settle->action);
-    pg_param_uuid(&self->params, &settle->idempotency_id);
-    pg_param_uuid(&self->params, &settle->fingerprint);
+    pg_param_uuid(&self->params, &asked->payment_id);
+    pg_param_text(&self->params, asked->action);
+    pg_param_uuid(&self->params, &asked->idempotency_id);
+    pg_param_uuid(&self->params, &asked->fingerprint);
     pg_param_uuid(&self->params, request_id);
-    TRY(pg_exec(self->pg, "payment_settle",
+    TRY(pg_exec(self->pg, "payment_capture",
                 "SELECT verdict, replayed, first_request_id, status "
-                "FROM payment_settle($1, $2, $3, $4, $5)",
+                "FROM payment_capture($1, $2, $3, $4, $5)",
                 &self->params, &result, detail));
     CHECK(PQntuples(result) == 1);
-    *answer = (settling_answer_t){.verdict = verdict_of(pg_get_text(result, 0, 0)),
-                                  .replayed = pg_get_bool(result, 0, 1)};
+    *answer = (capture_answer_t){.verdict = verdict_of(pg_get_text(result, 0, 0)),
+                                 .replayed = pg_get_bool(result, 0, 1)};
     if (!pg_is_null(result, 0, 2))
         answer->first_request_id = pg_get_uuid(result, 0, 2);
     if (!pg_is_null(result, 0, 3))
@@ -73,24 +72,24 @@ err_t settling_store_settle(settling_store_t *self, const payment_settle_t *sett
     return ERR_OK;
 }
 
-bool settling_store_notified(settling_store_t *self)
+bool capture_store_notified(capture_store_t *self)
 {
     return pg_notified(self->pg);
 }
 
-err_t settling_store_claim(settling_store_t *self, int at_most, int64_t lease_ms, PGresult **result,
-                           err_detail_t *detail)
+err_t capture_store_claim(capture_store_t *self, int at_most, int64_t lease_ms, PGresult **result,
+                          err_detail_t *detail)
 {
     pg_params_reset(&self->params);
     pg_param_int4(&self->params, at_most);
     pg_param_int8(&self->params, lease_ms);
-    return pg_exec(self->pg, "payments_settle_claim",
-                   "SELECT payment_id, order_id, psp, psp_ref, amount, currency, settle_as, "
-                   "calls::bigint FROM payments_settle_claim($1, $2)",
+    return pg_exec(self->pg, "payments_capture_claim",
+                   "SELECT payment_id, order_id, psp, psp_ref, amount, currency, capture_action, "
+                   "calls::bigint FROM payments_capture_claim($1, $2)",
                    &self->params, result, detail);
 }
 
-void settling_store_due(const PGresult *result, int row, settling_due_t *due)
+void capture_store_due(const PGresult *result, int row, capture_due_t *due)
 {
     psp_authorization_t *authorization = &due->authorization;
     memset(due, 0, sizeof *due);
@@ -104,8 +103,8 @@ void settling_store_due(const PGresult *result, int row, settling_due_t *due)
     due->calls = (int)pg_get_int8(result, row, 7);
 }
 
-err_t settling_store_called(settling_store_t *self, const settling_due_t *due, const char *error,
-                            int64_t retry_after_ms, err_detail_t *detail)
+err_t capture_store_called(capture_store_t *self, const capture_due_t *due, const char *error,
+                           int64_t retry_after_ms, err_detail_t *detail)
 {
     PGresult *result = NULL;
     pg_params_reset(&self->params);
@@ -114,7 +113,7 @@ err_t settling_store_called(settling_store_t *self, const settling_due_t *due, c
     pg_param_text(&self->params, str_of(error));
     pg_param_int8(&self->params, retry_after_ms);
     const err_t err =
-        pg_exec(self->pg, "payment_settle_called", "SELECT payment_settle_called($1, $2, $3, $4)",
+        pg_exec(self->pg, "payment_capture_called", "SELECT payment_capture_called($1, $2, $3, $4)",
                 &self->params, &result, detail);
     PQclear(result);
     return err;
