@@ -386,8 +386,8 @@ BEGIN
 END
 $$;
 
--- Authorisations whose PSP is to be told now, each for one caller until the lease ends.
-CREATE FUNCTION payments_capture_claim(at_most int, lease_ms bigint)
+-- Authorisations whose PSP is to be told now, each for one caller until the lease ends; none of payments at these PSPs.
+CREATE FUNCTION payments_capture_claim(at_most int, lease_ms bigint, except_psps text[] DEFAULT '{}')
 RETURNS TABLE (payment_id uuid, order_id uuid, psp text, psp_ref text, amount bigint, currency text, capture_action text, calls int)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
@@ -397,7 +397,7 @@ BEGIN
         WITH due AS MATERIALIZED (
             SELECT q.payment_id FROM payments q
              WHERE q.manual_capture AND q.authorization_count > 0 AND q.void_count = 0 AND q.capture_count = 0
-               AND q.capture_next_at <= now()
+               AND q.capture_next_at <= now() AND q.psp <> ALL (except_psps)
              ORDER BY q.capture_next_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
         ), claimed AS (
             UPDATE payments p

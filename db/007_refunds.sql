@@ -142,8 +142,8 @@ BEGIN
 END
 $$;
 
--- Refunds whose PSP is to be asked now, each for one caller until the lease ends.
-CREATE FUNCTION refunds_claim(at_most int, lease_ms bigint)
+-- Refunds whose PSP is to be asked now, each for one caller until the lease ends; none at these PSPs.
+CREATE FUNCTION refunds_claim(at_most int, lease_ms bigint, except_psps text[] DEFAULT '{}')
 RETURNS TABLE (refund_id uuid, payment_id uuid, order_id uuid, psp text, capture_ref text, amount bigint, currency text,
                reason text, calls int, requested boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
@@ -153,7 +153,8 @@ BEGIN
     RETURN QUERY
         WITH due AS MATERIALIZED (
             SELECT d.refund_id FROM refunds d
-             WHERE d.next_call_at <= now() ORDER BY d.next_call_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
+             WHERE d.next_call_at <= now() AND d.psp <> ALL (except_psps)
+             ORDER BY d.next_call_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
         )
         UPDATE refunds r
            SET calls = r.calls + 1, next_call_at = clock_timestamp() + make_interval(secs => lease_ms / 1000.0)

@@ -252,6 +252,17 @@ unsigned psp_status_calls_per_min(const psp_t *psp)
     return psp->status_calls_per_min;
 }
 
+unsigned psp_refund_calls_per_min(const psp_t *psp)
+{
+    return psp->refund_calls_per_min;
+}
+
+int64_t psp_next_call_ms(int64_t now_ms, unsigned calls_per_min)
+{
+    enum { MINUTE_MS = 60000 };
+    return calls_per_min == 0 ? now_ms : now_ms + (MINUTE_MS + calls_per_min - 1) / calls_per_min;
+}
+
 bool psp_status_request(const psp_t *psp, const psp_account_t *account,
                         const psp_payment_t *payment, http_client_request_t *request)
 {

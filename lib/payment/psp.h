@@ -138,8 +138,9 @@ err_t psp_webhook_verify(const psp_t *psp, const psp_account_t *account, bool de
                          psp_header_fn *header, void *header_arg, str_t body, int64_t now_us,
                          psp_webhook_t webhooks[PSP_WEBHOOKS_MAX], size_t *count,
                          err_detail_t *detail) MUST_CHECK;
-/* One of them without the signature: a body that was verified before it was stored. An event id that came in a header is not in the body: `event_id` is then
- * empty, whoever stored the body has it. */
+/* One of them without the signature: a body that was verified before it was stored. An event id
+ * that came in a header is not in the body: `event_id` is then empty, whoever stored the body has
+ * it. */
 err_t psp_webhook_read(const psp_t *psp, str_t body, psp_report_t *report,
                        err_detail_t *detail) MUST_CHECK;
 /* Nothing about any payment: kind NONE and no payment_id (a settlement was paid out, a bank is down
@@ -280,6 +281,11 @@ typedef struct psp_payment {
 
 /* How many of these calls a minute the PSP bears; 0: not known. */
 unsigned psp_status_calls_per_min(const psp_t *psp);
+/* The same of refunds, captures and voids. */
+unsigned psp_refund_calls_per_min(const psp_t *psp);
+/* When a PSP may be called again that is called at now_ms and bears so many calls a minute (0: any
+ * number). */
+int64_t psp_next_call_ms(int64_t now_ms, unsigned calls_per_min);
 /* False: this PSP cannot be asked about it (without psp_ref, or without what the customer came back
  * with). */
 bool psp_status_request(const psp_t *psp, const psp_account_t *account,

@@ -122,8 +122,8 @@ static void forget_decisions(reconciler_t *self)
     int64_t forgotten = FORGET_MAX;
     err_t err = ERR_OK;
     for (int i = 0; i < UPKEEP_MAX && err == ERR_OK && forgotten >= FORGET_MAX; i++)
-        err = reconciler_store_forget_decisions(
-            self->store, (int)self->config.keep_decisions_days, FORGET_MAX, &forgotten, &detail);
+        err = reconciler_store_forget_decisions(self->store, (int)self->config.keep_decisions_days,
+                                                FORGET_MAX, &forgotten, &detail);
     if (err != ERR_OK)
         log_limited(LOG_LEVEL_WARN, NULL, "old decisions not forgotten", "code=%s detail=\"%s\"",
                     err_name(err), detail.text);
@@ -331,7 +331,7 @@ static void ask_waiting(reconciler_t *self)
             list_push_back(&later, &check->node);
         } else {
             self->next_ask_mono_ms[check->psp_index] =
-                reconciler_next_ask_ms(now_mono_ms, limit_of(self, check));
+                psp_next_call_ms(now_mono_ms, limit_of(self, check));
             self->waiting_count--;
             ask(self, check);
         }

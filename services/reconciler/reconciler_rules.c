@@ -13,12 +13,6 @@ bool reconciler_psp_rests(unsigned failures_in_a_row)
     return failures_in_a_row >= RECONCILER_FAILURES_IN_A_ROW_MAX;
 }
 
-int64_t reconciler_next_ask_ms(int64_t now_ms, unsigned calls_per_min)
-{
-    enum { MINUTE_MS = 60000 };
-    return calls_per_min == 0 ? now_ms : now_ms + (MINUTE_MS + calls_per_min - 1) / calls_per_min;
-}
-
 int64_t reconciler_next_run_ms(int64_t planned_ms, int64_t now_ms, int64_t interval_ms)
 {
     if (now_ms < planned_ms)

@@ -20,10 +20,6 @@ bool reconciler_is_news(psp_fact_kind_t kind, bool failure_known);
 /* Is the PSP left alone for the rest of the run? */
 bool reconciler_psp_rests(unsigned failures_in_a_row);
 
-/* When this PSP may be asked again that is asked at now_ms and bears so many calls a minute (0: any
- * number). */
-int64_t reconciler_next_ask_ms(int64_t now_ms, unsigned calls_per_min);
-
 /* When the next run begins: the first of planned_ms + n * interval_ms (n at least 1) that lies
  * after now_ms. */
 int64_t reconciler_next_run_ms(int64_t planned_ms, int64_t now_ms, int64_t interval_ms);

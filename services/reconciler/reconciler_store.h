@@ -48,8 +48,8 @@ bool reconciler_store_notified(reconciler_store_t *self);
 err_t reconciler_store_page(reconciler_store_t *self, int64_t before, int at_most,
                             PGresult **result, err_detail_t *detail) MUST_CHECK;
 
-/* Claims at most `at_most` settlement reports of these PSPs to read, for lease_s: those that are due,
- * or (`everything`) were read lately. The result is the caller's. */
+/* Claims at most `at_most` settlement reports of these PSPs to read, for lease_s: those that are
+ * due, or (`everything`) were read lately. The result is the caller's. */
 err_t reconciler_store_claim_reports(reconciler_store_t *self, const psp_t *const *psps,
                                      size_t psp_count, bool everything, int at_most, int lease_s,
                                      PGresult **result, err_detail_t *detail) MUST_CHECK;

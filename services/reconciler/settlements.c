@@ -179,7 +179,7 @@ static void ask(settlements_t *self, reading_t *reading, int64_t now_mono_ms)
     int64_t *next_ask_mono_ms = &self->next_ask_mono_ms[psp_index(reading->psp)];
     if (now_mono_ms < *next_ask_mono_ms)
         return;
-    *next_ask_mono_ms = reconciler_next_ask_ms(now_mono_ms, limit_of(account, reading->psp));
+    *next_ask_mono_ms = psp_next_call_ms(now_mono_ms, limit_of(account, reading->psp));
     CHECK(psp_settlement_request(reading->psp, account, &reading->report.query, &request));
     request.timeout_ms = (uint32_t)self->config->psp_status_timeout_ms;
     reading->asking = true;

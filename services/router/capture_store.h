@@ -10,6 +10,7 @@
 #include "lib/payment/psp.h"
 #include "lib/pg.h"
 #include "proto/messages.h"
+#include "services/router/due_calls.h"
 
 typedef struct capture_store capture_store_t;
 
@@ -46,8 +47,8 @@ typedef struct capture_due {
 
 /* True when something may have become due since the last call (LISTEN captures_due). */
 bool capture_store_notified(capture_store_t *self);
-/* Claims at most `at_most` that are due: nobody else is given them for lease_ms. */
-err_t capture_store_claim(capture_store_t *self, int at_most, int64_t lease_ms, PGresult **result,
+/* Claims what is due: nobody else is given it while the lease lasts. */
+err_t capture_store_claim(capture_store_t *self, const due_claim_t *claim, PGresult **result,
                           err_detail_t *detail) MUST_CHECK;
 /* Row `row` of that result, copied. */
 void capture_store_due(const PGresult *result, int row, capture_due_t *due);

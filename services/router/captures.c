@@ -14,56 +14,45 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lib/clock.h"
 #include "lib/limits.h"
-#include "lib/list.h"
 #include "lib/log.h"
-#include "lib/payment/psp_client.h"
 #include "proto/bus_reply.h"
 #include "proto/messages.h"
 #include "services/router/capture_store.h"
-#include "services/router/refund_rules.h"
+#include "services/router/due_calls.h"
 
-enum {
-    TICK_MS = 100,         /* how soon a notification is seen */
-    CLAIM_EVERY_MS = 1000, /* without one */
-    CALLS_MAX = 16,
-    LEASE_MARGIN_MS = 5000,
-    NOT_CONFIGURED_RETRY_MS = 60000,
-};
-
-/* A call to a PSP in flight. */
+/* A call to a PSP. */
 typedef struct call {
-    list_node_t node; /* in calling */
+    due_call_t base;
     capture_due_t due;
 } call_t;
 
 struct captures {
     service_t *service;
-    refunds_config_t config;
     capture_store_t *store;
-    psp_client_t *http;
-    int tick_timer;
-    bool stopping;
-    int64_t next_claim_mono_ms;
-    list_node_t calling;
-    int calling_count;
+    due_calls_t *calls;
 };
 
-static void on_tick(void *arg);
-static void on_answers(void *arg);
+static bool notified(void *captures);
+static err_t claim(void *captures, const due_claim_t *claim, PGresult **result,
+                   err_detail_t *detail);
+static due_call_t *prepare(void *captures, const PGresult *result, int row);
+static void ended(void *captures, due_call_end_t *ends, size_t count);
 
 captures_t *captures_new(service_t *service, const refunds_config_t *config)
 {
     captures_t *self = calloc(1, sizeof *self);
     CHECK(self != NULL);
     self->service = service;
-    self->config = *config;
-    list_init(&self->calling);
     self->store = capture_store_new(config->database_url);
-    self->http = psp_client_new(config->accounts, CALLS_MAX);
-    actor_add_fd(service->actor, psp_client_fd(self->http), on_answers, self);
-    self->tick_timer = actor_add_timer(service->actor, TICK_MS, on_tick, self);
+    const due_calls_owner_t owner = {.self = self,
+                                     .what = "captures",
+                                     .calls_per_min = psp_refund_calls_per_min,
+                                     .notified = notified,
+                                     .claim = claim,
+                                     .prepare = prepare,
+                                     .ended = ended};
+    self->calls = due_calls_new(service, config->accounts, config->call_timeout_ms, &owner);
     return self;
 }
 
@@ -72,14 +61,7 @@ void captures_destroy(captures_t **self_p)
     captures_t *self = *self_p;
     if (self == NULL)
         return;
-    actor_remove_timer(self->service->actor, self->tick_timer);
-    actor_remove_fd(self->service->actor, psp_client_fd(self->http));
-    psp_client_destroy(&self->http);
-    for (list_node_t *node = self->calling.next; node != &self->calling;) {
-        call_t *call = LIST_ENTRY(node, call_t, node);
-        node = node->next;
-        free(call);
-    }
+    due_calls_destroy(&self->calls);
     capture_store_destroy(&self->store);
     free(self);
     *self_p = NULL;
@@ -87,8 +69,7 @@ void captures_destroy(captures_t **self_p)
 
 bool captures_idle(captures_t *self)
 {
-    self->stopping = true;
-    return list_empty(&self->calling);
+    return due_calls_idle(self->calls);
 }
 
 /* ---- requests ---- */
@@ -164,69 +145,44 @@ static void note_called(captures_t *self, const capture_due_t *due, const char *
                     err_name(err), detail.text);
 }
 
-static void start_call(captures_t *self, const capture_due_t *due)
+static bool notified(void *captures)
 {
-    const psp_t *psp = psp_find(str_of(due->psp));
-    const psp_account_t *account = psp != NULL ? psp_account_of(self->config.accounts, psp) : NULL;
+    return capture_store_notified(((captures_t *)captures)->store);
+}
+
+static err_t claim(void *captures, const due_claim_t *claim, PGresult **result,
+                   err_detail_t *detail)
+{
+    return capture_store_claim(((captures_t *)captures)->store, claim, result, detail);
+}
+
+static due_call_t *prepare(void *captures, const PGresult *result, int row)
+{
+    captures_t *self = captures;
+    const psp_t *psp;
+    capture_due_t due;
+    capture_store_due(result, row, &due);
+    const psp_account_t *account = due_calls_account(self->calls, due.psp, &psp);
     if (account == NULL || !psp_takes_manual_capture(psp)) {
-        log_limited(LOG_LEVEL_ERROR, NULL, "capture or void waits",
-                    "psp=%s reason=\"not configured here\"", due->psp);
-        note_called(self, due, "the PSP is not configured at this router", NOT_CONFIGURED_RETRY_MS);
-        return;
+        note_called(self, &due, "the PSP is not configured at this router", DUE_NOT_CONFIGURED_MS);
+        return NULL;
     }
     call_t *call = calloc(1, sizeof *call);
     CHECK(call != NULL);
-    call->due = *due;
-    http_client_request_t request;
-    if (due->capture)
-        psp_capture_request(psp, account, &due->authorization, &request);
+    call->due = due;
+    call->base.psp = psp;
+    if (due.capture)
+        psp_capture_request(psp, account, &due.authorization, &call->base.request);
     else
-        psp_void_request(psp, account, &due->authorization, &request);
-    request.timeout_ms = (uint32_t)self->config.call_timeout_ms;
-    list_init(&call->node);
-    list_push_back(&self->calling, &call->node);
-    self->calling_count++;
-    psp_client_submit(self->http, psp, &request, call);
-}
-
-static void claim_due(captures_t *self)
-{
-    PGresult *result = NULL;
-    err_detail_t detail = {{0}};
-    const int room = CALLS_MAX - self->calling_count;
-    if (room == 0)
-        return;
-    self->next_claim_mono_ms = clock_mono_ms() + CLAIM_EVERY_MS;
-    const err_t err = capture_store_claim(
-        self->store, room, self->config.call_timeout_ms + LEASE_MARGIN_MS, &result, &detail);
-    if (err != ERR_OK) {
-        log_limited(LOG_LEVEL_WARN, NULL, "captures and voids not claimed", "code=%s detail=\"%s\"",
-                    err_name(err), detail.text);
-        return;
-    }
-    for (int row = 0; row < PQntuples(result); row++) {
-        capture_due_t due;
-        capture_store_due(result, row, &due);
-        start_call(self, &due);
-    }
-    PQclear(result);
-}
-
-static void on_tick(void *arg)
-{
-    captures_t *self = arg;
-    if (self->stopping)
-        return;
-    const bool notified = capture_store_notified(self->store);
-    if (notified || clock_mono_ms() >= self->next_claim_mono_ms)
-        claim_due(self);
+        psp_void_request(psp, account, &due.authorization, &call->base.request);
+    return &call->base;
 }
 
 /* ---- answers ---- */
 
-static void end_call(captures_t *self, call_t *call, const http_client_response_t *response)
+static void end_call(captures_t *self, const capture_due_t *due,
+                     const http_client_response_t *response)
 {
-    const capture_due_t *due = &call->due;
     char payment_id[UUID_TEXT_SIZE], error[PSP_REASON_SIZE] = "";
     const bool taken = response->err == ERR_OK && response->status < 300;
     if (response->err != ERR_OK)
@@ -237,19 +193,11 @@ static void end_call(captures_t *self, call_t *call, const http_client_response_
              "payment_id=%s psp=%s taken=%d took_ms=%lld error=\"%s\"",
              uuid_format(&due->authorization.payment_id, payment_id), due->psp, taken,
              (long long)response->took_ms, error);
-    note_called(self, due, taken ? NULL : error, refund_retry_after_ms(taken, due->calls));
-    list_remove(&call->node);
-    self->calling_count--;
-    free(call);
+    note_called(self, due, taken ? NULL : error, due_calls_retry_after_ms(taken, due->calls));
 }
 
-static void on_answers(void *arg)
+static void ended(void *captures, due_call_end_t *ends, size_t count)
 {
-    captures_t *self = arg;
-    void *cookie;
-    http_client_response_t response;
-    while (psp_client_next(self->http, &cookie, &response)) {
-        end_call(self, cookie, &response);
-        buf_free(&response.body);
-    }
+    for (size_t i = 0; i < count; i++)
+        end_call(captures, &((const call_t *)ends[i].call)->due, &ends[i].response);
 }

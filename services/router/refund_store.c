@@ -121,15 +121,18 @@ bool refund_store_notified(refund_store_t *self)
     return pg_notified(self->pg);
 }
 
-err_t refund_store_claim(refund_store_t *self, int at_most, int64_t lease_ms, PGresult **result,
+err_t refund_store_claim(refund_store_t *self, const due_claim_t *claim, PGresult **result,
                          err_detail_t *detail)
 {
     pg_params_reset(&self->params);
-    pg_param_int4(&self->params, at_most);
-    pg_param_int8(&self->params, lease_ms);
+    pg_param_int4(&self->params, claim->at_most);
+    pg_param_int8(&self->params, claim->lease_ms);
+    const int except = pg_array_begin(&self->params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < claim->except_count; i++)
+        pg_array_add_text(&self->params, except, str_of(claim->except_psps[i]));
     return pg_exec(self->pg, "refunds_claim",
                    "SELECT refund_id, payment_id, order_id, psp, capture_ref, amount, currency, "
-                   "reason, calls, requested FROM refunds_claim($1, $2)",
+                   "reason, calls, requested FROM refunds_claim($1, $2, $3)",
                    &self->params, result, detail);
 }
 

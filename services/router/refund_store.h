@@ -10,6 +10,7 @@
 #include "lib/payment/psp.h"
 #include "lib/pg.h"
 #include "proto/messages.h"
+#include "services/router/due_calls.h"
 
 typedef struct refund_store refund_store_t;
 
@@ -58,8 +59,8 @@ typedef struct refund_due {
 /* True when refunds were reserved since the last call, or may have been (LISTEN refunds_due). Never
  * blocks. */
 bool refund_store_notified(refund_store_t *self);
-/* Claims at most `at_most` refunds that are due: nobody else is given them for lease_ms. */
-err_t refund_store_claim(refund_store_t *self, int at_most, int64_t lease_ms, PGresult **result,
+/* Claims what is due: nobody else is given it while the lease lasts. */
+err_t refund_store_claim(refund_store_t *self, const due_claim_t *claim, PGresult **result,
                          err_detail_t *detail) MUST_CHECK;
 /* Row `row` of that result, copied. */
 void refund_store_due(const PGresult *result, int row, refund_due_t *due);

@@ -22,66 +22,57 @@
 #include "lib/config.h"
 #include "lib/crash_point.h"
 #include "lib/limits.h"
-#include "lib/list.h"
 #include "lib/log.h"
-#include "lib/payment/psp_client.h"
 #include "lib/payment/webhook_stream.h"
 #include "lib/redis.h"
 #include "proto/bus_reply.h"
 #include "proto/messages.h"
-#include "services/router/refund_rules.h"
+#include "services/router/due_calls.h"
 #include "services/router/refund_store.h"
 
-enum {
-    TICK_MS = 100,         /* how soon a notification is seen */
-    CLAIM_EVERY_MS = 1000, /* without one */
-    CALLS_MAX = 16,        /* at once; checkouts have their own */
-    LEASE_MARGIN_MS = 5000,
-    NOT_CONFIGURED_RETRY_MS = 60000,
-    QUOTED_SIZE = 300,
-};
+enum { QUOTED_SIZE = 300 };
 
-/* A call to a PSP in flight. */
+/* A call to a PSP. */
 typedef struct call {
-    list_node_t node; /* in calling */
+    due_call_t base;
     refund_due_t due;
-    const psp_t *psp;
     uuid_t request_id;
     bool asks_status; /* how it stands; else for the refund itself */
 } call_t;
 
 struct refunds {
     service_t *service;
-    refunds_config_t config;
     refund_store_t *store;
     redis_t *redis;
-    psp_client_t *http;
-    int tick_timer;
-    bool stopping;
-    bool more_due; /* the last claim took as many as there was room for */
-    int64_t next_claim_mono_ms;
-    list_node_t calling;
-    int calling_count;
+    due_calls_t *calls;
 };
 
-static void on_tick(void *arg);
-static void on_answers(void *arg);
+static bool notified(void *refunds);
+static err_t claim(void *refunds, const due_claim_t *claim, PGresult **result,
+                   err_detail_t *detail);
+static void claimed(void);
+static due_call_t *prepare(void *refunds, const PGresult *result, int row);
+static void ended(void *refunds, due_call_end_t *ends, size_t count);
 
 refunds_t *refunds_new(service_t *service, const refunds_config_t *config)
 {
     refunds_t *self = calloc(1, sizeof *self);
     CHECK(self != NULL);
     self->service = service;
-    self->config = *config;
     err_detail_t detail = {{0}};
     self->redis = redis_new(config->redis_url, REDIS_COMMAND_TIMEOUT_MS, &detail);
     if (self->redis == NULL)
         config_refuse("REDIS_URL", detail.text);
-    list_init(&self->calling);
     self->store = refund_store_new(config->database_url);
-    self->http = psp_client_new(config->accounts, CALLS_MAX);
-    actor_add_fd(service->actor, psp_client_fd(self->http), on_answers, self);
-    self->tick_timer = actor_add_timer(service->actor, TICK_MS, on_tick, self);
+    const due_calls_owner_t owner = {.self = self,
+                                     .what = "refunds",
+                                     .calls_per_min = psp_refund_calls_per_min,
+                                     .notified = notified,
+                                     .claim = claim,
+                                     .claimed = claimed,
+                                     .prepare = prepare,
+                                     .ended = ended};
+    self->calls = due_calls_new(service, config->accounts, config->call_timeout_ms, &owner);
     return self;
 }
 
@@ -90,14 +81,7 @@ void refunds_destroy(refunds_t **self_p)
     refunds_t *self = *self_p;
     if (self == NULL)
         return;
-    actor_remove_timer(self->service->actor, self->tick_timer);
-    actor_remove_fd(self->service->actor, psp_client_fd(self->http));
-    psp_client_destroy(&self->http);
-    for (list_node_t *node = self->calling.next; node != &self->calling;) {
-        call_t *call = LIST_ENTRY(node, call_t, node);
-        node = node->next;
-        free(call);
-    }
+    due_calls_destroy(&self->calls);
     refund_store_destroy(&self->store);
     redis_destroy(&self->redis);
     free(self);
@@ -106,8 +90,7 @@ void refunds_destroy(refunds_t **self_p)
 
 bool refunds_idle(refunds_t *self)
 {
-    self->stopping = true;
-    return list_empty(&self->calling);
+    return due_calls_idle(self->calls);
 }
 
 /* ---- requests ---- */
@@ -249,95 +232,68 @@ static void note_called(refunds_t *self, const refund_called_t *called, size_t c
                     err_name(err), log_quote(quoted, sizeof quoted, detail.text));
 }
 
-static void start_call(refunds_t *self, const refund_due_t *due)
+static bool notified(void *refunds)
 {
-    const psp_t *psp = psp_find(str_of(due->psp));
-    const psp_account_t *account = psp != NULL ? psp_account_of(self->config.accounts, psp) : NULL;
+    return refund_store_notified(((refunds_t *)refunds)->store);
+}
+
+static err_t claim(void *refunds, const due_claim_t *claim, PGresult **result, err_detail_t *detail)
+{
+    return refund_store_claim(((refunds_t *)refunds)->store, claim, result, detail);
+}
+
+static void claimed(void)
+{
+    CRASH_POINT(router_refund_claimed);
+}
+
+static due_call_t *prepare(void *refunds, const PGresult *result, int row)
+{
+    refunds_t *self = refunds;
+    const psp_t *psp;
+    refund_due_t due;
+    refund_store_due(result, row, &due);
+    const psp_account_t *account = due_calls_account(self->calls, due.psp, &psp);
     if (account == NULL) {
-        log_limited(LOG_LEVEL_ERROR, NULL, "refund waits", "psp=%s reason=\"not configured here\"",
-                    due->psp);
-        const refund_called_t called = {.refund_id = due->refund.refund_id,
-                                        .call = due->calls,
+        const refund_called_t called = {.refund_id = due.refund.refund_id,
+                                        .call = due.calls,
                                         .error = "the PSP is not configured at this router",
-                                        .retry_after_ms = NOT_CONFIGURED_RETRY_MS};
+                                        .retry_after_ms = DUE_NOT_CONFIGURED_MS};
         note_called(self, &called, 1);
-        return;
+        return NULL;
     }
     call_t *call = calloc(1, sizeof *call);
     CHECK(call != NULL);
-    call->due = *due;
-    call->psp = psp;
+    call->due = due;
+    call->base.psp = psp;
     call->request_id = uuid7_new();
-    http_client_request_t request;
-    call->asks_status = (due->requested || due->calls % 2 == 0) &&
-                        psp_refund_status_request(psp, account, &due->refund, &request);
+    call->asks_status = (due.requested || due.calls % 2 == 0) &&
+                        psp_refund_status_request(psp, account, &due.refund, &call->base.request);
     if (!call->asks_status)
-        psp_refund_request(psp, account, &due->refund, &request);
-    request.timeout_ms = (uint32_t)self->config.call_timeout_ms;
-    list_init(&call->node);
-    list_push_back(&self->calling, &call->node);
-    self->calling_count++;
-    psp_client_submit(self->http, psp, &request, call);
-}
-
-static void claim_due(refunds_t *self)
-{
-    PGresult *result = NULL;
-    err_detail_t detail = {{0}};
-    const int room = CALLS_MAX - self->calling_count;
-    if (room == 0)
-        return;
-    self->next_claim_mono_ms = clock_mono_ms() + CLAIM_EVERY_MS;
-    self->more_due = false;
-    const err_t err = refund_store_claim(
-        self->store, room, self->config.call_timeout_ms + LEASE_MARGIN_MS, &result, &detail);
-    if (err != ERR_OK) {
-        log_limited(LOG_LEVEL_WARN, NULL, "refunds not claimed", "code=%s detail=\"%s\"",
-                    err_name(err), detail.text);
-        return;
-    }
-    const int count = PQntuples(result);
-    if (count > 0)
-        CRASH_POINT(router_refund_claimed);
-    for (int row = 0; row < count; row++) {
-        refund_due_t due;
-        refund_store_due(result, row, &due);
-        start_call(self, &due);
-    }
-    self->more_due = count == room;
-    PQclear(result);
-}
-
-static void on_tick(void *arg)
-{
-    refunds_t *self = arg;
-    if (self->stopping)
-        return;
-    const bool notified = refund_store_notified(self->store);
-    if (notified || self->more_due || clock_mono_ms() >= self->next_claim_mono_ms)
-        claim_due(self);
+        psp_refund_request(psp, account, &due.refund, &call->base.request);
+    return &call->base;
 }
 
 /* ---- answers ---- */
 
-/* A call that has ended. */
-typedef struct ended {
-    call_t *call;
+/* What a call came to. */
+typedef struct outcome {
+    const call_t *call;
     int64_t took_ms;
     bool understood; /* the PSP has told how the refund stands */
     bool appended;
     bool not_sent;
-    char outcome[33];
+    char name[33];
     char reason[PSP_REASON_SIZE];
-} ended_t;
+} outcome_t;
 
-static void append_answer(refunds_t *self, const ended_t *ended,
+static void append_answer(refunds_t *self, const outcome_t *outcome,
                           const http_client_response_t *response, const psp_report_t *report)
 {
-    const call_t *call = ended->call;
+    const call_t *call = outcome->call;
     const webhook_stream_entry_t entry = {
         .source = "refund_call",
-        .psp = psp_name(call->psp),
+        .psp = psp_name(call->base.psp),
         .event_id = report->event_id,
         .payment_id = &call->due.refund.payment_id,
         .refund_id = &call->due.refund.refund_id,
@@ -348,65 +304,65 @@ static void append_answer(refunds_t *self, const ended_t *ended,
     webhook_stream_append(self->redis, &entry);
 }
 
-static void read_answer(refunds_t *self, const http_client_response_t *response, ended_t *ended)
+static void read_answer(refunds_t *self, const http_client_response_t *response, outcome_t *outcome)
 {
-    const psp_refund_t *refund = &ended->call->due.refund;
+    const psp_refund_t *refund = &outcome->call->due.refund;
     psp_report_t report;
     err_detail_t detail = {{0}};
     err_t err = response->err;
-    ended->took_ms = response->took_ms;
-    ended->not_sent = response->err == ERR_HTTP_UNREACHABLE;
+    outcome->took_ms = response->took_ms;
+    outcome->not_sent = response->err == ERR_HTTP_UNREACHABLE;
     if (err != ERR_OK)
         err_set(&detail, err, "%s", response->error);
-    else if (ended->call->asks_status && response->status >= 400)
+    else if (outcome->call->asks_status && response->status >= 400)
         err = err_set(&detail, ERR_MALFORMED_WEBHOOK, "HTTP %d is no answer about the refund",
                       response->status);
     else
-        err = psp_refund_read(ended->call->psp, refund, response->status,
+        err = psp_refund_read(outcome->call->base.psp, refund, response->status,
                               (str_t){response->body.data, (uint32_t)response->body.size}, &report,
                               &detail);
-    ended->understood = err == ERR_OK;
-    snprintf(ended->outcome, sizeof ended->outcome, "%s",
-             ended->understood ? psp_fact_kind_name(report.kind)
-             : ended->not_sent ? "NOT_SENT"
-                               : "UNKNOWN");
-    str_copy(str_of(ended->understood ? report.reason : detail.text), ended->reason,
-             sizeof ended->reason);
-    if (ended->understood)
-        append_answer(self, ended, response, &report);
+    outcome->understood = err == ERR_OK;
+    snprintf(outcome->name, sizeof outcome->name, "%s",
+             outcome->understood ? psp_fact_kind_name(report.kind)
+             : outcome->not_sent ? "NOT_SENT"
+                                 : "UNKNOWN");
+    str_copy(str_of(outcome->understood ? report.reason : detail.text), outcome->reason,
+             sizeof outcome->reason);
+    if (outcome->understood)
+        append_answer(self, outcome, response, &report);
 }
 
-static void tell(refunds_t *self, const ended_t *ended)
+static void tell(refunds_t *self, const outcome_t *outcome)
 {
-    const refund_due_t *due = &ended->call->due;
+    const refund_due_t *due = &outcome->call->due;
     const router_refund_call_t event = {.payment_id = due->refund.payment_id,
                                         .order_id = due->refund.order_id,
                                         .refund_id = due->refund.refund_id,
                                         .psp = str_of(due->psp),
-                                        .outcome = str_of(ended->outcome),
-                                        .reason = str_of(ended->reason),
-                                        .took_ms = ended->took_ms};
+                                        .outcome = str_of(outcome->name),
+                                        .reason = str_of(outcome->reason),
+                                        .took_ms = outcome->took_ms};
     char quoted[QUOTED_SIZE];
     char refund_id[UUID_TEXT_SIZE];
     if (self->service->bus != NULL)
         bus_event_message(self->service->bus, MSG_router_refund_call, &event,
-                          &ended->call->request_id, "");
+                          &outcome->call->request_id, "");
     log_info(NULL, "refund asked for", "refund_id=%s psp=%s outcome=%s took_ms=%lld reason=%s",
-             uuid_format(&due->refund.refund_id, refund_id), due->psp, ended->outcome,
-             (long long)ended->took_ms, log_quote(quoted, sizeof quoted, ended->reason));
+             uuid_format(&due->refund.refund_id, refund_id), due->psp, outcome->name,
+             (long long)outcome->took_ms, log_quote(quoted, sizeof quoted, outcome->reason));
 }
 
 /* Takes Redis' word for each answer, in the order of the pipeline. */
-static void confirm_appended(refunds_t *self, ended_t *ended, size_t count)
+static void confirm_appended(refunds_t *self, outcome_t *outcomes, size_t count)
 {
     bool any_appended = false;
     for (size_t i = 0; i < count; i++) {
         err_detail_t detail = {{0}};
-        if (!ended[i].understood)
+        if (!outcomes[i].understood)
             continue;
-        ended[i].appended = webhook_stream_confirm(self->redis, &detail) == ERR_OK;
-        any_appended = any_appended || ended[i].appended;
-        if (!ended[i].appended)
+        outcomes[i].appended = webhook_stream_confirm(self->redis, &detail) == ERR_OK;
+        any_appended = any_appended || outcomes[i].appended;
+        if (!outcomes[i].appended)
             log_limited(LOG_LEVEL_WARN, NULL, "refund's answer not queued", "detail=\"%s\"",
                         detail.text);
     }
@@ -414,49 +370,29 @@ static void confirm_appended(refunds_t *self, ended_t *ended, size_t count)
         CRASH_POINT(router_refund_appended);
 }
 
-static void call_free(refunds_t *self, call_t *call)
+static void ended(void *refunds, due_call_end_t *ends, size_t count)
 {
-    list_remove(&call->node);
-    self->calling_count--;
-    free(call);
-}
-
-static void close_ended(refunds_t *self, ended_t *ended, size_t count)
-{
-    refund_called_t called[CALLS_MAX];
+    refunds_t *self = refunds;
+    outcome_t outcomes[DUE_CALLS_MAX];
+    refund_called_t called[DUE_CALLS_MAX];
     for (size_t i = 0; i < count; i++) {
-        const refund_due_t *due = &ended[i].call->due;
+        if (ends[i].response.err == ERR_OK)
+            CRASH_POINT(router_refund_answered);
+        outcomes[i] = (outcome_t){.call = (const call_t *)ends[i].call};
+        read_answer(self, &ends[i].response, &outcomes[i]);
+    }
+    confirm_appended(self, outcomes, count);
+    for (size_t i = 0; i < count; i++) {
+        const outcome_t *outcome = &outcomes[i];
+        const refund_due_t *due = &outcome->call->due;
         called[i] = (refund_called_t){
             .refund_id = due->refund.refund_id,
             .call = due->calls,
-            .unknown = !ended[i].understood && !ended[i].not_sent,
-            .error = ended[i].reason[0] != '\0' ? ended[i].reason : NULL,
-            .retry_after_ms = refund_retry_after_ms(ended[i].appended, due->calls),
+            .unknown = !outcome->understood && !outcome->not_sent,
+            .error = outcome->reason[0] != '\0' ? outcome->reason : NULL,
+            .retry_after_ms = due_calls_retry_after_ms(outcome->appended, due->calls),
         };
-        tell(self, &ended[i]);
+        tell(self, outcome);
     }
     note_called(self, called, count);
-    for (size_t i = 0; i < count; i++)
-        call_free(self, ended[i].call);
-}
-
-static void on_answers(void *arg)
-{
-    refunds_t *self = arg;
-    ended_t ended[CALLS_MAX];
-    size_t count = 0;
-    void *cookie;
-    http_client_response_t response;
-    while (count < CALLS_MAX && psp_client_next(self->http, &cookie, &response)) {
-        ended[count] = (ended_t){.call = cookie};
-        if (response.err == ERR_OK)
-            CRASH_POINT(router_refund_answered);
-        read_answer(self, &response, &ended[count]);
-        buf_free(&response.body);
-        count++;
-    }
-    confirm_appended(self, ended, count);
-    close_ended(self, ended, count);
-    if (self->more_due && !self->stopping)
-        claim_due(self);
 }

@@ -136,17 +136,22 @@ typedef struct claim {
     refund_due_t due[CLAIM_MAX];
 } claim_t;
 
-static void claim(refund_store_t *store, int at_most, int64_t lease_ms, claim_t *claimed)
+static void claim_as(refund_store_t *store, const due_claim_t *claim, claim_t *claimed)
 {
     err_detail_t detail = {{0}};
     PGresult *result = NULL;
-    if (refund_store_claim(store, at_most, lease_ms, &result, &detail) != ERR_OK)
+    if (refund_store_claim(store, claim, &result, &detail) != ERR_OK)
         fail_msg("%s", detail.text);
     claimed->count = PQntuples(result);
     assert_true(claimed->count <= CLAIM_MAX);
     for (int row = 0; row < claimed->count; row++)
         refund_store_due(result, row, &claimed->due[row]);
     PQclear(result);
+}
+
+static void claim(refund_store_t *store, int at_most, int64_t lease_ms, claim_t *claimed)
+{
+    claim_as(store, &(due_claim_t){.at_most = at_most, .lease_ms = lease_ms}, claimed);
 }
 
 static int claim_count(refund_store_t *store)
@@ -401,6 +406,22 @@ static void what_is_claimed_is_not_given_to_another_within_its_lease(void **stat
     assert_int_equal(again.due[0].calls, 2);
 }
 
+static void what_is_due_at_a_psp_whose_turn_has_not_come_is_left(void **state)
+{
+    fixture_t *fixture = *state;
+    due_claim_t except = {.at_most = CLAIM_MAX,
+                          .lease_ms = LEASE_MS,
+                          .except_psps = {"Stripe", "Razorpay"},
+                          .except_count = 2};
+    claim_t claimed;
+    reserved(fixture, 45000);
+    claim_as(fixture->stores[0], &except, &claimed);
+    assert_int_equal(claimed.count, 0);
+    except.except_count = 1;
+    claim_as(fixture->stores[0], &except, &claimed);
+    assert_int_equal(claimed.count, 1);
+}
+
 typedef struct claimer {
     pthread_t thread;
     refund_store_t *store;
@@ -610,6 +631,8 @@ static const struct CMUnitTest tests[] = {
                                     teardown),
     cmocka_unit_test_setup_teardown(a_refusal_is_remembered_with_whom_it_was_told, setup, teardown),
     cmocka_unit_test_setup_teardown(a_key_with_another_body_is_refused, setup, teardown),
+    cmocka_unit_test_setup_teardown(what_is_due_at_a_psp_whose_turn_has_not_come_is_left, setup,
+                                    teardown),
     cmocka_unit_test_setup_teardown(what_is_claimed_is_not_given_to_another_within_its_lease, setup,
                                     teardown),
     cmocka_unit_test_setup_teardown(two_routers_claim_each_refund_once, setup, teardown),

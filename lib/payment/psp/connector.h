@@ -82,6 +82,7 @@ struct psp {
     unsigned needs;                 /* PSP_NEEDS_… */
     const char *only_currency;      /* NULL: any */
     unsigned status_calls_per_min;  /* that the PSP bears, as it says; 0: it says nothing */
+    unsigned refund_calls_per_min;  /* the same of refunds, captures and voids */
 };
 
 /* registry.c: in priority order, PSP_COUNT of them. */
