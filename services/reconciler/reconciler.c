@@ -1,8 +1,8 @@
 /* reconciler.c - the reconciler.
  *
  *   timer → run: claim a page of due payments → ask their PSPs → append what is news to the stream
- *   a PSP hints at news (its webhook is not signed), or sent a customer back → the same, at once,
- * for that payment
+ *   a PSP hints at news (its webhook is not signed), sent a customer back, or was told to capture →
+ * the same, at once, for that payment, whatever a run waits for
  *
  * It writes no payment state. What a PSP answers goes, as it came, into the stream that the
  * webhooks go through, so that one place decides what is true. A claim is a lease: a payment whose
@@ -50,7 +50,8 @@ enum {
     CLAIM_PAGE = 200,
     WAITING_MAX = 400, /* no page is claimed while so many wait; one PSP's limit must not hold up
                            the others */
-    PAGES_PER_PASS_MAX = 20, /* the loop must come round for heartbeats; the tick goes on */
+    HINTS_WAITING_MAX = 2000, /* what was hinted at is claimed though so many wait */
+    PAGES_PER_PASS_MAX = 20,  /* the loop must come round for heartbeats; the tick goes on */
     CALLS_MAX = 256,
     QUOTED_SIZE = 300,
 };
@@ -104,7 +105,7 @@ struct reconciler {
     psp_client_t *http;
     int tick_timer, seal_timer, upkeep_timer;
     bool stopping;
-    bool hinted; /* a PSP has hinted at news: the next run is about that alone */
+    bool hinted; /* a PSP has hinted at news: it is claimed at the next tick */
     int64_t next_run_mono_ms;
     run_t run;
     list_node_t waiting; /* claimed, not asked yet */
@@ -247,7 +248,8 @@ static size_t index_of(const reconciler_t *self, const char *name)
     return PSP_COUNT;
 }
 
-static void add_due(reconciler_t *self, const reconciler_due_t *due)
+/* What a PSP hinted at comes before what is merely due, also where it only waits for a limit. */
+static void add_due(reconciler_t *self, const reconciler_due_t *due, bool hinted)
 {
     if (due->psp[0] == '\0')
         return;
@@ -265,32 +267,59 @@ static void add_due(reconciler_t *self, const reconciler_due_t *due)
     check->psp = psp_at(psp_index);
     check->request_id = uuid7_new();
     list_init(&check->node);
-    list_push_back(&self->waiting, &check->node);
+    if (hinted) {
+        self->run.failures_in_a_row[psp_index] = 0; /* it has news, so it is awake */
+        list_push_front(&self->waiting, &check->node);
+    } else {
+        list_push_back(&self->waiting, &check->node);
+    }
     self->waiting_count++;
 }
 
-static void claim_page(reconciler_t *self)
+/* How many rows were claimed; -1: none, because the database was not there. `run_id` 0: of what
+ * was hinted at. */
+static int claim(reconciler_t *self, int64_t run_id)
 {
     err_detail_t detail = {{0}};
     PGresult *result = NULL;
-    const err_t err = reconciler_store_claim(self->store, self->run.run_id, CLAIM_PAGE,
+    const err_t err = reconciler_store_claim(self->store, run_id, CLAIM_PAGE,
                                              self->config.interval_s, &result, &detail);
     if (err != ERR_OK) {
         self->run.counts.errors++;
-        self->run.claimed_all = true; /* the rest stays due for the next run */
         char quoted[QUOTED_SIZE];
         log_limited(LOG_LEVEL_WARN, NULL, "nothing claimed", "code=%s detail=%s", err_name(err),
                     log_quote(quoted, sizeof quoted, detail.text));
-        return;
+        return -1;
     }
     const int rows = PQntuples(result);
-    self->run.claimed_all = rows == 0;
     for (int row = 0; row < rows; row++) {
         reconciler_due_t due;
         reconciler_store_due(result, row, &due);
-        add_due(self, &due);
+        add_due(self, &due, run_id == 0);
     }
     PQclear(result);
+    return rows;
+}
+
+/* After an error the rest stays due for the next run. */
+static void claim_page(reconciler_t *self)
+{
+    self->run.claimed_all = claim(self, self->run.run_id) <= 0;
+}
+
+/* A run may take as long as a PSP's limit makes it; a customer who came back, or a capture whose
+ * PSP has answered, does not wait for it. */
+static void claim_hints(reconciler_t *self, int64_t now_mono_ms)
+{
+    if (!self->run.active) {
+        self->run = (run_t){.active = true, .began_mono_ms = now_mono_ms};
+        self->hinted = false;
+        return;
+    }
+    if (self->waiting_count >= HINTS_WAITING_MAX)
+        return;
+    const int rows = claim(self, 0);
+    self->hinted = rows < 0 || rows >= CLAIM_PAGE; /* once more, at the next tick */
 }
 
 static void ask(reconciler_t *self, check_t *check)
@@ -384,10 +413,8 @@ static void on_tick(void *arg)
     }
     if (reconciler_store_notified(self->store))
         self->hinted = true;
-    if (!self->stopping && self->hinted && !self->run.active) {
-        self->run = (run_t){.active = true, .began_mono_ms = now_mono_ms};
-        self->hinted = false;
-    }
+    if (!self->stopping && self->hinted)
+        claim_hints(self, now_mono_ms);
     go_on(self);
 }
 

@@ -62,6 +62,8 @@ static void start_reconciler_each(fixture_t *fixture, int interval_s)
     snprintf(settings[count++], SETTING_SIZE, "PSP_STATUS_TIMEOUT_MS=%d", STATUS_TIMEOUT_MS);
     snprintf(settings[count++], SETTING_SIZE, "LOG_LEVEL=%s",
              getenv("TEST_LOG_LEVEL") ? getenv("TEST_LOG_LEVEL") : "error");
+    /* No development value, so that Adyen's limit is kept (registry_prototype.c). */
+    snprintf(settings[count++], SETTING_SIZE, "ADYEN_KEY_SECRET=somebody's-own-key");
     if (fixture->crash_at != NULL)
         snprintf(settings[count++], SETTING_SIZE, "TIFFIN_CRASH_AT=%s", fixture->crash_at);
     for (size_t i = 0; i < PSP_COUNT; i++)
@@ -334,6 +336,36 @@ static void a_psp_that_hangs_does_not_keep_the_others_waiting(void **state)
                10) <= 100 + RECONCILER_FAILURES_IN_A_ROW_MAX + 16);
 }
 
+static bool was_called(void *arg)
+{
+    fixture_t *fixture = arg;
+    fake_gateway_poll(&fixture->gateway);
+    return fake_psp_calls(&fixture->psps, 0) > 0;
+}
+
+static bool adyen_was_called(void *arg)
+{
+    fixture_t *fixture = arg;
+    fake_gateway_poll(&fixture->gateway);
+    return fake_psp_calls(&fixture->psps, PSP_INDEX_adyen) > 0;
+}
+
+/* Customers who came back and captures by hand are hints too: nobody waits for a run to end. */
+static void a_hint_is_followed_while_a_run_waits_for_a_limit(void **state)
+{
+    fixture_t *fixture = *state;
+    make_payments(fixture, 10, "Adyen"); /* a run of a minute and a half */
+    fake_psp_set_status(&fixture->psps, PSP_INDEX_adyen, "PENDING");
+    fake_psp_set_status(&fixture->psps, 0, "SUCCESS");
+    start_reconciler_each(fixture, 3600);
+    wait_until(adyen_was_called, fixture, SOON_MS, "the first question");
+    make_payments(fixture, 1, "Razorpay");
+    look(fixture, "UPDATE payments SET next_check_at = '-infinity' WHERE psp = 'Razorpay'");
+    look(fixture, "NOTIFY checks_due");
+    wait_until(was_called, fixture, SOON_MS, "the question that was hinted at");
+    assert_string_equal(look(fixture, "SELECT count(finished_at) FROM reconciliation_runs"), "0");
+}
+
 static void a_psp_that_refuses_is_an_error_and_is_asked_again(void **state)
 {
     fixture_t *fixture = *state;
@@ -358,13 +390,6 @@ static void news_that_redis_did_not_take_comes_again(void **state)
     test_redis_restart(&fixture->redis);
     await(fixture, "SELECT sum(news) > 0 FROM reconciliation_runs", "t");
     assert_true(stream_length(fixture) >= 1);
-}
-
-static bool was_called(void *arg)
-{
-    fixture_t *fixture = arg;
-    fake_gateway_poll(&fixture->gateway);
-    return fake_psp_calls(&fixture->psps, 0) > 0;
 }
 
 static void told_to_stop_it_waits_for_its_calls_and_claims_no_more(void **state)
@@ -515,6 +540,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(each_question_is_told_to_the_gateways, setup, teardown),
     cmocka_unit_test_setup_teardown(more_than_a_page_is_asked_in_one_run, setup, teardown),
     cmocka_unit_test_setup_teardown(a_psp_that_hangs_does_not_keep_the_others_waiting, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(a_hint_is_followed_while_a_run_waits_for_a_limit, setup,
                                     teardown),
     cmocka_unit_test_setup_teardown(a_psp_that_refuses_is_an_error_and_is_asked_again, setup,
                                     teardown),
