@@ -356,8 +356,9 @@ static void ask_waiting(reconciler_t *self)
             self->run.counts.errors++;
             self->waiting_count--;
             check_free(check);
-        } else if (now_mono_ms < self->next_ask_mono_ms[check->psp_index]) {
-            list_push_back(&later, &check->node);
+        } else if (now_mono_ms < self->next_ask_mono_ms[check->psp_index] ||
+                   settlements_wait_for(self->settlements, check->psp)) {
+            list_push_back(&later, &check->node); /* a report has few pages */
         } else {
             self->next_ask_mono_ms[check->psp_index] =
                 psp_next_call_ms(now_mono_ms, limit_of(self, check));

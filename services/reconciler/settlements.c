@@ -186,6 +186,14 @@ static void ask(settlements_t *self, reading_t *reading, int64_t now_mono_ms)
     psp_client_submit(self->http, reading->psp, &request, reading);
 }
 
+bool settlements_wait_for(const settlements_t *self, const psp_t *psp)
+{
+    for (size_t i = 0; i < READINGS_MAX; i++)
+        if (self->readings[i].active && !self->readings[i].asking && self->readings[i].psp == psp)
+            return true;
+    return false;
+}
+
 /* Leaves the report to whoever claims it next. */
 static void give_up(settlements_t *self, reading_t *reading, const char *why, const char *words)
 {

@@ -14,6 +14,8 @@ settlements_t *settlements_new(service_t *service, const reconciler_config_t *co
                                reconciler_store_t *store, redis_t *redis,
                                int64_t *next_ask_mono_ms);
 void settlements_destroy(settlements_t **self_p);
+/* A page waits for this PSP's limit: who asks it about payments lets the page go first. */
+bool settlements_wait_for(const settlements_t *self, const psp_t *psp);
 /* Those of today and yesterday are due now, however lately they were read. */
 void settlements_read_now(settlements_t *self);
 /* Asks for nothing more from the first call on; true once no call is in flight. */
