@@ -293,7 +293,7 @@ static void each_status_is_a_fact_or_none(void **state)
         {"CAPTURE_INITIATED", PSP_FACT_NONE},
         {"VOID_INITIATED", PSP_FACT_NONE},
         {"CHARGED", PSP_FACT_CAPTURED},
-        {"AUTO_REFUNDED", PSP_FACT_CAPTURED},
+        {"AUTO_REFUNDED", PSP_FACT_VOIDED},
         {"AUTHORIZED", PSP_FACT_AUTHORIZED},
         {"VOIDED", PSP_FACT_VOIDED},
         {"AUTHENTICATION_FAILED", PSP_FACT_FAILED},

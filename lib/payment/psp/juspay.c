@@ -89,16 +89,19 @@ static bool is_one_of(str_t text, const char *const *names)
     return false;
 }
 
+/* An order is AUTO_REFUNDED when nothing is left of what was charged for it: Juspay gives back by
+ * itself what succeeded too late, or beside another part that failed. It is nobody's to keep, and
+ * no order is paid by it. */
 static psp_fact_kind_t kind_of_order(const json_t *order)
 {
     static const char *const failed[] = {"AUTHENTICATION_FAILED", "AUTHORIZATION_FAILED",
                                          "JUSPAY_DECLINED", "CAPTURE_FAILED", NULL};
     str_t status = json_read_str(order, "status");
-    return str_is(status, "CHARGED") || str_is(status, "AUTO_REFUNDED") ? PSP_FACT_CAPTURED
-           : str_is(status, "AUTHORIZED")                               ? PSP_FACT_AUTHORIZED
-           : str_is(status, "VOIDED")                                   ? PSP_FACT_VOIDED
-           : is_one_of(status, failed)                                  ? PSP_FACT_FAILED
-                                                                        : PSP_FACT_NONE;
+    return str_is(status, "CHARGED")                                     ? PSP_FACT_CAPTURED
+           : str_is(status, "AUTHORIZED")                                ? PSP_FACT_AUTHORIZED
+           : str_is(status, "VOIDED") || str_is(status, "AUTO_REFUNDED") ? PSP_FACT_VOIDED
+           : is_one_of(status, failed)                                   ? PSP_FACT_FAILED
+                                                                         : PSP_FACT_NONE;
 }
 
 /* When it happened: of the gateway's answer, else of the transaction, else of the order. */
