@@ -263,6 +263,26 @@ static void each_event_is_a_fact_with_the_reference_of_its_entity(void **state)
     }
 }
 
+static void what_was_never_captured_is_released_and_not_refunded(void **state)
+{
+    (void)state;
+    static const char refund[] =
+        "{\"id\":\"rfnd_1\",\"amount\":49900,\"currency\":\"INR\",\"notes\":[]}";
+    const psp_report_t released =
+        report_of(event_with("refund.processed", NOTES ",\"captured\":false", "refund", refund));
+    assert_int_equal(released.kind, PSP_FACT_VOIDED);
+    assert_string_equal(released.psp_ref, "pay_1");
+    assert_int_equal(released.amount, 49900);
+    assert_is(&released.payment_id, PAYMENT);
+    const psp_report_t begun =
+        report_of(event_with("refund.created", NOTES ",\"captured\":false", "refund", refund));
+    assert_true(psp_report_is_empty(&begun));
+    assert_int_equal(
+        report_of(event_with("refund.processed", NOTES ",\"captured\":true", "refund", refund))
+            .kind,
+        PSP_FACT_REFUND_SUCCEEDED);
+}
+
 static void why_it_failed_is_said_in_the_psps_words(void **state)
 {
     (void)state;
@@ -642,6 +662,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(other_psps_do_not_take_the_format),
     cmocka_unit_test(a_capture_is_read_whole),
     cmocka_unit_test(each_event_is_a_fact_with_the_reference_of_its_entity),
+    cmocka_unit_test(what_was_never_captured_is_released_and_not_refunded),
     cmocka_unit_test(why_it_failed_is_said_in_the_psps_words),
     cmocka_unit_test(what_says_nothing_about_a_payment_is_empty),
     cmocka_unit_test(money_without_our_notes_is_reported_without_a_payment),

@@ -119,16 +119,33 @@ static bool recognises(str_t text, const json_t *body)
            !json_object_get(body, "gateway_txn_id");
 }
 
+/* Razorpay gives back by itself what was authorised and is not captured in time, and tells of it as
+ * of any refund (razorpay.com/docs/payments/refunds/auto-refunds). Nothing was taken, so that
+ * nothing is given back. */
+static bool is_released(const json_t *body, psp_fact_kind_t kind)
+{
+    return psp_fact_is_refund(kind) &&
+           json_is_false(json_object_get(entity_of(body, "payment"), "captured"));
+}
+
 static err_t webhook_read(str_t text, const json_t *body, psp_report_t *report,
                           err_detail_t *detail)
 {
     (void)text;
     str_t event = json_read_str(body, "event");
-    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
-        if (str_is(event, events[i].event)) {
-            report->kind = events[i].kind;
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        const psp_fact_kind_t kind = events[i].kind;
+        if (!str_is(event, events[i].event))
+            continue;
+        if (!is_released(body, kind)) {
+            report->kind = kind;
             return read_entity(body, events[i].entity, report, detail);
         }
+        if (kind != PSP_FACT_REFUND_SUCCEEDED)
+            return ERR_OK;
+        report->kind = PSP_FACT_VOIDED;
+        return read_entity(body, "payment", report, detail);
+    }
     return ERR_OK;
 }
 
