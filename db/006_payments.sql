@@ -266,7 +266,8 @@ CREATE FUNCTION refund_document(r refunds) RETURNS text STABLE LANGUAGE sql AS $
 $$;
 REVOKE ALL ON FUNCTION refund_document FROM PUBLIC;
 
--- The public JSON of payments.
+-- The public JSON of payments. Of attempts, which every repeated request adds to while no PSP takes the payment, the newest 60, and
+-- why they were made: all of them would be more than a message may hold.
 CREATE FUNCTION payment_documents(payment_ids uuid[])
 RETURNS TABLE (payment_id uuid, order_id uuid, status text, document text)
 STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
@@ -282,14 +283,14 @@ BEGIN
                            (SELECT coalesce(json_agg(row_to_json(entry)), '[]'::json) FROM (
                                 SELECT a.attempt_id, a.psp AS gateway, coalesce(a.outcome, 'PENDING') AS status, a.error, a.psp_ref,
                                        rfc3339(a.started_at) AS started_at, a.took_ms
-                                  FROM attempts a WHERE a.payment_id = p.payment_id ORDER BY a.number) entry) AS attempts,
+                                  FROM attempts a WHERE a.attempt_id = ANY (newest.attempt_ids) ORDER BY a.number) entry) AS attempts,
                            (SELECT coalesce(json_agg(d.document::json ORDER BY r.refund_id), '[]'::json)
                               FROM refunds r CROSS JOIN LATERAL refund_document(r) AS d(document)
                              WHERE r.payment_id = p.payment_id) AS refunds,
                            (SELECT row_to_json(decision) FROM (
                                 SELECT CASE WHEN p.requested_psp IS NOT NULL THEN 'requested'
                                             ELSE coalesce(made.first ->> 'policy', 'priority') END AS policy,
-                                       ARRAY(SELECT a.psp FROM attempts a WHERE a.payment_id = p.payment_id
+                                       ARRAY(SELECT a.psp FROM attempts a WHERE a.attempt_id = ANY (newest.attempt_ids)
                                               ORDER BY a.number) AS tried,
                                        made.decisions
                                   FROM (SELECT (array_agg(d.decision ORDER BY a.number))[1] AS first,
@@ -297,8 +298,11 @@ BEGIN
                                                    'attempt_id', a.attempt_id, 'decided_at', rfc3339(d.decided_at),
                                                    'decision', d.decision) ORDER BY a.number), '[]'::json) AS decisions
                                           FROM attempts a JOIN routing_decisions d ON d.attempt_id = a.attempt_id
-                                         WHERE a.payment_id = p.payment_id) made) decision) AS routing) document)::text
-          FROM payments p WHERE p.payment_id = ANY (payment_ids);
+                                         WHERE a.attempt_id = ANY (newest.attempt_ids)) made) decision) AS routing) document)::text
+          FROM payments p
+         CROSS JOIN LATERAL (SELECT ARRAY(SELECT t.attempt_id FROM attempts t WHERE t.payment_id = p.payment_id
+                                           ORDER BY t.number DESC LIMIT 60)) AS newest(attempt_ids)
+         WHERE p.payment_id = ANY (payment_ids);
 END
 $$;
 

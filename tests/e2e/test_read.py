@@ -85,6 +85,22 @@ def test_a_payment_shows_all_its_fields(stack):
     assert attempt.keys() >= {"attempt_id", "gateway", "status", "error", "psp_ref", "started_at", "took_ms"}
 
 
+def test_a_payment_that_was_tried_very_often_is_shown_with_the_newest_attempts(stack):
+    """Whoever repeats a request while no PSP takes the payment has it tried again, as long as the order lives."""
+    _, payment_id = stack.pay_for()
+    stack.psql(f"""
+        WITH a AS (INSERT INTO attempts (attempt_id, payment_id, number, psp, outcome, error)
+                   SELECT uuid7(), '{payment_id}', n, 'Stripe', 'REFUSED', 'HTTP 503' FROM generate_series(2, 500) n RETURNING attempt_id)
+        INSERT INTO routing_decisions (attempt_id, decision)
+        SELECT a.attempt_id, (SELECT d.decision FROM routing_decisions d JOIN attempts t USING (attempt_id)
+                               WHERE t.payment_id = '{payment_id}' LIMIT 1) FROM a""")
+    payment = stack.get_payment(payment_id)
+    newest = [row[0] for row in stack.psql(f"SELECT attempt_id FROM attempts WHERE payment_id = '{payment_id}' ORDER BY number DESC LIMIT 60")]
+    assert [attempt["attempt_id"] for attempt in payment["attempts"]] == newest[::-1]
+    assert [decision["attempt_id"] for decision in payment["routing"]["decisions"]] == newest[::-1]
+    assert payment["routing"]["tried"] == ["Stripe"] * 60
+
+
 def test_health_readiness_metrics_and_the_description_are_served(stack):
     assert (stack.api.get("/healthz").status, stack.api.get("/healthz").body.strip()) == (200, b"ok")
     ready = stack.api.get("/readyz")
