@@ -1,13 +1,12 @@
 /* redis_thread.c - see redis_thread.h.
  *
  * Waiting HTTP threads hang their call, which lives on their stack, into one list and sleep; the
- * thread takes the whole list, sends it as one pipeline, and wakes each caller with its answer. A
+ * thread takes the whole list, sends it as one script, and wakes each caller with its answer. A
  * call is answered exactly once, so its memory is never touched after its owner has gone on.
  *
  * A key that is there was set after the commit of the same event for the same payment: nothing is
- * lost by not queueing it again. One that is set between the question and the append is queued once
- * more, and the processor finds that it was applied. (Both in one script cost Redis five times as
- * much.)
+ * lost by not queueing it again. One script asks and appends for all of a pipeline: asking first
+ * would wait for the disk twice, since Redis answers nobody while it flushes.
  */
 #include "gateway/redis_thread.h"
 
@@ -22,7 +21,12 @@
 #include "lib/log.h"
 #include "lib/redis.h"
 
-enum { WAITING_MAX = 4096, PIPELINE_MAX = 256, PING_EVERY_MS = 1000, KEY_SIZE = 256 };
+enum {
+    WAITING_MAX = 4096,
+    PIPELINE_MAX = 256,
+    PIPELINE_BODIES_MAX_BYTES = 4 << 20, /* but for the last of them */
+    PING_EVERY_MS = 1000,
+};
 
 typedef struct call {
     struct call *next;
@@ -34,11 +38,40 @@ typedef struct call {
     pthread_cond_t answered;
 } call_t;
 
+/* KEYS: of each webhook, what remembers it once it is applied. ARGV: of each the FIELDS below.
+ * Gives of each 1: it is in the stream; 0: it is a repetition. */
+static const char script[] =
+    "local answers = {} "
+    "for i, key in ipairs(KEYS) do "
+    "local n = (i - 1) * 8 "
+    "if redis.call('GET', key) == ARGV[n + 3] then answers[i] = 0 else "
+    "redis.call('XADD', 'stream:webhooks', '*', 'source', 'webhook', 'psp', ARGV[n + 1], "
+    "'event_id', ARGV[n + 2], 'payment_id', ARGV[n + 3], 'received_at_us', ARGV[n + 4], "
+    "'request_id', ARGV[n + 5], 'traceparent', ARGV[n + 6], 'headers', ARGV[n + 7], "
+    "'body', ARGV[n + 8]) "
+    "answers[i] = 1 end end "
+    "return answers";
+enum { FIELDS = 8, HEAD = 3, ARGUMENTS_MAX = HEAD + PIPELINE_MAX * (1 + FIELDS) };
+
+/* What the script is told of one of them, as text that lives as long as the pipeline. */
+typedef struct told {
+    char key[256], payment_id[UUID_TEXT_SIZE], request_id[UUID_TEXT_SIZE], received_at_us[24];
+} told_t;
+
+/* The script for all of them, as one command. */
+typedef struct command {
+    int argc;
+    const char *argv[ARGUMENTS_MAX];
+    size_t sizes[ARGUMENTS_MAX];
+    char count[16];
+    told_t told[PIPELINE_MAX];
+} command_t;
+
 struct redis_thread {
     redis_t *redis;
     pthread_t thread;
-    char keys[PIPELINE_MAX][KEY_SIZE]; /* of the pipeline */
-    pthread_mutex_t lock;              /* everything below */
+    command_t command;    /* of the pipeline */
+    pthread_mutex_t lock; /* everything below */
     pthread_cond_t work;
     call_t *first, **last;
     size_t waiting;
@@ -48,84 +81,68 @@ struct redis_thread {
 
 /* ---- one pipeline, on the thread ---- */
 
-/* Which of them are repetitions of what was applied already: asked with one command for all. */
-static err_t find_duplicates(redis_thread_t *self, call_t *calls, err_detail_t *detail)
+static void add(command_t *command, str_t argument)
 {
-    const char *argv[1 + PIPELINE_MAX] = {"MGET"};
-    size_t sizes[1 + PIPELINE_MAX] = {4};
-    int argc = 1;
-    for (const call_t *call = calls; call != NULL; call = call->next, argc++) {
-        const int size = snprintf(self->keys[argc - 1], KEY_SIZE, "idemp:webhook:%s:%s",
-                                  call->webhook->psp, call->webhook->event_id);
-        CHECK(size > 0 && size < KEY_SIZE);
-        argv[argc] = self->keys[argc - 1];
-        sizes[argc] = (size_t)size;
+    command->argv[command->argc] = argument.data != NULL ? argument.data : "";
+    command->sizes[command->argc++] = argument.size;
+}
+
+static void write_command(command_t *command, const call_t *calls)
+{
+    int count = 0;
+    command->argc = 0;
+    add(command, STR_LITERAL("EVAL"));
+    add(command, STR_LITERAL(script));
+    add(command, (str_t){NULL, 0}); /* how many keys: below */
+    for (const call_t *call = calls; call != NULL; call = call->next) {
+        const queued_webhook_t *webhook = call->webhook;
+        told_t *told = &command->told[count++];
+        const int size = snprintf(told->key, sizeof told->key, "idemp:webhook:%s:%s", webhook->psp,
+                                  webhook->event_id);
+        CHECK(size > 0 && size < (int)sizeof told->key);
+        snprintf(told->received_at_us, sizeof told->received_at_us, "%lld",
+                 (long long)webhook->received_at_us);
+        uuid_format(webhook->payment_id, told->payment_id);
+        uuid_format(webhook->request_id, told->request_id);
+        add(command, str_of(told->key));
     }
+    snprintf(command->count, sizeof command->count, "%d", count);
+    command->argv[HEAD - 1] = command->count;
+    command->sizes[HEAD - 1] = strlen(command->count);
+    count = 0;
+    for (const call_t *call = calls; call != NULL; call = call->next) {
+        const queued_webhook_t *webhook = call->webhook;
+        const told_t *told = &command->told[count++];
+        add(command, str_of(webhook->psp));
+        add(command, str_of(webhook->event_id));
+        add(command, str_of(told->payment_id));
+        add(command, str_of(told->received_at_us));
+        add(command, str_of(told->request_id));
+        add(command, str_of(webhook->traceparent));
+        add(command, webhook->headers);
+        add(command, webhook->body);
+    }
+}
+
+/* The answers, in the calls' order. */
+static err_t take_answers(redis_thread_t *self, call_t *calls, err_detail_t *detail)
+{
     redisReply *reply = NULL;
-    redis_append_argv(self->redis, argc, argv, sizes);
-    err_t err = redis_next_reply(self->redis, &reply, detail);
-    if (err == ERR_OK &&
-        (reply->type != REDIS_REPLY_ARRAY || reply->elements != (size_t)(argc - 1)))
-        err = err_set(detail, ERR_QUEUE_UNAVAILABLE, "MGET: %s",
-                      reply->type == REDIS_REPLY_ERROR ? reply->str : "not an array");
+    command_t *command = &self->command;
+    TRY(redis_command_argv(self->redis, command->argc, command->argv, command->sizes, &reply,
+                           detail));
+    err_t err = ERR_OK;
     size_t n = 0;
-    for (call_t *call = calls; err == ERR_OK && call != NULL; call = call->next, n++) {
-        char payment_id[UUID_TEXT_SIZE];
-        const redisReply *known = reply->element[n];
-        call->duplicate =
-            known->type == REDIS_REPLY_STRING &&
-            strcmp(known->str, uuid_format(call->webhook->payment_id, payment_id)) == 0;
+    for (call_t *call = calls; call != NULL; call = call->next, n++) {
+        const redisReply *answer =
+            reply->type == REDIS_REPLY_ARRAY && n < reply->elements ? reply->element[n] : NULL;
+        if (answer == NULL || answer->type != REDIS_REPLY_INTEGER)
+            err = err_set(detail, ERR_QUEUE_UNAVAILABLE, "no answer of Redis about a webhook");
+        else
+            call->duplicate = answer->integer == 0;
     }
-    if (reply != NULL)
-        freeReplyObject(reply);
+    freeReplyObject(reply);
     return err;
-}
-
-static void append(redis_t *redis, const queued_webhook_t *webhook)
-{
-    char payment_id[UUID_TEXT_SIZE], request_id[UUID_TEXT_SIZE], received_at[24];
-    snprintf(received_at, sizeof received_at, "%lld", (long long)webhook->received_at_us);
-    uuid_format(webhook->payment_id, payment_id);
-    uuid_format(webhook->request_id, request_id);
-    const str_t arguments[] = {STR_LITERAL("XADD"),
-                               STR_LITERAL("stream:webhooks"),
-                               STR_LITERAL("*"),
-                               STR_LITERAL("source"),
-                               STR_LITERAL("webhook"),
-                               STR_LITERAL("psp"),
-                               str_of(webhook->psp),
-                               STR_LITERAL("event_id"),
-                               str_of(webhook->event_id),
-                               STR_LITERAL("payment_id"),
-                               str_of(payment_id),
-                               STR_LITERAL("received_at_us"),
-                               str_of(received_at),
-                               STR_LITERAL("request_id"),
-                               str_of(request_id),
-                               STR_LITERAL("traceparent"),
-                               str_of(webhook->traceparent),
-                               STR_LITERAL("headers"),
-                               webhook->headers,
-                               STR_LITERAL("body"),
-                               webhook->body};
-    enum { COUNT = sizeof arguments / sizeof *arguments };
-    const char *argv[COUNT];
-    size_t sizes[COUNT];
-    for (int i = 0; i < COUNT; i++) {
-        argv[i] = arguments[i].data;
-        sizes[i] = arguments[i].size;
-    }
-    redis_append_argv(redis, COUNT, argv, sizes);
-}
-
-static void take_answer(redis_t *redis, call_t *call)
-{
-    redisReply *reply = NULL;
-    call->err = redis_next_reply(redis, &reply, &call->detail);
-    if (call->err == ERR_OK && reply->type == REDIS_REPLY_ERROR)
-        call->err = err_set(&call->detail, ERR_QUEUE_UNAVAILABLE, "%s", reply->str);
-    if (reply != NULL)
-        freeReplyObject(reply);
 }
 
 static void answer(redis_thread_t *self, call_t *call)
@@ -139,27 +156,19 @@ static void answer(redis_thread_t *self, call_t *call)
 static void run_pipeline(redis_thread_t *self, call_t *calls)
 {
     err_detail_t detail = {{0}};
-    const err_t asked = find_duplicates(self, calls, &detail);
-    for (const call_t *call = calls; asked == ERR_OK && call != NULL; call = call->next)
-        if (!call->duplicate)
-            append(self->redis, call->webhook);
-    bool all_well = true;
+    write_command(&self->command, calls);
+    err_t err = take_answers(self, calls, &detail);
+    if (err == ERR_UNPROCESSABLE) /* whatever Redis says: the PSP is to send it again */
+        err = ERR_QUEUE_UNAVAILABLE;
+    if (err != ERR_OK)
+        log_limited(LOG_LEVEL_WARN, NULL, "webhooks not queued", "detail=\"%s\"", detail.text);
     for (call_t *call = calls, *next; call != NULL; call = next) {
         next = call->next; /* once answered, the call is gone */
-        if (asked != ERR_OK) {
-            call->err = asked;
-            call->detail = detail;
-        } else if (!call->duplicate) {
-            take_answer(self->redis, call);
-        }
-        if (call->err != ERR_OK) {
-            all_well = false;
-            log_limited(LOG_LEVEL_WARN, NULL, "webhook not queued", "detail=\"%s\"",
-                        call->detail.text);
-        }
+        call->err = err;
+        call->detail = detail;
         answer(self, call);
     }
-    atomic_store(&self->healthy, all_well);
+    atomic_store(&self->healthy, err == ERR_OK);
 }
 
 static void ping(redis_thread_t *self)
@@ -172,7 +181,8 @@ static void ping(redis_thread_t *self)
     atomic_store(&self->healthy, err == ERR_OK);
 }
 
-/* Takes up to PIPELINE_MAX calls, waiting a second for the first. NULL: none came, or stopping. */
+/* Takes what waits, up to the bounds of a pipeline, waiting a second for the first. NULL: none
+ * came, or stopping. */
 static call_t *take_calls(redis_thread_t *self)
 {
     struct timespec until;
@@ -183,9 +193,11 @@ static call_t *take_calls(redis_thread_t *self)
         if (pthread_cond_timedwait(&self->work, &self->lock, &until) != 0)
             break;
     call_t *calls = self->first, **end = &self->first;
-    size_t taken = 0;
-    for (; *end != NULL && taken < PIPELINE_MAX; taken++)
+    size_t taken = 0, bytes = 0;
+    for (; *end != NULL && taken < PIPELINE_MAX && bytes < PIPELINE_BODIES_MAX_BYTES; taken++) {
+        bytes += (*end)->webhook->body.size;
         end = &(*end)->next;
+    }
     self->first = *end;
     *end = NULL;
     self->waiting -= taken;
