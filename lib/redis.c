@@ -281,8 +281,7 @@ static const struct {
     {"NOREPLICAS ", false}, {"CLUSTERDOWN ", false}, {"TRYAGAIN ", false},
 };
 
-/* The reply to the one command that was just appended; an error reply becomes our error. */
-static err_t take_reply(redis_t *self, redisReply **reply, err_detail_t *detail)
+err_t redis_take_reply(redis_t *self, redisReply **reply, err_detail_t *detail)
 {
     TRY(redis_next_reply(self, reply, detail));
     CHECK(*reply);
@@ -311,7 +310,7 @@ err_t redis_command_argv(redis_t *self, int argc, const char **argv, const size_
     CHECK(self->owed == 0 &&
           self->lost == 0); /* a pipeline's replies are taken before the next command */
     redis_append_argv(self, argc, argv, argv_sizes);
-    return take_reply(self, reply, detail);
+    return redis_take_reply(self, reply, detail);
 }
 
 err_t redis_command(redis_t *self, redisReply **reply, err_detail_t *detail, const char *format,
@@ -333,5 +332,5 @@ err_t redis_command(redis_t *self, redisReply **reply, err_detail_t *detail, con
     if (redisAppendFormattedCommand(self->context, command, (size_t)size) != REDIS_OK)
         fail(self);
     redisFreeCommand(command);
-    return take_reply(self, reply, detail);
+    return redis_take_reply(self, reply, detail);
 }

@@ -39,6 +39,8 @@ err_t redis_command(redis_t *self, redisReply **reply, err_detail_t *detail, con
  * given to the caller as it is. */
 void redis_append_argv(redis_t *self, int argc, const char **argv, const size_t *argv_sizes);
 err_t redis_next_reply(redis_t *self, redisReply **reply, err_detail_t *detail) MUST_CHECK;
+/* The same, where an error reply becomes an error, as it does of redis_command. */
+err_t redis_take_reply(redis_t *self, redisReply **reply, err_detail_t *detail) MUST_CHECK;
 
 /* For a subscriber, once redis_fd is readable: the next message that has arrived, *reply NULL when there is no further one.
  * Never waits; call it until it gives NULL, since several messages can arrive in one read. */

@@ -134,8 +134,8 @@ static err_t apply_range(void *arg, size_t first, size_t count, err_detail_t *de
     if (count == 0)
         return ERR_OK;
 #elif defined TIFFIN_BUG_ACK_FIRST
-    err_detail_t ignored;
-    (void)!stream_settle(self->stream, items, count, NULL, &ignored);
+    stream_settle(self->stream, items, count, NULL);
+    stream_flush(self->stream);
 #endif
     CRASH_POINT(processor_read);
     TRY(webhook_store_apply(self->store, items, count, &committed, detail));
@@ -145,12 +145,7 @@ static err_t apply_range(void *arg, size_t first, size_t count, err_detail_t *de
         meter_add(&items_handled[items[i].outcome], 1);
         tell(self, &items[i]);
     }
-    err_detail_t settle_detail = {{0}};
-    err_t err = stream_settle(self->stream, items, count, committed, &settle_detail);
-    if (err != ERR_OK) /* the entries stay pending, come again and are duplicates; the notifier
-                          reads the outbox */
-        log_limited(LOG_LEVEL_WARN, NULL, "stream not settled", "code=%s detail=\"%s\"",
-                    err_name(err), settle_detail.text);
+    stream_settle(self->stream, items, count, committed);
     PQclear(committed);
     return ERR_OK;
 }
@@ -206,6 +201,7 @@ static void apply(consumer_t *self, size_t first, size_t end)
         }
         if (too_slow)
             at_once = (size + 1) / 2;
+        stream_flush(self->stream);
         listen_for_stop(self, RETRY_MS);
     }
 }

@@ -29,6 +29,7 @@ enum {
 struct stream {
     redis_t *redis;
     const char *consumer;
+    int owed; /* answers about what is settled: they come before that of the next command */
 };
 
 stream_t *stream_new(const char *redis_url, const char *consumer, err_detail_t *detail)
@@ -49,9 +50,31 @@ void stream_destroy(stream_t **self_p)
     stream_t *self = *self_p;
     if (self == NULL)
         return;
+    stream_flush(self);
     redis_destroy(&self->redis);
     free(self);
     *self_p = NULL;
+}
+
+void stream_flush(stream_t *self)
+{
+    err_detail_t detail = {{0}};
+    err_t first = ERR_OK;
+    for (; self->owed > 0; self->owed--) {
+        redisReply *reply = NULL;
+        err_detail_t why = {{0}};
+        const err_t err = redis_take_reply(self->redis, &reply, &why);
+        if (first == ERR_OK && err != ERR_OK) {
+            first = err;
+            detail = why;
+        }
+        if (reply != NULL)
+            freeReplyObject(reply);
+    }
+    if (first != ERR_OK) /* the entries stay pending, come again and are duplicates; the notifier
+                            reads the outbox */
+        log_limited(LOG_LEVEL_WARN, NULL, "stream not settled", "code=%s detail=\"%s\"",
+                    err_name(first), detail.text);
 }
 
 void stream_entries_free(stream_entries_t *entries)
@@ -99,10 +122,19 @@ static void take_stream(stream_entries_t *entries)
 err_t stream_read_new(stream_t *self, int at_most, int block_ms, stream_entries_t *entries,
                       err_detail_t *detail)
 {
+    char count[16], block[16];
+    snprintf(count, sizeof count, "%d", at_most);
+    snprintf(block, sizeof block, "%d", block_ms);
+    const char *argv[] = {"XREADGROUP", "GROUP", GROUP,     self->consumer, "COUNT", count,
+                          "BLOCK",      block,   "STREAMS", STREAM,         ">"};
+    enum { ARGC = sizeof argv / sizeof *argv };
+    size_t sizes[ARGC];
+    for (int i = 0; i < ARGC; i++)
+        sizes[i] = strlen(argv[i]);
     *entries = (stream_entries_t){NULL, NULL, NULL};
-    err_t err = redis_command(self->redis, &entries->reply, detail,
-                              "XREADGROUP GROUP %s %s COUNT %d BLOCK %d STREAMS %s >", GROUP,
-                              self->consumer, at_most, block_ms, STREAM);
+    redis_append_argv(self->redis, ARGC, argv, sizes);
+    stream_flush(self);
+    err_t err = redis_take_reply(self->redis, &entries->reply, detail);
     if (err == ERR_OK)
         take_stream(entries);
     return after_read(self, err, detail);
@@ -146,6 +178,7 @@ int64_t stream_entries_deliveries(const stream_entries_t *entries, str_t entry_i
 err_t stream_read_own(stream_t *self, int at_most, const char *after, stream_entries_t *entries,
                       err_detail_t *detail)
 {
+    stream_flush(self);
     *entries = (stream_entries_t){NULL, NULL, NULL};
     err_t err = redis_command(self->redis, &entries->pending, detail, "XPENDING %s %s (%s + %d %s",
                               STREAM, GROUP, after, at_most, self->consumer);
@@ -184,6 +217,7 @@ static err_t claim(stream_t *self, size_t count, int min_idle_ms, stream_entries
 err_t stream_claim_idle(stream_t *self, int at_most, int min_idle_ms, stream_entries_t *entries,
                         err_detail_t *detail)
 {
+    stream_flush(self);
     *entries = (stream_entries_t){NULL, NULL, NULL};
     err_t err = redis_command(self->redis, &entries->pending, detail,
                               "XPENDING %s %s IDLE %d - + %d", STREAM, GROUP, min_idle_ms, at_most);
@@ -217,6 +251,7 @@ err_t stream_forget_consumers(stream_t *self, int64_t idle_ms, int64_t *forgotte
                               err_detail_t *detail)
 {
     redisReply *reply = NULL;
+    stream_flush(self);
     *forgotten = 0;
     TRY(redis_command(self->redis, &reply, detail, "EVAL %s 1 %s %s %s %lld", forget_script, STREAM,
                       GROUP, self->consumer, (long long)idle_ms));
@@ -307,25 +342,23 @@ static err_t take_replies(stream_t *self, int owed, err_detail_t *detail)
     return first;
 }
 
-err_t stream_settle(stream_t *self, const webhook_item_t *items, size_t count,
-                    const PGresult *committed, err_detail_t *detail)
+void stream_settle(stream_t *self, const webhook_item_t *items, size_t count,
+                   const PGresult *committed)
 {
-    int owed = 0;
     for (size_t i = 0; i < count; i++)
-        owed += append_handled(self, &items[i]);
-    owed += append_acknowledge(self, items, count);
+        self->owed += append_handled(self, &items[i]);
+    self->owed += append_acknowledge(self, items, count);
     if (crash_point_armed(CRASH_POINT_processor_acknowledged)) {
-        TRY(take_replies(self, owed, detail));
-        owed = 0;
+        stream_flush(self);
         CRASH_POINT(processor_acknowledged);
     }
-    owed += append_events(self, committed);
-    return take_replies(self, owed, detail);
+    self->owed += append_events(self, committed);
 }
 
 err_t stream_drop(stream_t *self, str_t entry_id, err_detail_t *detail)
 {
     webhook_item_t item = {.entry_id = entry_id};
+    stream_flush(self);
     return take_replies(self, append_acknowledge(self, &item, 1), detail);
 }
 
@@ -336,6 +369,7 @@ err_t stream_copy_dead(stream_t *self, const PGresult *dead, err_detail_t *detai
                                         "tries",    "body",       "received_at_us"};
     enum { COLUMNS = 9, FIXED = 6 };
     char limit[16], numbers[3][24];
+    stream_flush(self);
     snprintf(limit, sizeof limit, "%d", DEAD_STREAM_MAX_ENTRIES);
     const int rows = PQntuples(dead);
     for (int row = 0; row < rows; row++) {
@@ -365,6 +399,7 @@ err_t stream_copy_dead(stream_t *self, const PGresult *dead, err_detail_t *detai
 err_t stream_backlog(stream_t *self, int64_t *entries, int64_t *pending, err_detail_t *detail)
 {
     redisReply *reply = NULL;
+    stream_flush(self);
     *entries = *pending = 0;
     TRY(redis_command(self->redis, &reply, detail, "XLEN %s", STREAM));
     if (reply->type == REDIS_REPLY_INTEGER)

@@ -45,11 +45,14 @@ err_t stream_claim_idle(stream_t *self, int at_most, int min_idle_ms, stream_ent
 err_t stream_forget_consumers(stream_t *self, int64_t idle_ms, int64_t *forgotten,
                               err_detail_t *detail) MUST_CHECK;
 
-/* After the commit of `items`, in one pipeline: remembers the event ids as handled, acknowledges
- * and deletes the entries, publishes the events in `committed` (from webhook_store_apply; NULL for
- * none). */
-err_t stream_settle(stream_t *self, const webhook_item_t *items, size_t count,
-                    const PGresult *committed, err_detail_t *detail) MUST_CHECK;
+/* After the commit of `items`: remembers the event ids as handled, acknowledges and deletes the
+ * entries, publishes the events in `committed` (from webhook_store_apply; NULL for none). All of it
+ * goes to Redis with the next command, which is mostly the next read: both wait for the disk once.
+ * What fails is said in the log. */
+void stream_settle(stream_t *self, const webhook_item_t *items, size_t count,
+                   const PGresult *committed);
+/* The same without a next command. */
+void stream_flush(stream_t *self);
 /* Copies dead rows (columns as webhook_store_dead_to_copy) to the dead letter stream. */
 err_t stream_copy_dead(stream_t *self, const PGresult *dead, err_detail_t *detail) MUST_CHECK;
 /* Acknowledges an entry that has no fields (it was deleted). */
