@@ -23,6 +23,7 @@ BEGIN
     IF count_new = 0 THEN
         RETURN;
     END IF;
+    PERFORM pg_notify('events', ''); -- notifiers look at once, whenever Redis comes round to telling them
     UPDATE feed SET last_event_id = last_event_id + count_new WHERE only_row RETURNING last_event_id - count_new INTO base;
     RETURN QUERY
         WITH numbered AS (

@@ -1,10 +1,11 @@
 /* notifier.c - the notifier.
  *
- * Redis Pub/Sub only wakes it; what it sends comes from the outbox, by id, and it looks there each
- * second anyway: a processor may die between its commit and its publication. It keeps no state of
- * its own: a gateway's WELCOME says how far that gateway is, so a restarted notifier, or a second
- * one, goes on from there. Each notifier sends each gateway every event in order; a gateway drops
- * what it has delivered already.
+ * Redis Pub/Sub and the database's own notification only wake it, whichever comes first (Redis
+ * tells nobody anything while it flushes); what it sends comes from the outbox, by id, and it looks
+ * there each second anyway: a processor may die between its commit and its publication. It keeps no
+ * state of its own: a gateway's WELCOME says how far that gateway is, so a restarted notifier, or a
+ * second one, goes on from there. Each notifier sends each gateway every event in order; a gateway
+ * drops what it has delivered already.
  */
 #include "services/notifier/notifier.h"
 
@@ -22,7 +23,7 @@
 #include "services/notifier/notifier_store.h"
 #include "services/notifier/subscriptions.h"
 
-enum { LOOK_EVERY_MS = 1000, EVENTS_MAX = 500, LIST_MAX = 100 };
+enum { LOOK_EVERY_MS = 1000, LOOKS_MAX = 3, EVENTS_MAX = 500, LIST_MAX = 100 };
 
 static const char *const channels[] = {"payments.confirmed", "payments.events", NULL};
 
@@ -40,6 +41,7 @@ struct notifier {
     redis_subscriber_t *subscriber;
     subscriptions_t subscriptions;
     int timer;
+    int watched_fd; /* of the database; -1: none */
 };
 
 static void store_failed(err_t err, const err_detail_t *detail)
@@ -124,6 +126,41 @@ static void deliver(notifier_t *self)
     }
 }
 
+static void on_database(void *arg);
+
+/* Follows the connection to the database, which ends and comes back as it is used. */
+static void watch_database(notifier_t *self)
+{
+    const int fd = notifier_store_fd(self->store);
+    if (fd == self->watched_fd)
+        return;
+    if (self->watched_fd >= 0)
+        actor_remove_fd(self->service->actor, self->watched_fd);
+    if (fd >= 0)
+        actor_add_fd(self->service->actor, fd, on_database, self);
+    self->watched_fd = fd;
+}
+
+/* Looking takes in what comes meanwhile: then there may be more, and the socket tells of it no
+ * more. */
+static void look(notifier_t *self)
+{
+    int looks = 0;
+    do {
+        deliver(self);
+    } while (++looks < LOOKS_MAX && notifier_store_notified(self->store));
+    watch_database(self);
+}
+
+static void on_database(void *arg)
+{
+    notifier_t *self = arg;
+    if (notifier_store_notified(self->store))
+        look(self);
+    else
+        watch_database(self);
+}
+
 /* Of a payload as the outbox renders it; 0 of any other, which says only that there is something.
  */
 static int64_t event_id_of(str_t payload)
@@ -145,7 +182,7 @@ static void on_message(void *arg, str_t channel, str_t payload)
     notifier_t *self = arg;
     const int64_t event_id = event_id_of(payload);
     if (event_id == 0 || !subscriptions_all_have(&self->subscriptions, event_id))
-        deliver(self);
+        look(self);
 }
 
 static void on_welcome(void *arg, uint32_t gateway, uint32_t generation, const uint8_t *body,
@@ -162,7 +199,7 @@ static void on_welcome(void *arg, uint32_t gateway, uint32_t generation, const u
              (long long)welcome.last_event_id);
     subscriptions_add(&self->subscriptions, gateway, generation, welcome.last_event_id,
                       welcome.started_at_us);
-    deliver(self);
+    look(self);
 }
 
 static void on_gateway_lost(void *arg, uint32_t gateway, uint32_t generation)
@@ -211,6 +248,7 @@ static void on_list(void *arg, const bus_request_t *const *requests, size_t coun
             bus_reply_error(self->service->bus, &requests[i]->reply_to, err, detail.text);
         PQclear(events);
     }
+    watch_database(self);
 }
 
 static const dispatch_entry_t handlers[] = {{MSG_notifier_list, on_list}, {0, NULL}};
@@ -228,7 +266,7 @@ const bus_handlers_t notifier_bus_handlers = {.on_batch = on_batch,
 
 static void on_timer(void *arg)
 {
-    deliver(arg);
+    look(arg);
 }
 
 notifier_t *notifier_new(service_t *service, const notifier_config_t *config)
@@ -237,6 +275,7 @@ notifier_t *notifier_new(service_t *service, const notifier_config_t *config)
     CHECK(self != NULL);
     self->service = service;
     self->store = notifier_store_new(config->database_url);
+    self->watched_fd = -1;
     err_detail_t detail = {{0}};
     self->subscriber = redis_subscriber_new(service->actor, config->redis_url, channels, on_message,
                                             self, &detail);
@@ -253,6 +292,8 @@ void notifier_destroy(notifier_t **self_p)
         return;
     actor_remove_timer(self->service->actor, self->timer);
     redis_subscriber_destroy(&self->subscriber);
+    if (self->watched_fd >= 0)
+        actor_remove_fd(self->service->actor, self->watched_fd);
     notifier_store_destroy(&self->store);
     free(self);
     *self_p = NULL;

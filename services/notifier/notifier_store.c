@@ -16,7 +16,18 @@ notifier_store_t *notifier_store_new(const char *database_url)
     notifier_store_t *self = calloc(1, sizeof *self);
     CHECK(self != NULL);
     self->pg = pg_new(database_url, "tiffin-notifier", PG_STATEMENT_TIMEOUT_MS);
+    pg_listen(self->pg, "events");
     return self;
+}
+
+int notifier_store_fd(const notifier_store_t *self)
+{
+    return pg_fd(self->pg);
+}
+
+bool notifier_store_notified(notifier_store_t *self)
+{
+    return pg_notified(self->pg);
 }
 
 void notifier_store_destroy(notifier_store_t **self_p)

@@ -13,6 +13,11 @@ typedef struct notifier_store notifier_store_t;
 notifier_store_t *notifier_store_new(const char *database_url);
 void notifier_store_destroy(notifier_store_t **self_p);
 
+/* Readable when there may be news; -1 without a connection, and another one after the next. */
+int notifier_store_fd(const notifier_store_t *self);
+/* Were events stored since the last call, as far as is known? (LISTEN events) */
+bool notifier_store_notified(notifier_store_t *self);
+
 /* Events after `after`, in order, at most at_most: one row each (notifier_store_event). The result
  * is the caller's. */
 err_t notifier_store_events(notifier_store_t *self, int64_t after, int at_most, PGresult **result,
