@@ -1,0 +1,90 @@
+/* wire_stripe_refunds.c - Stripe's calls for refunds. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/form.h"
+#include "services/psp_sim/wire_stripe.h"
+
+enum { REFUNDS_MAX = 64 };
+
+void wire_stripe_refund_create(http_request_t *request)
+{
+    sim_call_t call;
+    if (sim_call_begin(&call, request, &sim_wire_stripe, SIM_CALL_REFUND)) {
+        char intent[SIM_REF_SIZE] = "", amount[24] = "", reference[SIM_REFERENCE_SIZE] = "";
+        sim_checkout_t checkout;
+        sim_refund_t refund;
+        (void)form_copy(request->body, "payment_intent", intent, sizeof intent);
+        (void)form_copy(request->body, "metadata[refund_id]", reference, sizeof reference);
+        if (!reference[0])
+            str_copy(str_of(wire_stripe_key_of(request)), reference, sizeof reference);
+        if (wire_stripe_find(&call, str_of(intent), &checkout)) {
+            const int64_t asked =
+                form_copy(request->body, "amount", amount, sizeof amount)
+                    ? strtoll(amount, NULL, 10)
+                    : checkout.outcome_amount - sim_refunded(call.self, &checkout);
+            if (!sim_is_sample(str_of(intent)) && checkout.second_serial &&
+                strcmp(intent, sim_ref((char[SIM_REF_SIZE]){0}, "txn", call.psp,
+                                       checkout.second_serial)) == 0)
+                checkout.outcome_serial = checkout.second_serial; /* of the other charge */
+            if (sim_call_refund(&call, &checkout, reference, asked, &refund)) {
+                call.status = 200;
+                wire_stripe_write_refund(&call.body, NULL, &refund);
+            }
+        }
+    }
+    sim_call_end(&call);
+}
+
+void wire_stripe_refund_fetch(http_request_t *request)
+{
+    sim_call_t call;
+    if (sim_call_begin(&call, request, &sim_wire_stripe, SIM_CALL_READ)) {
+        uint64_t serial;
+        sim_refund_t refund;
+        if (sim_ref_parse(request->params[0], "rfd", call.psp, &serial) &&
+            sim_refund_find(call.self->bank, call.psp, NULL, serial, &refund) == ERR_OK) {
+            call.status = 200;
+            wire_stripe_write_refund(&call.body, NULL, &refund);
+        } else {
+            sim_call_refuse(&call, 404, "No such refund");
+        }
+    }
+    sim_call_end(&call);
+}
+
+void wire_stripe_begin_list(sim_call_t *call)
+{
+    call->status = 200;
+    json_open_object(&call->body, NULL);
+    json_text(&call->body, "object", "list");
+    json_open_array(&call->body, "data");
+}
+
+void wire_stripe_end_list(sim_call_t *call, const char *url)
+{
+    json_close_array(&call->body);
+    json_bool(&call->body, "has_more", false);
+    json_text(&call->body, "url", url);
+    json_close_object(&call->body);
+}
+
+void wire_stripe_refund_list(http_request_t *request)
+{
+    sim_call_t call;
+    if (sim_call_begin(&call, request, &sim_wire_stripe, SIM_CALL_READ)) {
+        char intent[SIM_REF_SIZE] = "";
+        sim_checkout_t checkout;
+        (void)http_query(request, "payment_intent", intent, sizeof intent);
+        if (wire_stripe_find(&call, str_of(intent), &checkout)) {
+            sim_refund_t refunds[REFUNDS_MAX];
+            const size_t count = sim_refunds_of(call.self->bank, call.psp, &checkout.payment_id,
+                                                refunds, REFUNDS_MAX);
+            wire_stripe_begin_list(&call);
+            for (size_t i = 0; i < count; i++)
+                wire_stripe_write_refund(&call.body, NULL, &refunds[i]);
+            wire_stripe_end_list(&call, "/v1/refunds");
+        }
+    }
+    sim_call_end(&call);
+}
