@@ -24,14 +24,15 @@ const char *sim_state_name(sim_state_t state)
 
 /* ---- records ---- */
 
-sim_checkout_record_t *sim_bank_record(const sim_bank_t *self, const uuid_t *payment_id,
-                                       const psp_t *psp)
+/* `named`: only those that their reference finds. */
+static sim_checkout_record_t *record_of(const sim_bank_t *self, const uuid_t *payment_id,
+                                        const psp_t *psp, bool named)
 {
     sim_checkout_record_t *newest = NULL;
     for (sim_node_t *node = sim_table_first(&self->checkouts, payment_id); node;
          node = sim_table_next(node)) {
         sim_checkout_record_t *record = (sim_checkout_record_t *)node;
-        if (psp && record->checkout.psp != psp)
+        if ((psp && record->checkout.psp != psp) || (named && record->checkout.shares_reference))
             continue;
         if (record->checkout.state == SIM_PAID || record->checkout.state == SIM_AUTHORIZED)
             return record;
@@ -39,6 +40,19 @@ sim_checkout_record_t *sim_bank_record(const sim_bank_t *self, const uuid_t *pay
             newest = record;
     }
     return newest;
+}
+
+sim_checkout_record_t *sim_bank_record(const sim_bank_t *self, const uuid_t *payment_id,
+                                       const psp_t *psp)
+{
+    return record_of(self, payment_id, psp, false);
+}
+
+/* NULL: the serial names no checkout, nor a charge. */
+static sim_checkout_record_t *record_at(const sim_bank_t *self, const psp_t *psp, uint64_t serial)
+{
+    const sim_serial_node_t *named = sim_bank_named(self, serial, psp);
+    return named && !named->refund ? named->checkout : NULL;
 }
 
 sim_checkout_record_t *sim_bank_attempt(const sim_bank_t *self, const sim_checkout_t *wanted)
@@ -245,15 +259,29 @@ err_t sim_bank_find(sim_bank_t *self, const uuid_t *payment_id, const psp_t *psp
     return record ? ERR_OK : ERR_PAYMENT_NOT_FOUND;
 }
 
+static err_t copy(const sim_checkout_record_t *record, sim_checkout_t *checkout)
+{
+    if (record)
+        *checkout = record->checkout;
+    return record ? ERR_OK : ERR_PAYMENT_NOT_FOUND;
+}
+
+err_t sim_bank_find_named(sim_bank_t *self, const uuid_t *payment_id, const psp_t *psp,
+                          sim_checkout_t *checkout)
+{
+    pthread_mutex_lock(&self->lock);
+    err_t err = copy(record_of(self, payment_id, psp, true), checkout);
+    pthread_mutex_unlock(&self->lock);
+    return err;
+}
+
 err_t sim_bank_find_serial(sim_bank_t *self, uint64_t serial, const psp_t *psp,
                            sim_checkout_t *checkout)
 {
     pthread_mutex_lock(&self->lock);
-    const sim_serial_node_t *named = sim_bank_named(self, serial, psp);
-    if (named)
-        *checkout = named->checkout->checkout;
+    err_t err = copy(record_at(self, psp, serial), checkout);
     pthread_mutex_unlock(&self->lock);
-    return named && !named->refund ? ERR_OK : ERR_PAYMENT_NOT_FOUND;
+    return err;
 }
 
 /* ---- outcomes ---- */
@@ -289,47 +317,68 @@ static err_t charge(sim_bank_t *self, sim_checkout_record_t *record, const sim_t
     return settle(self, record, &outcome);
 }
 
+static err_t pay(sim_bank_t *self, sim_checkout_record_t *record,
+                 const sim_terms_t terms[PSP_COUNT], int64_t now_us, sim_checkout_t *checkout,
+                 bool *moved)
+{
+    *moved = false;
+    if (record && record->checkout.state <= SIM_FAILED) {
+        TRY(charge(self, record, terms_of(record->checkout.psp, terms), now_us));
+        *moved = true;
+    }
+    return copy(record, checkout);
+}
+
 err_t sim_bank_pay(sim_bank_t *self, const uuid_t *payment_id, const sim_terms_t terms[PSP_COUNT],
                    int64_t now_us, sim_checkout_t *checkout, bool *moved)
 {
-    *moved = false;
     pthread_mutex_lock(&self->lock);
-    sim_checkout_record_t *record = sim_bank_record(self, payment_id, NULL);
-    err_t err = record ? ERR_OK : ERR_PAYMENT_NOT_FOUND;
-    if (record && record->checkout.state <= SIM_FAILED) {
-        err = charge(self, record, terms_of(record->checkout.psp, terms), now_us);
-        *moved = err == ERR_OK;
-    }
-    if (err == ERR_OK)
-        *checkout = record->checkout;
+    err_t err = pay(self, sim_bank_record(self, payment_id, NULL), terms, now_us, checkout, moved);
     pthread_mutex_unlock(&self->lock);
     return err;
 }
 
-static err_t fail(sim_bank_t *self, sim_checkout_record_t *record, int64_t now_us)
+err_t sim_bank_pay_at(sim_bank_t *self, const psp_t *psp, uint64_t serial,
+                      const sim_terms_t terms[PSP_COUNT], int64_t now_us, sim_checkout_t *checkout,
+                      bool *moved)
 {
-    sim_checkout_t outcome = record->checkout;
-    outcome.state = SIM_FAILED;
-    outcome.outcome_amount = outcome.amount;
-    outcome.outcome_at_us = now_us;
-    return settle(self, record, &outcome);
+    pthread_mutex_lock(&self->lock);
+    err_t err = pay(self, record_at(self, psp, serial), terms, now_us, checkout, moved);
+    pthread_mutex_unlock(&self->lock);
+    return err;
+}
+
+static err_t fail(sim_bank_t *self, sim_checkout_record_t *record, int64_t now_us,
+                  sim_checkout_t *checkout, bool *changed)
+{
+    *changed = false;
+    if (record && record->checkout.state > SIM_FAILED)
+        return ERR_ORDER_NOT_PAYABLE;
+    if (record && record->checkout.state == SIM_PENDING) {
+        sim_checkout_t outcome = record->checkout;
+        outcome.state = SIM_FAILED;
+        outcome.outcome_amount = outcome.amount;
+        outcome.outcome_at_us = now_us;
+        TRY(settle(self, record, &outcome));
+        *changed = true;
+    }
+    return copy(record, checkout);
 }
 
 err_t sim_bank_fail(sim_bank_t *self, const uuid_t *payment_id, int64_t now_us,
                     sim_checkout_t *checkout, bool *changed)
 {
-    *changed = false;
     pthread_mutex_lock(&self->lock);
-    sim_checkout_record_t *record = sim_bank_record(self, payment_id, NULL);
-    err_t err = !record                               ? ERR_PAYMENT_NOT_FOUND
-                : record->checkout.state > SIM_FAILED ? ERR_ORDER_NOT_PAYABLE
-                                                      : ERR_OK;
-    if (err == ERR_OK && record->checkout.state == SIM_PENDING) {
-        err = fail(self, record, now_us);
-        *changed = err == ERR_OK;
-    }
-    if (err == ERR_OK)
-        *checkout = record->checkout;
+    err_t err = fail(self, sim_bank_record(self, payment_id, NULL), now_us, checkout, changed);
+    pthread_mutex_unlock(&self->lock);
+    return err;
+}
+
+err_t sim_bank_fail_at(sim_bank_t *self, const psp_t *psp, uint64_t serial, int64_t now_us,
+                       sim_checkout_t *checkout, bool *changed)
+{
+    pthread_mutex_lock(&self->lock);
+    err_t err = fail(self, record_at(self, psp, serial), now_us, checkout, changed);
     pthread_mutex_unlock(&self->lock);
     return err;
 }
@@ -355,12 +404,10 @@ err_t sim_bank_conclude(sim_bank_t *self, const psp_t *psp, uint64_t serial, sim
                         int64_t amount, int64_t now_us, sim_checkout_t *checkout)
 {
     pthread_mutex_lock(&self->lock);
-    const sim_serial_node_t *named = sim_bank_named(self, serial, psp);
-    err_t err = named && !named->refund ? ERR_OK : ERR_PAYMENT_NOT_FOUND;
-    if (err == ERR_OK) {
-        err = conclude(self, named->checkout, becomes, amount, now_us);
-        *checkout = named->checkout->checkout;
-    }
+    sim_checkout_record_t *record = record_at(self, psp, serial);
+    err_t err = record ? conclude(self, record, becomes, amount, now_us) : ERR_PAYMENT_NOT_FOUND;
+    if (record)
+        *checkout = record->checkout;
     pthread_mutex_unlock(&self->lock);
     return err;
 }

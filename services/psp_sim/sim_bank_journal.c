@@ -52,6 +52,10 @@ err_t sim_bank_write_checkout(sim_bank_t *self, const sim_checkout_record_t *rec
     json_int(&line, "expires_at_us", checkout->expires_at_us);
     if (checkout->manual_capture)
         json_bool(&line, "manual_capture", true);
+    if (checkout->nameless)
+        json_bool(&line, "nameless", true);
+    if (checkout->shares_reference)
+        json_bool(&line, "shares_reference", true);
     write_serial(&line, "serial", checkout->serial);
     return append(self, &line);
 }
@@ -156,6 +160,8 @@ static bool replay_checkout(sim_bank_t *self, const json_t *line, sim_checkout_t
     read_text(line, "method", checkout->method, sizeof checkout->method);
     read_text(line, "reference", checkout->reference, sizeof checkout->reference);
     checkout->manual_capture = json_is_true(json_object_get(line, "manual_capture"));
+    checkout->nameless = json_is_true(json_object_get(line, "nameless"));
+    checkout->shares_reference = json_is_true(json_object_get(line, "shares_reference"));
     sim_checkout_record_t *record = sim_bank_record_new(checkout, return_url.data);
     if (record)
         sim_bank_add_checkout(self, record);
@@ -186,6 +192,7 @@ static bool replay_refund(sim_bank_t *self, const json_t *line, const sim_checko
         !read_refund_state(line, "becomes", &refund.becomes))
         return false;
     refund.order_id = checkout->checkout.order_id;
+    refund.checkout_serial = checkout->checkout.serial;
     refund.amount = read_int(line, "amount");
     refund.due_us = read_int(line, "due_us");
     refund.at_us = read_int(line, "at_us");

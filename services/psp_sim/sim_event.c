@@ -15,7 +15,8 @@ static sim_event_t of_checkout(const sim_checkout_t *checkout, int64_t amount, i
                          .payment_id = checkout->payment_id,
                          .order_id = checkout->order_id,
                          .amount = amount,
-                         .at_us = at_us};
+                         .at_us = at_us,
+                         .checkout_serial = checkout->serial};
     memcpy(event.currency, checkout->currency, sizeof event.currency);
     return event;
 }
@@ -56,7 +57,8 @@ sim_event_t sim_event_of_refund(const sim_refund_t *refund)
                          .status = sim_refund_state_name(refund->state),
                          .error = refund->state == SIM_REFUND_FAILED ? refund->error : NULL,
                          .amount = refund->amount,
-                         .at_us = refund->at_us};
+                         .at_us = refund->at_us,
+                         .checkout_serial = refund->checkout_serial};
     memcpy(event.currency, refund->currency, sizeof event.currency);
     sim_ref(event.id, "evt", refund->psp, refund->serial);
     sim_ref(event.ref, "rfd", refund->psp, refund->serial);

@@ -111,8 +111,14 @@ static bool same_request(const sim_refund_t *had, const sim_refund_t *wanted)
 
 static sim_checkout_record_t *find_charge(const sim_bank_t *self, const sim_refund_t *refund)
 {
-    sim_checkout_record_t *record = sim_bank_record(self, &refund->payment_id, refund->psp);
-    return record && uuid_equal(&record->checkout.order_id, &refund->order_id) &&
+    uint64_t serial;
+    const sim_serial_node_t *named =
+        sim_ref_parse(str_of(refund->charge_ref), "txn", refund->psp, &serial)
+            ? sim_bank_named(self, serial, refund->psp)
+            : NULL;
+    sim_checkout_record_t *record = named && !named->refund ? named->checkout : NULL;
+    return record && uuid_equal(&record->checkout.payment_id, &refund->payment_id) &&
+                   uuid_equal(&record->checkout.order_id, &refund->order_id) &&
                    sim_bank_charged(record, refund->charge_ref)
                ? record
                : NULL;
@@ -152,6 +158,7 @@ static err_t take(sim_bank_t *self, sim_checkout_record_t *charged, sim_refund_t
                   int64_t now_us)
 {
     refund->serial = sim_serial();
+    refund->checkout_serial = charged->checkout.serial;
     refund->at_us = now_us;
     judge(charged, refund);
     sim_refund_record_t *record = sim_bank_refund_new(charged, refund);
@@ -203,14 +210,14 @@ err_t sim_refund_find(sim_bank_t *bank, const psp_t *psp, const uuid_t *refund_i
     return record ? ERR_OK : ERR_REFUND_NOT_FOUND;
 }
 
-size_t sim_refunds_of(sim_bank_t *bank, const psp_t *psp, const uuid_t *payment_id,
-                      sim_refund_t *refunds, size_t at_most)
+size_t sim_refunds_of(sim_bank_t *bank, const sim_checkout_t *checkout, sim_refund_t *refunds,
+                      size_t at_most)
 {
     size_t count = 0;
     pthread_mutex_lock(&bank->lock);
-    const sim_checkout_record_t *record = sim_bank_record(bank, payment_id, psp);
-    for (const sim_refund_record_t *at = record ? record->refunds : NULL; at && count < at_most;
-         at = at->next_of_checkout)
+    const sim_serial_node_t *named = sim_bank_named(bank, checkout->serial, checkout->psp);
+    for (const sim_refund_record_t *at = named ? named->checkout->refunds : NULL;
+         at && count < at_most; at = at->next_of_checkout)
         if (at->refund.state != SIM_REFUND_REFUSED)
             refunds[count++] = at->refund;
     pthread_mutex_unlock(&bank->lock);

@@ -251,7 +251,7 @@ bool sim_call_open(sim_call_t *call, sim_checkout_t *checkout, const char *key,
     }
     err_t err = sim_bank_open(call->self->bank, checkout, return_url);
     if (err == ERR_OK && call->fault.webhook == SIM_WEBHOOK_BEFORE)
-        err = sim_pay(call->self, &checkout->payment_id, &paid);
+        err = sim_pay_at(call->self, checkout->psp, checkout->serial, &paid);
     if (err == ERR_ID_CONFLICT)
         sim_call_refuse(call, 409, "another request came under this key before");
     else if (err != ERR_OK)
@@ -262,15 +262,14 @@ bool sim_call_open(sim_call_t *call, sim_checkout_t *checkout, const char *key,
 bool sim_call_find(sim_call_t *call, const char *reference, sim_checkout_t *checkout)
 {
     const uuid_t payment_id = sim_id_of(reference);
-    return sim_bank_find(call->self->bank, &payment_id, call->psp, checkout, NULL) == ERR_OK;
+    return sim_bank_find_named(call->self->bank, &payment_id, call->psp, checkout) == ERR_OK;
 }
 
 int64_t sim_refunded(sim_t *self, const sim_checkout_t *checkout)
 {
     sim_refund_t refunds[REFUNDS_MAX];
     int64_t sum = 0;
-    const size_t count =
-        sim_refunds_of(self->bank, checkout->psp, &checkout->payment_id, refunds, REFUNDS_MAX);
+    const size_t count = sim_refunds_of(self->bank, checkout, refunds, REFUNDS_MAX);
     for (size_t i = 0; i < count; i++)
         if (refunds[i].state == SIM_REFUND_DONE)
             sum += refunds[i].amount;

@@ -306,8 +306,7 @@ static void refund_list(http_request_t *request)
     if (sim_call_begin(&call, request, &sim_wire_cashfree, SIM_CALL_READ) &&
         find(&call, &checkout)) {
         sim_refund_t refunds[REFUNDS_MAX];
-        const size_t count =
-            sim_refunds_of(call.self->bank, call.psp, &checkout.payment_id, refunds, REFUNDS_MAX);
+        const size_t count = sim_refunds_of(call.self->bank, &checkout, refunds, REFUNDS_MAX);
         call.status = 200;
         json_open_array(&call.body, NULL);
         for (size_t i = 0; i < count; i++)

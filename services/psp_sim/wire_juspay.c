@@ -41,9 +41,7 @@ static void write_refunds(buf_t *body, sim_t *self, const sim_checkout_t *checko
                           const sim_refund_t *only)
 {
     sim_refund_t refunds[REFUNDS_MAX];
-    size_t count = self ? sim_refunds_of(self->bank, checkout->psp, &checkout->payment_id, refunds,
-                                         REFUNDS_MAX)
-                        : 0;
+    size_t count = self ? sim_refunds_of(self->bank, checkout, refunds, REFUNDS_MAX) : 0;
     char text[SIM_REF_SIZE], at[RFC3339_SIZE];
     if (only) {
         refunds[0] = *only;

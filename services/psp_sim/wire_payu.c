@@ -266,8 +266,7 @@ static void check_action(sim_call_t *call, const char *id)
         sim_refund_find(call->self->bank, call->psp, NULL, serial, &refunds[0]) == ERR_OK)
         count = 1;
     else if (find_charge(call, id, &checkout))
-        count =
-            sim_refunds_of(call->self->bank, call->psp, &checkout.payment_id, refunds, REFUNDS_MAX);
+        count = sim_refunds_of(call->self->bank, &checkout, refunds, REFUNDS_MAX);
     call->status = 200;
     json_open_object(&call->body, NULL);
     json_int(&call->body, "status", count > 0);

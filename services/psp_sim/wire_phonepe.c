@@ -238,10 +238,10 @@ static void refund_status(http_request_t *request)
         char reference[SIM_REFERENCE_SIZE];
         str_copy(request->params[0], reference, sizeof reference);
         const uuid_t id = sim_id_of(reference);
-        bool known =
-            sim_refund_find(call.self->bank, call.psp, &id, 0, &found) == ERR_OK &&
-            found.state != SIM_REFUND_REFUSED &&
-            sim_bank_find(call.self->bank, &found.payment_id, call.psp, &checkout, NULL) == ERR_OK;
+        bool known = sim_refund_find(call.self->bank, call.psp, &id, 0, &found) == ERR_OK &&
+                     found.state != SIM_REFUND_REFUSED &&
+                     sim_bank_find_serial(call.self->bank, found.checkout_serial, call.psp,
+                                          &checkout) == ERR_OK;
         if (sim_is_sample(request->params[0])) {
             checkout = sim_sample(PSP_INDEX_phonepe);
             known = sim_call_refund(&call, &checkout, reference, 100, &found);

@@ -1,7 +1,8 @@
 /* wire_razorpay.c - Razorpay's API and webhooks: orders, payment links, payments, refunds,
  * settlements. Formats: razorpay.com/docs/api.
  *
- * An order and a payment link are one checkout here: order_… and plink_… have the same digits.
+ * An order and a payment link are one checkout here: order_… and plink_… have the same digits. Two
+ * orders may have one receipt; a link is alone with its reference_id, by which links are listed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,7 +128,10 @@ static void write_order(buf_t *body, const sim_checkout_t *checkout)
     json_int(body, "amount_paid", paid ? checkout->outcome_amount : 0);
     json_int(body, "amount_due", paid ? 0 : checkout->amount);
     json_text(body, "currency", checkout->currency);
-    json_text(body, "receipt", checkout->reference);
+    if (checkout->nameless)
+        json_nil(body, "receipt");
+    else
+        json_text(body, "receipt", checkout->reference);
     json_nil(body, "offer_id");
     json_text(body, "status",
               paid                            ? "paid"
@@ -174,7 +178,7 @@ static void write_link(buf_t *body, const sim_t *self, const sim_checkout_t *che
         json_close_object(body);
     }
     json_close_array(body);
-    json_text(body, "reference_id", checkout->reference);
+    json_text(body, "reference_id", checkout->nameless ? "" : checkout->reference);
     json_text(body, "short_url", url);
     json_text(body, "status", paid ? "paid" : expired ? "expired" : "created");
     json_int(body, "updated_at", clock_wall_us() / second_us);
@@ -264,9 +268,10 @@ static bool read_checkout(sim_call_t *call, const char *reference_key, sim_check
     str_copy(currency, checkout->currency, sizeof checkout->currency);
     if (reference.size > 0) {
         str_copy(reference, checkout->reference, sizeof checkout->reference);
-    } else { /* nameless: each is another one */
+    } else { /* each is another one */
         const uuid_t fresh = uuid7_new();
         (void)uuid_format(&fresh, checkout->reference);
+        checkout->nameless = true;
     }
     return true;
 }
@@ -277,8 +282,11 @@ static void order_create(http_request_t *request)
     sim_checkout_t checkout;
     if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_OPEN) &&
         read_checkout(&call, "receipt", &checkout)) {
+        const uuid_t fresh = uuid7_new(); /* a receipt may repeat: each is another order */
+        char key[UUID_TEXT_SIZE];
         checkout.expires_at_us = clock_wall_us() + INT64_C(86400000000);
-        if (sim_call_open(&call, &checkout, "", "")) {
+        checkout.shares_reference = true;
+        if (sim_call_open(&call, &checkout, uuid_format(&fresh, key), "")) {
             call.status = 200;
             write_order(&call.body, &checkout);
         }
@@ -499,8 +507,7 @@ static void refund_list(http_request_t *request)
     if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_READ) &&
         find(&call, request->params[0], "txn", &checkout)) {
         sim_refund_t refunds[REFUNDS_MAX];
-        const size_t count =
-            sim_refunds_of(call.self->bank, call.psp, &checkout.payment_id, refunds, REFUNDS_MAX);
+        const size_t count = sim_refunds_of(call.self->bank, &checkout, refunds, REFUNDS_MAX);
         call.status = 200;
         json_open_object(&call.body, NULL);
         json_text(&call.body, "entity", "collection");
@@ -550,7 +557,10 @@ static void write_settled(buf_t *body, const sim_settlement_line_t *line)
     json_text(body, "settlement_utr", line->utr);
     name(text, "chk", line->checkout.serial);
     json_text(body, "order_id", text);
-    json_text(body, "order_receipt", line->checkout.reference);
+    if (line->checkout.nameless)
+        json_nil(body, "order_receipt");
+    else
+        json_text(body, "order_receipt", line->checkout.reference);
     json_text(body, "method", "upi");
     json_nil(body, "card_network");
     json_nil(body, "card_issuer");

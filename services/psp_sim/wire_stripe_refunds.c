@@ -78,8 +78,7 @@ void wire_stripe_refund_list(http_request_t *request)
         (void)http_query(request, "payment_intent", intent, sizeof intent);
         if (wire_stripe_find(&call, str_of(intent), &checkout)) {
             sim_refund_t refunds[REFUNDS_MAX];
-            const size_t count = sim_refunds_of(call.self->bank, call.psp, &checkout.payment_id,
-                                                refunds, REFUNDS_MAX);
+            const size_t count = sim_refunds_of(call.self->bank, &checkout, refunds, REFUNDS_MAX);
             wire_stripe_begin_list(&call);
             for (size_t i = 0; i < count; i++)
                 wire_stripe_write_refund(&call.body, NULL, &refunds[i]);

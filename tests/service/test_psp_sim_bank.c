@@ -194,6 +194,41 @@ static void customer_who_is_charged_twice_pays_once(void **state)
     sim_bank_destroy(&bank);
 }
 
+/* Two orders of one receipt, and beside them what the reference names alone. */
+static void checkouts_that_share_a_reference_are_paid_one_by_one(void **state)
+{
+    (void)state;
+    sim_bank_t *bank = bank_with(NULL);
+    uuid_t payment = uuid7_new();
+    sim_checkout_t orders[2], found, paid;
+    bool changed;
+    for (size_t i = 0; i < 2; i++) {
+        orders[i] = checkout_at(0, &payment);
+        orders[i].shares_reference = true;
+        assert_int_equal(sim_bank_open(bank, &orders[i], ""), ERR_OK);
+    }
+    assert_int_equal(sim_bank_find_named(bank, &payment, psp_at(0), &found), ERR_PAYMENT_NOT_FOUND);
+    assert_int_equal(
+        sim_bank_pay_at(bank, psp_at(0), orders[0].serial, fair, now_us, &paid, &changed), ERR_OK);
+    assert_true(changed && paid.serial == orders[0].serial);
+    assert_int_equal(sim_bank_find_serial(bank, orders[1].serial, psp_at(0), &found), ERR_OK);
+    assert_int_equal(found.state, SIM_PENDING);
+    assert_int_equal(sim_bank_fail_at(bank, psp_at(0), orders[0].serial, now_us, &found, &changed),
+                     ERR_ORDER_NOT_PAYABLE);
+    assert_int_equal(sim_bank_fail_at(bank, psp_at(0), orders[1].serial, now_us, &found, &changed),
+                     ERR_OK);
+    assert_int_equal(
+        sim_bank_pay_at(bank, psp_at(0), orders[1].serial, fair, now_us, &paid, &changed), ERR_OK);
+    assert_true(changed && paid.serial == orders[1].serial);
+    assert_int_equal(book_rows(bank, &payment), 2);
+    const sim_checkout_t link = open_at(bank, 0, &payment);
+    assert_int_equal(sim_bank_find_named(bank, &payment, psp_at(0), &found), ERR_OK);
+    assert_true(found.serial == link.serial);
+    assert_int_equal(sim_bank_pay_at(bank, psp_at(1), link.serial, fair, now_us, &paid, &changed),
+                     ERR_PAYMENT_NOT_FOUND);
+    sim_bank_destroy(&bank);
+}
+
 static void unknown_payment_is_not_found(void **state)
 {
     (void)state;
@@ -316,7 +351,9 @@ static void book_survives_a_restart(void **state)
     sim_bank_t *bank = bank_with(journal_path);
     open_at(bank, 0, &paid_id);
     open_at(bank, 1, &failed_id);
-    opened = open_at(bank, 2, &open_id);
+    opened = checkout_at(2, &open_id);
+    opened.nameless = opened.shares_reference = true;
+    assert_int_equal(sim_bank_open(bank, &opened, "https://shop.example/"), ERR_OK);
     assert_int_equal(sim_bank_fail(bank, &failed_id, now_us, &failed, &changed), ERR_OK);
     assert_int_equal(sim_bank_fail(bank, &paid_id, now_us, &after, &changed), ERR_OK);
     assert_int_equal(sim_bank_pay(bank, &paid_id, fair, now_us, &paid, &changed), ERR_OK);
@@ -336,7 +373,7 @@ static void book_survives_a_restart(void **state)
     assert_true(after.outcome_serial == failed.outcome_serial);
     after = opened; /* the key still works */
     assert_int_equal(sim_bank_open(bank, &after, "https://shop.example/"), ERR_OK);
-    assert_true(after.serial == opened.serial);
+    assert_true(after.serial == opened.serial && after.nameless && after.shares_reference);
     assert_int_equal(sim_bank_pay(bank, &paid_id, fair, now_us, &after, &changed), ERR_OK);
     assert_false(changed);
     buf_free(&before);
@@ -405,6 +442,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(late_success_after_failure_is_another_transaction),
     cmocka_unit_test(delta_changes_what_is_charged_but_never_below_one),
     cmocka_unit_test(customer_who_is_charged_twice_pays_once),
+    cmocka_unit_test(checkouts_that_share_a_reference_are_paid_one_by_one),
     cmocka_unit_test(unknown_payment_is_not_found),
     cmocka_unit_test(book_names_what_moved),
     cmocka_unit_test(many_at_once_pay_each_payment_once),

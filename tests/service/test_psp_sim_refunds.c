@@ -220,6 +220,33 @@ static void each_of_two_charges_is_refunded_by_itself(void **state)
     sim_bank_destroy(&bank);
 }
 
+/* Two orders of one receipt, both paid. */
+static void each_of_two_checkouts_of_a_payment_is_refunded_by_itself(void **state)
+{
+    (void)state;
+    sim_bank_t *bank = bank_with(NULL);
+    const sim_terms_t fair[PSP_COUNT] = {0};
+    sim_checkout_t first = paid_at(bank, 0, false), second = first, other;
+    sim_refund_t refunds[4];
+    bool moved;
+    second.attempt_id = uuid7_new();
+    assert_int_equal(sim_bank_open(bank, &second, ""), ERR_OK);
+    assert_int_equal(
+        sim_bank_pay_at(bank, second.psp, second.serial, fair, now_us, &second, &moved), ERR_OK);
+    assert_true(moved);
+    for (unsigned i = 0; i < 2; i++) {
+        sim_refund_t refund = refund_of(i == 0 ? &first : &second, CHARGED);
+        assert_int_equal(ask(bank, &refund), SIM_REFUND_DONE);
+        assert_true(refund.checkout_serial == (i == 0 ? first : second).serial);
+        assert_int_equal(sim_refunds_of(bank, i == 0 ? &first : &second, refunds, 4), 1);
+        assert_true(uuid_equal(&refunds[0].refund_id, &refund.refund_id));
+        other = i == 0 ? second : first;
+        assert_int_equal(sim_refunds_of(bank, &other, refunds, 4), i);
+    }
+    assert_int_equal(given_back(bank, &first.payment_id), 2 * CHARGED);
+    sim_bank_destroy(&bank);
+}
+
 static void key_with_another_request_is_a_conflict(void **state)
 {
     (void)state;
@@ -520,6 +547,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(refusal_is_for_good),
     cmocka_unit_test(pending_refund_holds_its_part_until_it_fails),
     cmocka_unit_test(each_of_two_charges_is_refunded_by_itself),
+    cmocka_unit_test(each_of_two_checkouts_of_a_payment_is_refunded_by_itself),
     cmocka_unit_test(key_with_another_request_is_a_conflict),
     cmocka_unit_test(another_psp_knows_nothing_of_a_refund),
     cmocka_unit_test(only_a_charge_can_be_refunded),
