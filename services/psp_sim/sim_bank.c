@@ -138,7 +138,7 @@ void sim_bank_add_outcome(sim_bank_t *self, sim_checkout_record_t *record,
     checkout->second_serial = outcome->second_serial;
     checkout->outcome_amount = outcome->outcome_amount;
     checkout->outcome_at_us = outcome->outcome_at_us;
-    if (is_new)
+    if (is_new && !checkout->one_name)
         sim_bank_name(self, checkout->outcome_serial, record, NULL);
     if (checkout->state == SIM_PAID)
         add_charge(self, checkout, checkout->outcome_serial);
@@ -289,7 +289,7 @@ err_t sim_bank_find_serial(sim_bank_t *self, uint64_t serial, const psp_t *psp,
 /* First in the journal, then in memory. */
 static err_t settle(sim_bank_t *self, sim_checkout_record_t *record, sim_checkout_t *outcome)
 {
-    outcome->outcome_serial = sim_serial();
+    outcome->outcome_serial = outcome->one_name ? outcome->serial : sim_serial();
     if (!sim_book_reserve(&self->book))
         return ERR_STORE_UNAVAILABLE;
     TRY(sim_bank_write_outcome(self, outcome));

@@ -21,7 +21,7 @@
 typedef struct sim_bank sim_bank_t;
 
 #define SIM_URL_SIZE 2049
-#define SIM_REFERENCE_SIZE 81
+#define SIM_REFERENCE_SIZE 201
 
 /* AUTHORIZED: paid where it is captured by hand; becomes PAID or VOIDED. */
 typedef enum sim_state {
@@ -44,6 +44,7 @@ typedef struct sim_checkout {
     int64_t expires_at_us;
     bool manual_capture;   /* who pays authorises: nothing moves until it is captured */
     bool nameless;         /* the merchant gave it no name: `reference` was made up here */
+    bool one_name;         /* its transaction has its serial, from the start */
     bool shares_reference; /* others may have the same reference, which so does not find this one */
     uint64_t serial;       /* random; names the checkout */
     sim_state_t state;

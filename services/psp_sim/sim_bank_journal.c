@@ -52,6 +52,8 @@ err_t sim_bank_write_checkout(sim_bank_t *self, const sim_checkout_record_t *rec
     json_int(&line, "expires_at_us", checkout->expires_at_us);
     if (checkout->manual_capture)
         json_bool(&line, "manual_capture", true);
+    if (checkout->one_name)
+        json_bool(&line, "one_name", true);
     if (checkout->nameless)
         json_bool(&line, "nameless", true);
     if (checkout->shares_reference)
@@ -160,6 +162,7 @@ static bool replay_checkout(sim_bank_t *self, const json_t *line, sim_checkout_t
     read_text(line, "method", checkout->method, sizeof checkout->method);
     read_text(line, "reference", checkout->reference, sizeof checkout->reference);
     checkout->manual_capture = json_is_true(json_object_get(line, "manual_capture"));
+    checkout->one_name = json_is_true(json_object_get(line, "one_name"));
     checkout->nameless = json_is_true(json_object_get(line, "nameless"));
     checkout->shares_reference = json_is_true(json_object_get(line, "shares_reference"));
     sim_checkout_record_t *record = sim_bank_record_new(checkout, return_url.data);

@@ -33,10 +33,11 @@ sim_event_t sim_event_of_checkout(const sim_checkout_t *checkout, sim_charge_t c
     const uint64_t serial = pending ? checkout->serial : serial_of(checkout, charge);
     sim_event_t event = of_checkout(checkout, pending ? checkout->amount : checkout->outcome_amount,
                                     pending ? now_us : checkout->outcome_at_us);
-    sim_ref(event.id,
-            checkout->state == SIM_AUTHORIZED ? "evt_authorized"
-            : checkout->state == SIM_VOIDED   ? "evt_voided"
-                                              : "evt",
+    sim_ref(event.id, /* under one name, each outcome is an event of its own all the same */
+            checkout->state == SIM_AUTHORIZED                     ? "evt_authorized"
+            : checkout->one_name && checkout->state == SIM_FAILED ? "evt_failed"
+            : checkout->state == SIM_VOIDED                       ? "evt_voided"
+                                                                  : "evt",
             checkout->psp, serial);
     sim_ref(event.ref, pending ? "chk" : "txn", checkout->psp, serial);
     event.status = sim_state_name(checkout->state);

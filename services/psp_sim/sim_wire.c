@@ -297,9 +297,10 @@ bool sim_call_refund(sim_call_t *call, const sim_checkout_t *checkout, const cha
         return true;
     const err_t err =
         checkout->state == SIM_PAID ? sim_call_give_back(call, refund) : ERR_PAYMENT_NOT_FOUND;
+    call->key_reused = err == ERR_ID_CONFLICT;
     if (err == ERR_STORE_UNAVAILABLE)
         sim_call_refuse(call, 500, "the bank's journal cannot be written");
-    else if (err == ERR_ID_CONFLICT)
+    else if (call->key_reused)
         sim_call_refuse(call, 400, "another refund came under this reference before");
     else if (err != ERR_OK)
         sim_call_refuse(call, 400, "there is nothing to refund");

@@ -60,6 +60,7 @@ struct sim_call {
     bool of_refund;         /* faults of refund calls are meant */
     json_t *json;           /* the body, where it is a JSON object */
     const char *refund_key; /* what a refund is known again by, "" for nothing; NULL: its name */
+    bool key_reused;        /* … and that it is known by, with other content */
     int status;             /* 0: no answer yet */
     buf_t body;
     const char *content_type; /* of the answer; NULL: JSON */

@@ -105,6 +105,7 @@ static const http_route_t routes[] = {
     {"POST", "/v1/payment_intents", wire_stripe_intent_create, BODY_MAX_BYTES},
     {"GET", "/v1/payment_intents/search", wire_stripe_intent_search, 0},
     {"GET", "/v1/payment_intents/{id}", wire_stripe_intent_fetch, 0},
+    {"POST", "/v1/payment_intents/{id}/confirm", wire_stripe_intent_confirm, BODY_MAX_BYTES},
     {"POST", "/v1/payment_intents/{id}/capture", wire_stripe_intent_capture, BODY_MAX_BYTES},
     {"POST", "/v1/payment_intents/{id}/cancel", wire_stripe_intent_cancel, BODY_MAX_BYTES},
     {"POST", "/v1/refunds", wire_stripe_refund_create, BODY_MAX_BYTES},

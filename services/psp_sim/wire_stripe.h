@@ -26,16 +26,17 @@ void wire_stripe_write_refund(buf_t *body, const char *key, const sim_refund_t *
 extern const char wire_stripe_key_reused[];
 /* The Idempotency-Key; "" for none. */
 const char *wire_stripe_key_of(const http_request_t *request);
-/* The checkout that the id names; false: 404 is the answer. */
-bool wire_stripe_find(sim_call_t *call, str_t id, sim_checkout_t *checkout);
+/* The checkout that the id names, as a session ("chk") or as an intent ("txn"); false: 404 is the
+ * answer. */
+bool wire_stripe_find(sim_call_t *call, str_t id, const char *kind, sim_checkout_t *checkout);
 /* A list's beginning and end around its objects. */
 void wire_stripe_begin_list(sim_call_t *call);
 void wire_stripe_end_list(sim_call_t *call, const char *url);
 
 /* wire_stripe_payments.c */
 http_handler_fn wire_stripe_session_create, wire_stripe_session_fetch, wire_stripe_intent_create,
-    wire_stripe_intent_fetch, wire_stripe_intent_capture, wire_stripe_intent_cancel,
-    wire_stripe_intent_search;
+    wire_stripe_intent_fetch, wire_stripe_intent_confirm, wire_stripe_intent_capture,
+    wire_stripe_intent_cancel, wire_stripe_intent_search;
 /* wire_stripe_refunds.c */
 http_handler_fn wire_stripe_refund_create, wire_stripe_refund_fetch, wire_stripe_refund_list;
 /* wire_stripe_balance.c */

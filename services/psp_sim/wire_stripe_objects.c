@@ -1,7 +1,8 @@
 /* wire_stripe_objects.c - Stripe's objects as its API writes them: sessions, intents, refunds.
  *
- * A session and the PaymentIntent that it leads to are one checkout here; the PaymentIntent is
- * named when there is an outcome.
+ * A session and the PaymentIntent that it leads to are one checkout here, and have the same digits.
+ * A session tells of its intent once there is an outcome. An intent has its name from its creation
+ * on; where a customer is charged twice, the second charge is an intent of its own.
  */
 #include <stdio.h>
 #include <string.h>
@@ -101,7 +102,10 @@ void wire_stripe_write_session(buf_t *body, const char *key, const sim_t *self,
     json_text(body, "object", "checkout.session");
     json_int(body, "amount_subtotal", checkout->amount);
     json_int(body, "amount_total", paid ? checkout->outcome_amount : checkout->amount);
-    json_text(body, "client_reference_id", checkout->reference);
+    if (checkout->nameless)
+        json_nil(body, "client_reference_id");
+    else
+        json_text(body, "client_reference_id", checkout->reference);
     json_int(body, "created", clock_wall_us() / second_us);
     json_text(body, "currency", currency);
     json_int(body, "expires_at", checkout->expires_at_us / second_us);

@@ -10,6 +10,7 @@
 
 static const int64_t second_us = 1000000;
 static const int64_t hour_us = INT64_C(3600000000);
+static const int64_t never_us = INT64_C(253402300799000000); /* the end of 9999 */
 
 const char *wire_stripe_key_of(const http_request_t *request)
 {
@@ -18,7 +19,7 @@ const char *wire_stripe_key_of(const http_request_t *request)
 }
 
 /* The checkout that the id names; false: 404 is the answer. */
-bool wire_stripe_find(sim_call_t *call, str_t id, sim_checkout_t *checkout)
+bool wire_stripe_find(sim_call_t *call, str_t id, const char *kind, sim_checkout_t *checkout)
 {
     uint64_t serial;
     char text[96];
@@ -26,8 +27,7 @@ bool wire_stripe_find(sim_call_t *call, str_t id, sim_checkout_t *checkout)
         *checkout = sim_sample(PSP_INDEX_stripe);
         return true;
     }
-    if ((sim_ref_parse(id, "txn", call->psp, &serial) ||
-         sim_ref_parse(id, "chk", call->psp, &serial)) &&
+    if (sim_ref_parse(id, kind, call->psp, &serial) &&
         sim_bank_find_serial(call->self->bank, serial, call->psp, checkout) == ERR_OK)
         return true;
     snprintf(text, sizeof text, "No such object: '%.60s'", str_copy(id, (char[64]){0}, 64));
@@ -69,18 +69,30 @@ static bool read_amount(sim_call_t *call, const char *amount_name, const char *c
     return true;
 }
 
+/* What the request is known again by; without a key each is another one. */
+static const char *key_or_fresh(const http_request_t *request, char fresh[UUID_TEXT_SIZE])
+{
+    const char *key = wire_stripe_key_of(request);
+    const uuid_t id = uuid7_new();
+    return key[0] ? key : uuid_format(&id, fresh);
+}
+
 static bool is_manual(str_t form, const char *name)
 {
     char method[24];
     return form_copy(form, name, method, sizeof method) && strcmp(method, "manual") == 0;
 }
 
+/* ---- sessions ---- */
+
 void wire_stripe_session_create(http_request_t *request)
 {
     sim_call_t call;
     if (sim_call_begin(&call, request, &sim_wire_stripe, SIM_CALL_OPEN)) {
-        sim_checkout_t checkout = {.method = "CARD",
-                                   .order_id = metadata(request->body, "order_id")};
+        sim_checkout_t checkout = {
+            .method = "CARD", .order_id = metadata(request->body, "order_id"), .one_name = true};
+        char fresh[UUID_TEXT_SIZE];
+        const char *key = key_or_fresh(request, fresh);
         char return_url[SIM_URL_SIZE] = "", expires[24] = "", mode[16] = "";
         const int64_t now_us = clock_wall_us();
         checkout.manual_capture = is_manual(request->body, "payment_intent_data[capture_method]");
@@ -88,9 +100,10 @@ void wire_stripe_session_create(http_request_t *request)
         (void)form_copy(request->body, "success_url", return_url, sizeof return_url);
         (void)form_copy(request->body, "client_reference_id", checkout.reference,
                         sizeof checkout.reference);
-        if (!checkout.reference[0])
-            str_copy(str_of(wire_stripe_key_of(request)), checkout.reference,
-                     sizeof checkout.reference);
+        if (!checkout.reference[0]) {
+            str_copy(str_of(key), checkout.reference, sizeof checkout.reference);
+            checkout.nameless = true;
+        }
         checkout.expires_at_us =
             form_copy(request->body, "expires_at", expires, sizeof expires)
                 ? strtoll(expires, NULL, 10) * second_us
@@ -104,7 +117,7 @@ void wire_stripe_session_create(http_request_t *request)
                 "The expires_at timestamp must be between 30 minutes and 24 hours from now");
         else if (read_amount(&call, "line_items[0][price_data][unit_amount]",
                              "line_items[0][price_data][currency]", &checkout) &&
-                 sim_call_open(&call, &checkout, wire_stripe_key_of(request), return_url)) {
+                 sim_call_open(&call, &checkout, key, return_url)) {
             call.status = 200;
             wire_stripe_write_session(&call.body, NULL, call.self, &checkout, false);
         } else if (call.status == 409) {
@@ -124,37 +137,98 @@ void wire_stripe_session_fetch(http_request_t *request)
     sim_call_t call;
     sim_checkout_t checkout;
     if (sim_call_begin(&call, request, &sim_wire_stripe, SIM_CALL_READ) &&
-        wire_stripe_find(&call, request->params[0], &checkout)) {
+        wire_stripe_find(&call, request->params[0], "chk", &checkout)) {
         call.status = 200;
         wire_stripe_write_session(&call.body, NULL, call.self, &checkout, wants_expanded(request));
     }
     sim_call_end(&call);
 }
 
+/* ---- intents ---- */
+
+/* Stripe's test cards that are declined have it in their names (docs.stripe.com/testing). */
+static bool is_declined(str_t form)
+{
+    char method[64];
+    return form_copy(form, "payment_method", method, sizeof method) &&
+           strstr(method, "chargeDeclined") != NULL;
+}
+
+static void refuse_card(sim_call_t *call, const sim_checkout_t *checkout)
+{
+    buf_t *body = &call->body;
+    call->status = 402;
+    json_open_object(body, NULL);
+    json_open_object(body, "error");
+    json_text(body, "code", "card_declined");
+    json_text(body, "decline_code", "insufficient_funds");
+    json_text(body, "doc_url", "https://docs.stripe.com/error-codes/card-declined");
+    json_text(body, "message", "Your card has insufficient funds.");
+    wire_stripe_write_intent(body, "payment_intent", checkout, checkout->serial,
+                             wire_stripe_intent_status(checkout));
+    json_text(body, "type", "card_error");
+    json_close_object(body);
+    json_close_object(body);
+}
+
+static void answer_intent(sim_call_t *call, const sim_checkout_t *checkout)
+{
+    call->status = 200;
+    wire_stripe_write_intent(&call->body, NULL, checkout, checkout->serial,
+                             wire_stripe_intent_status(checkout));
+}
+
+/* The customer pays here and now, with a card that is good or is declined. */
+static void confirm(sim_call_t *call, sim_checkout_t *checkout)
+{
+    const bool declined = is_declined(call->request->body);
+    const uint64_t serial = checkout->serial;
+    const err_t err = declined ? sim_fail_at(call->self, call->psp, serial, checkout)
+                               : sim_pay_at(call->self, call->psp, serial, checkout);
+    if (err != ERR_OK)
+        sim_call_refuse(call, 500, "the bank's journal cannot be written");
+    else if (declined)
+        refuse_card(call, checkout);
+    else
+        answer_intent(call, checkout);
+}
+
 void wire_stripe_intent_create(http_request_t *request)
 {
     sim_call_t call;
     if (sim_call_begin(&call, request, &sim_wire_stripe, SIM_CALL_OPEN)) {
-        char reference[SIM_REFERENCE_SIZE] = "";
+        char reference[SIM_REFERENCE_SIZE] = "", fresh[UUID_TEXT_SIZE], confirmed[8] = "";
+        const char *key = key_or_fresh(request, fresh);
         sim_checkout_t checkout = {.method = "CARD",
                                    .order_id = metadata(request->body, "order_id"),
-                                   .expires_at_us = clock_wall_us() + INT64_C(86400000000)};
+                                   .expires_at_us = never_us,
+                                   .one_name = true};
         checkout.manual_capture = is_manual(request->body, "capture_method");
+        (void)form_copy(request->body, "confirm", confirmed, sizeof confirmed);
         (void)form_copy(request->body, "metadata[payment_id]", reference, sizeof reference);
-        str_copy(str_of(reference[0]                     ? reference
-                        : wire_stripe_key_of(request)[0] ? wire_stripe_key_of(request)
-                                                         : "intent"),
-                 checkout.reference, sizeof checkout.reference);
-        if (read_amount(&call, "amount", "currency", &checkout) &&
-            sim_call_open(&call, &checkout, wire_stripe_key_of(request), "")) {
-            call.status = 200;
-            wire_stripe_write_intent(&call.body, NULL, &checkout, checkout.serial,
-                                     "requires_payment_method");
-        } else if (call.status == 409) {
-            sim_call_refuse(&call, 400, wire_stripe_key_reused);
+        str_copy(str_of(reference[0] ? reference : key), checkout.reference,
+                 sizeof checkout.reference);
+        if (!read_amount(&call, "amount", "currency", &checkout) ||
+            !sim_call_open(&call, &checkout, key, "")) {
+            if (call.status == 409)
+                sim_call_refuse(&call, 400, wire_stripe_key_reused);
+        } else if (strcmp(confirmed, "true") != 0 || checkout.state > SIM_FAILED) {
+            answer_intent(&call, &checkout);
+        } else {
+            confirm(&call, &checkout);
         }
     }
     sim_call_end(&call);
+}
+
+/* An intent's own serial, or that of a second charge where the id is of it. */
+static uint64_t serial_of(str_t id, const sim_checkout_t *checkout)
+{
+    uint64_t serial;
+    const bool second = checkout->second_serial &&
+                        sim_ref_parse(id, "txn", checkout->psp, &serial) &&
+                        serial == checkout->second_serial;
+    return second ? checkout->second_serial : checkout->serial;
 }
 
 void wire_stripe_intent_fetch(http_request_t *request)
@@ -162,12 +236,32 @@ void wire_stripe_intent_fetch(http_request_t *request)
     sim_call_t call;
     sim_checkout_t checkout;
     if (sim_call_begin(&call, request, &sim_wire_stripe, SIM_CALL_READ) &&
-        wire_stripe_find(&call, request->params[0], &checkout)) {
+        wire_stripe_find(&call, request->params[0], "txn", &checkout)) {
         call.status = 200;
         wire_stripe_write_intent(&call.body, NULL, &checkout,
-                                 checkout.state == SIM_PENDING ? checkout.serial
-                                                               : checkout.outcome_serial,
+                                 serial_of(request->params[0], &checkout),
                                  wire_stripe_intent_status(&checkout));
+    }
+    sim_call_end(&call);
+}
+
+void wire_stripe_intent_confirm(http_request_t *request)
+{
+    sim_call_t call;
+    sim_checkout_t checkout;
+    char why_not[160];
+    if (sim_call_begin(&call, request, &sim_wire_stripe, SIM_CALL_OPEN) &&
+        wire_stripe_find(&call, request->params[0], "txn", &checkout)) {
+        if (sim_is_sample(request->params[0])) {
+            answer_intent(&call, &checkout);
+        } else if (checkout.state > SIM_FAILED) {
+            snprintf(why_not, sizeof why_not,
+                     "You cannot confirm this PaymentIntent because it has a status of %s",
+                     wire_stripe_intent_status(&checkout));
+            sim_call_refuse(&call, 400, why_not);
+        } else {
+            confirm(&call, &checkout);
+        }
     }
     sim_call_end(&call);
 }
@@ -178,7 +272,7 @@ static void intent_conclude(http_request_t *request, sim_state_t becomes)
     sim_checkout_t checkout;
     char text[24] = "", why_not[160];
     if (sim_call_begin(&call, request, &sim_wire_stripe, SIM_CALL_OPEN) &&
-        wire_stripe_find(&call, request->params[0], &checkout)) {
+        wire_stripe_find(&call, request->params[0], "txn", &checkout)) {
         (void)form_copy(request->body, "amount_to_capture", text, sizeof text);
         const bool sample = sim_is_sample(request->params[0]);
         const err_t err = sample ? ERR_OK

@@ -1,4 +1,5 @@
 /* wire_stripe_refunds.c - Stripe's calls for refunds. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,29 +8,39 @@
 
 enum { REFUNDS_MAX = 64 };
 
+/* The intent that is meant, by its own name or by that of its charge. */
+static void read_intent(str_t form, char intent[SIM_REF_SIZE])
+{
+    char charge[SIM_REF_SIZE];
+    if (!form_copy(form, "payment_intent", intent, SIM_REF_SIZE) &&
+        form_copy(form, "charge", charge, sizeof charge) && strncmp(charge, "ch_", 3) == 0)
+        snprintf(intent, SIM_REF_SIZE, "pi_%s", charge + 3);
+}
+
+/* A key is what a repeated request is known by, never its metadata: without one, each is another
+ * refund. */
 void wire_stripe_refund_create(http_request_t *request)
 {
     sim_call_t call;
     if (sim_call_begin(&call, request, &sim_wire_stripe, SIM_CALL_REFUND)) {
-        char intent[SIM_REF_SIZE] = "", amount[24] = "", reference[SIM_REFERENCE_SIZE] = "";
+        char intent[SIM_REF_SIZE] = "", amount[24] = "", second[SIM_REF_SIZE];
         sim_checkout_t checkout;
         sim_refund_t refund;
-        (void)form_copy(request->body, "payment_intent", intent, sizeof intent);
-        (void)form_copy(request->body, "metadata[refund_id]", reference, sizeof reference);
-        if (!reference[0])
-            str_copy(str_of(wire_stripe_key_of(request)), reference, sizeof reference);
-        if (wire_stripe_find(&call, str_of(intent), &checkout)) {
+        call.refund_key = wire_stripe_key_of(request);
+        read_intent(request->body, intent);
+        if (wire_stripe_find(&call, str_of(intent), "txn", &checkout)) {
             const int64_t asked =
                 form_copy(request->body, "amount", amount, sizeof amount)
                     ? strtoll(amount, NULL, 10)
                     : checkout.outcome_amount - sim_refunded(call.self, &checkout);
-            if (!sim_is_sample(str_of(intent)) && checkout.second_serial &&
-                strcmp(intent, sim_ref((char[SIM_REF_SIZE]){0}, "txn", call.psp,
-                                       checkout.second_serial)) == 0)
+            if (checkout.second_serial &&
+                strcmp(intent, sim_ref(second, "txn", call.psp, checkout.second_serial)) == 0)
                 checkout.outcome_serial = checkout.second_serial; /* of the other charge */
-            if (sim_call_refund(&call, &checkout, reference, asked, &refund)) {
+            if (sim_call_refund(&call, &checkout, call.refund_key, asked, &refund)) {
                 call.status = 200;
                 wire_stripe_write_refund(&call.body, NULL, &refund);
+            } else if (call.key_reused) {
+                sim_call_refuse(&call, 400, wire_stripe_key_reused);
             }
         }
     }
@@ -76,7 +87,7 @@ void wire_stripe_refund_list(http_request_t *request)
         char intent[SIM_REF_SIZE] = "";
         sim_checkout_t checkout;
         (void)http_query(request, "payment_intent", intent, sizeof intent);
-        if (wire_stripe_find(&call, str_of(intent), &checkout)) {
+        if (wire_stripe_find(&call, str_of(intent), "txn", &checkout)) {
             sim_refund_t refunds[REFUNDS_MAX];
             const size_t count = sim_refunds_of(call.self->bank, &checkout, refunds, REFUNDS_MAX);
             wire_stripe_begin_list(&call);

@@ -122,6 +122,30 @@ test("Razorpay", async () => {
   assert.ok(!Razorpay.validateWebhookSignature(`${webhook.body} `, webhook.headers["x-razorpay-signature"], SECRET));
 });
 
+// A receipt may repeat: each order is another one, paid and given back by itself. A link is alone with its reference_id.
+test("Razorpay's orders", async () => {
+  const Razorpay = require("razorpay");
+  const client = new Razorpay({ key_id: "rzp_test_key", key_secret: SECRET });
+  const receipt = randomUUID();
+  const orders = [];
+  for (const amount of [AMOUNT, AMOUNT, 2 * AMOUNT]) orders.push(await client.orders.create({ amount, currency: "INR", receipt }));
+  assert.equal(new Set(orders.map((order) => order.id)).size, 3);
+  const link = await client.paymentLink.create({ amount: AMOUNT, currency: "INR", reference_id: receipt, description: "Tea" });
+  assert.deepEqual((await client.paymentLink.all({ reference_id: receipt })).payment_links.map((each) => each.id), [link.id]);
+  for (const order of orders) {
+    assert.deepEqual([order.receipt, order.status], [receipt, "created"]);
+    await pay(order.id);
+    const [payment] = (await client.orders.fetchPayments(order.id)).items;
+    assert.deepEqual([payment.order_id, payment.amount, payment.status], [order.id, order.amount, "captured"]);
+    assert.equal((await client.payments.refund(payment.id, { amount: order.amount })).payment_id, payment.id);
+    assert.equal((await client.orders.fetch(order.id)).status, "paid");
+    const { body } = await webhook_about("razorpay", ["payment.captured", payment.id]);
+    assert.equal(JSON.parse(body).payload.payment.entity.order_id, order.id);
+  }
+  assert.equal((await client.paymentLink.fetch(link.id)).status, "created");
+  assert.equal((await client.orders.create({ amount: AMOUNT, currency: "INR" })).receipt, null);
+});
+
 test("Stripe", async () => {
   const { default: Stripe } = await import("stripe");
   const client = new Stripe(`sk_test_${SECRET}`, { maxNetworkRetries: 0, telemetry: false });
@@ -154,6 +178,50 @@ test("Stripe", async () => {
   const webhook = await webhook_about("stripe", ["payment_intent.succeeded", intent.id]);
   assert.equal(client.webhooks.constructEvent(webhook.body, webhook.headers["stripe-signature"], SECRET).data.object.id, intent.id);
   assert.throws(() => client.webhooks.constructEvent(`${webhook.body} `, webhook.headers["stripe-signature"], SECRET));
+});
+
+// An intent has one name from its creation on, however it is paid; a key alone is what a repeated request is known by.
+test("Stripe's PaymentIntents", async () => {
+  const { default: Stripe } = await import("stripe");
+  const client = new Stripe(`sk_test_${SECRET}`, { maxNetworkRetries: 0, telemetry: false });
+  const wanted = { amount: AMOUNT, currency: "inr", payment_method_types: ["card"] };
+  const key = () => ({ idempotencyKey: randomUUID() });
+  const first_key = key();
+  const intent = await client.paymentIntents.create(wanted, first_key);
+  assert.match(intent.id, /^pi_/);
+  assert.equal((await client.paymentIntents.create(wanted, first_key)).id, intent.id);
+  assert.notEqual((await client.paymentIntents.create(wanted, key())).id, intent.id);
+  assert.equal((await refused(() => client.paymentIntents.create({ ...wanted, amount: 1 }, first_key))).type, "StripeIdempotencyError");
+  const is_it = (other, status) => assert.deepEqual([other.id, other.status], [intent.id, status]);
+  is_it(await client.paymentIntents.retrieve(intent.id), "requires_payment_method");
+  const declined = await refused(() => client.paymentIntents.confirm(intent.id, { payment_method: "pm_card_visa_chargeDeclined" }));
+  assert.deepEqual([declined.type, declined.statusCode, declined.code], ["StripeCardError", 402, "card_declined"]);
+  is_it(declined.payment_intent, "requires_payment_method");
+  is_it(JSON.parse((await webhook_about("stripe", ["payment_intent.payment_failed", intent.id])).body).data.object, "requires_payment_method");
+  is_it(await client.paymentIntents.confirm(intent.id, { payment_method: "pm_card_visa" }), "succeeded");
+  const paid = await client.paymentIntents.retrieve(intent.id);
+  is_it(paid, "succeeded");
+  const webhook = await webhook_about("stripe", ["payment_intent.succeeded", intent.id]);
+  is_it(client.webhooks.constructEvent(webhook.body, webhook.headers["stripe-signature"], SECRET).data.object, "succeeded");
+  assert.equal((await refused(() => client.paymentIntents.confirm(intent.id, { payment_method: "pm_card_visa" }))).statusCode, 400);
+
+  const refund_key = key();
+  const part = { payment_intent: intent.id, amount: PART, metadata: { refund_id: randomUUID() } };
+  const refund = await client.refunds.create(part, refund_key);
+  assert.equal(refund.payment_intent, intent.id);
+  assert.equal((await client.refunds.create(part, refund_key)).id, refund.id);
+  assert.notEqual((await client.refunds.create(part, key())).id, refund.id); // the same metadata
+  assert.equal((await refused(() => client.refunds.create({ ...part, amount: 2 * PART }, refund_key))).type, "StripeIdempotencyError");
+  assert.equal((await client.refunds.list({ payment_intent: intent.id })).data.length, 2);
+  assert.equal((await client.refunds.create({ charge: paid.latest_charge, amount: PART }, key())).payment_intent, intent.id);
+  assert.equal((await refused(() => client.refunds.create({ payment_intent: "pi_3nobody" }, key()))).statusCode, 404);
+
+  const held = await client.paymentIntents.create({ ...wanted, capture_method: "manual", confirm: true, payment_method: "pm_card_visa" }, key());
+  assert.deepEqual([held.status, held.amount_capturable], ["requires_capture", AMOUNT]);
+  const captured = await client.paymentIntents.capture(held.id, { amount_to_capture: AMOUNT - PART });
+  assert.deepEqual([captured.id, captured.status, captured.amount_received], [held.id, "succeeded", AMOUNT - PART]);
+  await webhook_about("stripe", ["payment_intent.amount_capturable_updated", held.id]);
+  await webhook_about("stripe", ["payment_intent.succeeded", held.id]);
 });
 
 test("Cashfree", async () => {
