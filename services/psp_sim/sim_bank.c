@@ -22,7 +22,32 @@ const char *sim_state_name(sim_state_t state)
     return names[state];
 }
 
+const char *sim_payment_notes(const sim_checkout_t *checkout)
+{
+    return checkout->payment_notes ? checkout->payment_notes : checkout->notes;
+}
+
 /* ---- records ---- */
+
+bool sim_bank_keep(sim_bank_t *self, const char **text)
+{
+    if (!*text)
+        return true;
+    const size_t size = strlen(*text) + 1;
+    sim_kept_t *kept = malloc(sizeof *kept + size);
+    if (!kept)
+        return false;
+    memcpy(kept->text, *text, size);
+    kept->next = self->kept;
+    self->kept = kept;
+    *text = kept->text;
+    return true;
+}
+
+bool sim_same_notes(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
 
 /* `named`: only those that their reference finds. */
 static sim_checkout_record_t *record_of(const sim_bank_t *self, const uuid_t *payment_id,
@@ -67,7 +92,8 @@ sim_checkout_record_t *sim_bank_attempt(const sim_bank_t *self, const sim_checko
     return NULL;
 }
 
-sim_checkout_record_t *sim_bank_record_new(const sim_checkout_t *checkout, const char *return_url)
+sim_checkout_record_t *sim_bank_record_new(sim_bank_t *self, const sim_checkout_t *checkout,
+                                           const char *return_url)
 {
     size_t url_size = strlen(return_url) + 1;
     sim_checkout_record_t *record = malloc(sizeof *record + url_size);
@@ -77,7 +103,11 @@ sim_checkout_record_t *sim_bank_record_new(const sim_checkout_t *checkout, const
     record->checkout = *checkout;
     record->refunds = NULL;
     memcpy(record->return_url, return_url, url_size);
-    return record;
+    if (sim_bank_keep(self, &record->checkout.notes) &&
+        sim_bank_keep(self, &record->checkout.payment_notes))
+        return record;
+    free(record);
+    return NULL;
 }
 
 static uuid_t key_of(uint64_t serial)
@@ -196,6 +226,11 @@ void sim_bank_destroy(sim_bank_t **self_p)
     sim_table_deinit(&self->refunds);
     sim_table_deinit(&self->checkouts);
     sim_book_deinit(&self->book);
+    while (self->kept) {
+        sim_kept_t *kept = self->kept;
+        self->kept = kept->next;
+        free(kept);
+    }
     free(self);
     *self_p = NULL;
 }
@@ -212,6 +247,8 @@ static bool same_request(const sim_checkout_record_t *record, const sim_checkout
            strcmp(had->reference, wanted->reference) == 0 &&
            had->expires_at_us == wanted->expires_at_us &&
            had->manual_capture == wanted->manual_capture &&
+           sim_same_notes(had->notes, wanted->notes) &&
+           sim_same_notes(had->payment_notes, wanted->payment_notes) &&
            strcmp(record->return_url, return_url) == 0;
 }
 
@@ -226,14 +263,16 @@ static err_t open_locked(sim_bank_t *self, sim_checkout_t *checkout, const char 
     }
     checkout->state = SIM_PENDING;
     checkout->serial = sim_serial();
-    record = sim_bank_record_new(checkout, return_url);
+    record = sim_bank_record_new(self, checkout, return_url);
     if (!record)
         return ERR_STORE_UNAVAILABLE;
     err_t err = sim_bank_write_checkout(self, record);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
         sim_bank_add_checkout(self, record);
-    else
+        *checkout = record->checkout;
+    } else {
         free(record);
+    }
     return err;
 }
 

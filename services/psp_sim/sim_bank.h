@@ -42,6 +42,9 @@ typedef struct sim_checkout {
     char currency[4];
     char method[17];
     int64_t expires_at_us;
+    /* The merchant's metadata (sim_notes.h), NULL for none, and those of what is paid, NULL where
+     * they are the same. What the bank hands out lives as long as the bank. */
+    const char *notes, *payment_notes;
     bool manual_capture;   /* who pays authorises: nothing moves until it is captured */
     bool nameless;         /* the merchant gave it no name: `reference` was made up here */
     bool one_name;         /* its transaction has its serial, from the start */
@@ -62,6 +65,8 @@ typedef struct sim_terms {
     bool twice;           /* two charges for one payment */
 } sim_terms_t;
 
+/* The metadata of what is paid; NULL for none. */
+const char *sim_payment_notes(const sim_checkout_t *checkout);
 /* "PENDING", "FAILED", "SUCCESS": as the PSP API says it. Static. */
 const char *sim_state_name(sim_state_t state);
 

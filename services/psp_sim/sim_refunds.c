@@ -48,7 +48,7 @@ bool sim_bank_charged(const sim_checkout_record_t *record, const char *charge_re
                                                                   checkout->second_serial)) == 0);
 }
 
-sim_refund_record_t *sim_bank_refund_new(sim_checkout_record_t *checkout,
+sim_refund_record_t *sim_bank_refund_new(sim_bank_t *self, sim_checkout_record_t *checkout,
                                          const sim_refund_t *refund)
 {
     sim_refund_record_t *record = calloc(1, sizeof *record);
@@ -57,7 +57,10 @@ sim_refund_record_t *sim_bank_refund_new(sim_checkout_record_t *checkout,
     record->node.key = refund->refund_id;
     record->checkout = checkout;
     record->refund = *refund;
-    return record;
+    if (sim_bank_keep(self, &record->refund.notes))
+        return record;
+    free(record);
+    return NULL;
 }
 
 static void add_movement(sim_bank_t *self, const sim_refund_t *refund)
@@ -106,7 +109,8 @@ static bool same_request(const sim_refund_t *had, const sim_refund_t *wanted)
     return uuid_equal(&had->payment_id, &wanted->payment_id) &&
            uuid_equal(&had->order_id, &wanted->order_id) &&
            strcmp(had->charge_ref, wanted->charge_ref) == 0 && had->amount == wanted->amount &&
-           strcmp(had->currency, wanted->currency) == 0 && strcmp(had->reason, wanted->reason) == 0;
+           strcmp(had->currency, wanted->currency) == 0 &&
+           strcmp(had->reason, wanted->reason) == 0 && sim_same_notes(had->notes, wanted->notes);
 }
 
 static sim_checkout_record_t *find_charge(const sim_bank_t *self, const sim_refund_t *refund)
@@ -161,16 +165,18 @@ static err_t take(sim_bank_t *self, sim_checkout_record_t *charged, sim_refund_t
     refund->checkout_serial = charged->checkout.serial;
     refund->at_us = now_us;
     judge(charged, refund);
-    sim_refund_record_t *record = sim_bank_refund_new(charged, refund);
+    sim_refund_record_t *record = sim_bank_refund_new(self, charged, refund);
     if (!record || !sim_book_reserve(&self->book)) {
         free(record);
         return ERR_STORE_UNAVAILABLE;
     }
     err_t err = sim_bank_write_refund(self, record);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
         sim_bank_add_refund(self, record);
-    else
+        *refund = record->refund;
+    } else {
         free(record);
+    }
     return err;
 }
 

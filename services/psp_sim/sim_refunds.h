@@ -24,15 +24,15 @@ typedef struct sim_refund {
     const psp_t *psp;
     uuid_t refund_id, payment_id, order_id;
     char reference[SIM_REFERENCE_SIZE]; /* the merchant's own name of it, as of a checkout's */
+    char reason[SIM_REASON_SIZE];       /* "" for none */
     char charge_ref[PSP_REF_SIZE];      /* the charge that is given back */
-    int64_t amount;
     char currency[4];
-    char reason[SIM_REASON_SIZE]; /* "" for none */
-    sim_refund_state_t state;
     char error[SIM_REFUND_ERROR_SIZE]; /* REFUSED, FAILED, and PENDING that is to fail: why */
-    /* PENDING: */
-    sim_refund_state_t becomes; /* DONE or FAILED */
-    int64_t due_us;
+    sim_refund_state_t state;
+    sim_refund_state_t becomes; /* PENDING: DONE or FAILED … */
+    int64_t due_us;             /* … and when */
+    int64_t amount;
+    const char *notes; /* as of a checkout */
     /* Set by the bank: */
     uint64_t serial;          /* random; names the refund and its event */
     uint64_t checkout_serial; /* names the checkout that was paid */

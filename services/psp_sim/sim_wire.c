@@ -190,6 +190,14 @@ static bool respond_wrong(sim_call_t *call)
     return false;
 }
 
+static void release(sim_call_t *call)
+{
+    buf_free(&call->body);
+    buf_free(&call->notes);
+    buf_free(&call->payment_notes);
+    json_decref(call->json);
+}
+
 void sim_call_end(sim_call_t *call)
 {
     const double drawn = call->account && call->fault.latency_jitter_ms > 0
@@ -197,15 +205,23 @@ void sim_call_end(sim_call_t *call)
                              : 0;
     sim_pause(call->self, sim_fault_jittered_delay_ms(&call->fault, call->of_refund, drawn));
     if (call->account && respond_wrong(call)) {
-        buf_free(&call->body);
-        json_decref(call->json);
+        release(call);
         return;
     }
     http_respond(call->request, call->status,
                  call->content_type ? call->content_type : "application/json", call->body.data,
                  call->body.size);
-    buf_free(&call->body);
-    json_decref(call->json);
+    release(call);
+}
+
+bool sim_call_notes_fit(sim_call_t *call, const sim_notes_limits_t *limits, int status,
+                        const char *words)
+{
+    const bool fit = sim_notes_within(call->notes.data, limits) &&
+                     sim_notes_within(call->payment_notes.data, limits);
+    if (!fit)
+        sim_call_refuse(call, status, words);
+    return fit;
 }
 
 /* ---- references ---- */
@@ -288,6 +304,7 @@ bool sim_call_refund(sim_call_t *call, const sim_checkout_t *checkout, const cha
                              .amount = amount,
                              .serial = 1,
                              .at_us = clock_wall_us(),
+                             .notes = call->notes.data,
                              .state = SIM_REFUND_DONE};
     memcpy(refund->currency, checkout->currency, sizeof refund->currency);
     str_copy(str_of(reference), refund->reference, sizeof refund->reference);

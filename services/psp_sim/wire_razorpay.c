@@ -55,14 +55,6 @@ static void name_link(char text[SIM_REF_SIZE], uint64_t serial)
     snprintf(text, SIM_REF_SIZE, "plink_%.32s", order + sizeof "order_" - 1);
 }
 
-static void write_notes(buf_t *body, const sim_checkout_t *checkout)
-{
-    json_open_object(body, "notes");
-    json_uuid(body, "payment_id", &checkout->payment_id);
-    json_uuid(body, "order_id", &checkout->order_id);
-    json_close_object(body);
-}
-
 /* A payment: once there is an outcome. `given_back` is what of it is refunded. */
 static void write_payment(buf_t *body, const char *key, const sim_checkout_t *checkout,
                           uint64_t serial, int64_t given_back)
@@ -99,7 +91,7 @@ static void write_payment(buf_t *body, const char *key, const sim_checkout_t *ch
     json_text(body, "vpa", "customer@upi");
     json_text(body, "email", "customer@example.com");
     json_text(body, "contact", "+919999999999");
-    write_notes(body, checkout);
+    sim_notes_write(body, "notes", sim_payment_notes(checkout), "[]");
     if (paid) {
         json_int(body, "fee", fee);
         json_int(body, "tax", 0);
@@ -138,7 +130,7 @@ static void write_order(buf_t *body, const sim_checkout_t *checkout)
               : checkout->state == SIM_FAILED ? "attempted"
                                               : "created");
     json_int(body, "attempts", checkout->state != SIM_PENDING);
-    write_notes(body, checkout);
+    sim_notes_write(body, "notes", checkout->notes, "[]");
     json_int(body, "created_at", clock_wall_us() / second_us);
     json_close_object(body);
 }
@@ -163,7 +155,7 @@ static void write_link(buf_t *body, const sim_t *self, const sim_checkout_t *che
     json_int(body, "expire_by", checkout->expires_at_us / second_us);
     json_int(body, "expired_at", expired ? checkout->expires_at_us / second_us : 0);
     json_text(body, "id", text);
-    write_notes(body, checkout);
+    sim_notes_write(body, "notes", checkout->notes, "[]");
     name(text, "chk", checkout->serial);
     json_text(body, "order_id", text);
     json_open_array(body, "payments");
@@ -197,12 +189,11 @@ static void write_refund(buf_t *body, const char *key, const sim_refund_t *refun
     json_int(body, "amount", refund->amount);
     json_text(body, "currency", refund->currency);
     json_text(body, "payment_id", refund->charge_ref);
-    json_open_object(body, "notes");
-    json_uuid(body, "refund_id", &refund->refund_id);
-    json_uuid(body, "payment_id", &refund->payment_id);
-    json_uuid(body, "order_id", &refund->order_id);
-    json_close_object(body);
-    json_text(body, "receipt", refund->reference);
+    sim_notes_write(body, "notes", refund->notes, "[]");
+    if (refund->reference[0])
+        json_text(body, "receipt", refund->reference);
+    else
+        json_nil(body, "receipt");
     json_open_object(body, "acquirer_data");
     json_nil(body, "arn");
     json_close_object(body);
@@ -247,12 +238,24 @@ static uuid_t note(const json_t *root, const char *key)
     return id;
 }
 
+/* As many as Razorpay takes. */
+static bool read_notes(sim_call_t *call)
+{
+    static const sim_notes_limits_t limits = {.pairs = 15, .name = 256, .value = 256};
+    sim_notes_of_json(call->json, "notes", &call->notes);
+    return sim_call_notes_fit(call, &limits, 400,
+                              "notes may have up to 15 pairs of up to 256 characters each");
+}
+
 /* What an order and a link have in common; false: the error is the answer. */
 static bool read_checkout(sim_call_t *call, const char *reference_key, sim_checkout_t *checkout)
 {
     str_t currency = json_read_str(call->json, "currency"),
           reference = json_read_str(call->json, reference_key);
     *checkout = (sim_checkout_t){.method = "UPI", .order_id = note(call->json, "order_id")};
+    if (!read_notes(call))
+        return false;
+    checkout->notes = call->notes.data;
     if (!sim_read_amount(call->json, "amount", &checkout->amount)) {
         sim_call_refuse(call, 400, "The amount must be an integer.");
         return false;
@@ -443,16 +446,16 @@ static void payment_refund(http_request_t *request)
 {
     sim_call_t call;
     sim_checkout_t checkout;
-    if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_REFUND) &&
+    if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_REFUND) && read_notes(&call) &&
         find(&call, request->params[0], "txn", &checkout)) {
         const char *key = http_header(request, "X-Refund-Idempotency");
         str_t receipt = json_read_str(call.json, "receipt");
         sim_refund_t refund = {.payment_id = checkout.payment_id,
                                .order_id = checkout.order_id,
                                .serial = 1,
-                               .at_us = clock_wall_us()};
-        str_copy(receipt.size > 0 ? receipt : str_of(key ? key : ""), refund.reference,
-                 sizeof refund.reference);
+                               .at_us = clock_wall_us(),
+                               .notes = call.notes.data};
+        str_copy(receipt, refund.reference, sizeof refund.reference);
         refund.refund_id = key                   ? sim_id_of(key)
                            : refund.reference[0] ? sim_id_of(refund.reference)
                                                  : uuid7_new();
@@ -525,7 +528,6 @@ static void write_settled(buf_t *body, const sim_settlement_line_t *line)
 {
     const bool charge = line->kind == SIM_CHARGE;
     char text[SIM_REF_SIZE];
-    buf_t notes = {0};
     json_open_object(body, NULL);
     name(text, charge ? "txn" : "rfd", line->serial);
     json_text(body, "entity_id", text);
@@ -542,14 +544,8 @@ static void write_settled(buf_t *body, const sim_settlement_line_t *line)
     json_int(body, "settled_at", line->paid_us / second_us);
     json_text(body, "settlement_id", line->settlement);
     json_text(body, "description", line->checkout.reference);
-    json_open_object(&notes, NULL); /* a text here, unlike everywhere else */
-    json_uuid(&notes, "payment_id", &line->checkout.payment_id);
-    json_uuid(&notes, "order_id", &line->checkout.order_id);
-    if (!charge)
-        json_uuid(&notes, "refund_id", &line->refund.refund_id);
-    json_close_object(&notes);
-    json_text(body, "notes", notes.data);
-    buf_free(&notes);
+    const char *notes = charge ? sim_payment_notes(&line->checkout) : line->refund.notes;
+    json_text(body, "notes", notes ? notes : "[]"); /* a text here, unlike everywhere else */
     if (charge)
         json_nil(body, "payment_id");
     else

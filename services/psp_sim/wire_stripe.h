@@ -11,7 +11,6 @@ void wire_stripe_currency(const char *currency, char text[4]);
 /* "pi_3…", and of the same digits "ch_3…". */
 void wire_stripe_name(char text[SIM_REF_SIZE], const char *prefix, const sim_checkout_t *checkout,
                       uint64_t serial);
-void wire_stripe_write_metadata(buf_t *body, const sim_checkout_t *checkout);
 const char *wire_stripe_intent_status(const sim_checkout_t *checkout);
 void wire_stripe_write_intent(buf_t *body, const char *key, const sim_checkout_t *checkout,
                               uint64_t serial, const char *status);
@@ -24,6 +23,9 @@ void wire_stripe_write_refund(buf_t *body, const char *key, const sim_refund_t *
 
 /* The words of the error of a key that came with another request before. */
 extern const char wire_stripe_key_reused[];
+/* Reads metadata into call->notes; false: these, or those in call->payment_notes, are more than
+ * Stripe takes, and the error is the answer. */
+bool wire_stripe_read_metadata(sim_call_t *call);
 /* The Idempotency-Key; "" for none. */
 const char *wire_stripe_key_of(const http_request_t *request);
 /* The checkout that the id names, as a session ("chk") or as an intent ("txn"); false: 404 is the

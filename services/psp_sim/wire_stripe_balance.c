@@ -36,7 +36,7 @@ static void write_charge(buf_t *body, const sim_settlement_line_t *line, const c
     wire_stripe_name(text, "pi", &line->checkout, line->serial);
     json_text(body, "payment_intent", text);
     json_text(body, "status", "succeeded");
-    wire_stripe_write_metadata(body, &line->checkout);
+    sim_notes_write(body, "metadata", sim_payment_notes(&line->checkout), "{}");
     json_close_object(body);
 }
 

@@ -19,14 +19,6 @@ void wire_stripe_currency(const char *currency, char text[4])
                                                                   : currency[i]);
 }
 
-void wire_stripe_write_metadata(buf_t *body, const sim_checkout_t *checkout)
-{
-    json_open_object(body, "metadata");
-    json_uuid(body, "payment_id", &checkout->payment_id);
-    json_uuid(body, "order_id", &checkout->order_id);
-    json_close_object(body);
-}
-
 /* "pi_3…", and of the same digits "ch_3…". */
 void wire_stripe_name(char text[SIM_REF_SIZE], const char *prefix, const sim_checkout_t *checkout,
                       uint64_t serial)
@@ -76,7 +68,7 @@ void wire_stripe_write_intent(buf_t *body, const char *key, const sim_checkout_t
         json_nil(body, "latest_charge");
     }
     json_bool(body, "livemode", false);
-    wire_stripe_write_metadata(body, checkout);
+    sim_notes_write(body, "metadata", sim_payment_notes(checkout), "{}");
     json_text(body, "status", status);
     json_close_object(body);
 }
@@ -110,7 +102,7 @@ void wire_stripe_write_session(buf_t *body, const char *key, const sim_t *self,
     json_text(body, "currency", currency);
     json_int(body, "expires_at", checkout->expires_at_us / second_us);
     json_bool(body, "livemode", false);
-    wire_stripe_write_metadata(body, checkout);
+    sim_notes_write(body, "metadata", checkout->notes, "{}");
     json_text(body, "mode", "payment");
     if (checkout->state == SIM_PENDING) {
         json_nil(body, "payment_intent");
@@ -148,11 +140,7 @@ void wire_stripe_write_refund(buf_t *body, const char *key, const sim_refund_t *
     json_text(body, "currency", currency);
     if (refund->state == SIM_REFUND_FAILED)
         json_text(body, "failure_reason", "lost_or_stolen_card");
-    json_open_object(body, "metadata");
-    json_uuid(body, "refund_id", &refund->refund_id);
-    json_uuid(body, "payment_id", &refund->payment_id);
-    json_uuid(body, "order_id", &refund->order_id);
-    json_close_object(body);
+    sim_notes_write(body, "metadata", refund->notes, "{}");
     json_text(body, "payment_intent", refund->charge_ref);
     json_text(body, "reason", "requested_by_customer");
     json_text(body, "status",

@@ -12,13 +12,37 @@ static const int64_t second_us = 1000000;
 static const int64_t hour_us = INT64_C(3600000000);
 static const int64_t never_us = INT64_C(253402300799000000); /* the end of 9999 */
 
+/* docs.stripe.com/api/metadata */
+bool wire_stripe_read_metadata(sim_call_t *call)
+{
+    static const sim_notes_limits_t limits = {.pairs = 50, .name = 40, .value = 500};
+    sim_notes_of_form(call->request->body, "metadata", &call->notes);
+    return sim_call_notes_fit(call, &limits, 400,
+                              "Metadata can have up to 50 keys of up to 40 characters, with values "
+                              "of up to 500 characters");
+}
+
+static bool read_metadata(sim_call_t *call, sim_checkout_t *checkout)
+{
+    const bool fit = wire_stripe_read_metadata(call);
+    checkout->notes = call->notes.data;
+    return fit;
+}
+
+/* A session and its intent have each their own. */
+static bool read_session_metadata(sim_call_t *call, sim_checkout_t *checkout)
+{
+    sim_notes_of_form(call->request->body, "payment_intent_data[metadata]", &call->payment_notes);
+    checkout->payment_notes = call->payment_notes.data ? call->payment_notes.data : "{}";
+    return read_metadata(call, checkout);
+}
+
 const char *wire_stripe_key_of(const http_request_t *request)
 {
     const char *key = http_header(request, "Idempotency-Key");
     return key ? key : "";
 }
 
-/* The checkout that the id names; false: 404 is the answer. */
 bool wire_stripe_find(sim_call_t *call, str_t id, const char *kind, sim_checkout_t *checkout)
 {
     uint64_t serial;
@@ -117,6 +141,7 @@ void wire_stripe_session_create(http_request_t *request)
                 "The expires_at timestamp must be between 30 minutes and 24 hours from now");
         else if (read_amount(&call, "line_items[0][price_data][unit_amount]",
                              "line_items[0][price_data][currency]", &checkout) &&
+                 read_session_metadata(&call, &checkout) &&
                  sim_call_open(&call, &checkout, key, return_url)) {
             call.status = 200;
             wire_stripe_write_session(&call.body, NULL, call.self, &checkout, false);
@@ -209,7 +234,7 @@ void wire_stripe_intent_create(http_request_t *request)
         str_copy(str_of(reference[0] ? reference : key), checkout.reference,
                  sizeof checkout.reference);
         if (!read_amount(&call, "amount", "currency", &checkout) ||
-            !sim_call_open(&call, &checkout, key, "")) {
+            !read_metadata(&call, &checkout) || !sim_call_open(&call, &checkout, key, "")) {
             if (call.status == 409)
                 sim_call_refuse(&call, 400, wire_stripe_key_reused);
         } else if (strcmp(confirmed, "true") != 0 || checkout.state > SIM_FAILED) {

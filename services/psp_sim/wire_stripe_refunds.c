@@ -28,7 +28,8 @@ void wire_stripe_refund_create(http_request_t *request)
         sim_refund_t refund;
         call.refund_key = wire_stripe_key_of(request);
         read_intent(request->body, intent);
-        if (wire_stripe_find(&call, str_of(intent), "txn", &checkout)) {
+        if (wire_stripe_read_metadata(&call) &&
+            wire_stripe_find(&call, str_of(intent), "txn", &checkout)) {
             const int64_t asked =
                 form_copy(request->body, "amount", amount, sizeof amount)
                     ? strtoll(amount, NULL, 10)

@@ -194,6 +194,29 @@ static void customer_who_is_charged_twice_pays_once(void **state)
     sim_bank_destroy(&bank);
 }
 
+static void key_with_other_metadata_is_a_conflict(void **state)
+{
+    (void)state;
+    static const char *const others[] = {NULL, "{}", "{\"table\":\"8\"}"};
+    sim_bank_t *bank = bank_with(NULL);
+    uuid_t payment = uuid7_new();
+    sim_checkout_t checkout = checkout_at(0, &payment), again;
+    checkout.notes = "{\"table\":\"7\"}";
+    assert_ptr_equal(sim_payment_notes(&checkout), checkout.notes);
+    assert_int_equal(sim_bank_open(bank, &checkout, ""), ERR_OK);
+    again = checkout;
+    assert_int_equal(sim_bank_open(bank, &again, ""), ERR_OK);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        again.notes = others[i];
+        assert_int_equal(sim_bank_open(bank, &again, ""), ERR_ID_CONFLICT);
+    }
+    again = checkout;
+    again.payment_notes = "{}";
+    assert_string_equal(sim_payment_notes(&again), "{}");
+    assert_int_equal(sim_bank_open(bank, &again, ""), ERR_ID_CONFLICT);
+    sim_bank_destroy(&bank);
+}
+
 /* Two orders of one receipt, and beside them what the reference names alone. */
 static void checkouts_that_share_a_reference_are_paid_one_by_one(void **state)
 {
@@ -352,7 +375,9 @@ static void book_survives_a_restart(void **state)
     open_at(bank, 0, &paid_id);
     open_at(bank, 1, &failed_id);
     opened = checkout_at(2, &open_id);
-    opened.nameless = opened.shares_reference = true;
+    opened.nameless = opened.shares_reference = opened.one_name = true;
+    opened.notes = "{\"shop\":\"\\\"Chai\\\"\"}";
+    opened.payment_notes = "{}";
     assert_int_equal(sim_bank_open(bank, &opened, "https://shop.example/"), ERR_OK);
     assert_int_equal(sim_bank_fail(bank, &failed_id, now_us, &failed, &changed), ERR_OK);
     assert_int_equal(sim_bank_fail(bank, &paid_id, now_us, &after, &changed), ERR_OK);
@@ -371,9 +396,13 @@ static void book_survives_a_restart(void **state)
     assert_int_equal(sim_bank_find(bank, &failed_id, NULL, &after, NULL), ERR_OK);
     assert_int_equal(after.state, SIM_FAILED);
     assert_true(after.outcome_serial == failed.outcome_serial);
+    assert_int_equal(sim_bank_find(bank, &open_id, NULL, &opened, NULL), ERR_OK);
     after = opened; /* the key still works */
     assert_int_equal(sim_bank_open(bank, &after, "https://shop.example/"), ERR_OK);
     assert_true(after.serial == opened.serial && after.nameless && after.shares_reference);
+    assert_true(after.one_name);
+    assert_string_equal(after.notes, "{\"shop\":\"\\\"Chai\\\"\"}");
+    assert_string_equal(after.payment_notes, "{}");
     assert_int_equal(sim_bank_pay(bank, &paid_id, fair, now_us, &after, &changed), ERR_OK);
     assert_false(changed);
     buf_free(&before);
@@ -421,12 +450,14 @@ static void reset_forgets_for_good(void **state)
 {
     (void)state;
     uuid_t payment = uuid7_new();
-    sim_checkout_t paid;
+    sim_checkout_t paid = checkout_at(0, &payment), copy;
     bool moved;
     sim_bank_t *bank = bank_with(journal_path);
-    open_at(bank, 0, &payment);
-    assert_int_equal(sim_bank_pay(bank, &payment, fair, now_us, &paid, &moved), ERR_OK);
+    paid.notes = "{\"table\":\"7\"}";
+    assert_int_equal(sim_bank_open(bank, &paid, ""), ERR_OK);
+    assert_int_equal(sim_bank_pay(bank, &payment, fair, now_us, &copy, &moved), ERR_OK);
     assert_int_equal(sim_bank_reset(bank), ERR_OK);
+    assert_string_equal(copy.notes, "{\"table\":\"7\"}"); /* whoever carries a copy may read it */
     assert_int_equal(book_rows(bank, NULL), 0);
     assert_int_equal(sim_bank_find(bank, &payment, NULL, &paid, NULL), ERR_PAYMENT_NOT_FOUND);
     sim_bank_destroy(&bank);
@@ -442,6 +473,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(late_success_after_failure_is_another_transaction),
     cmocka_unit_test(delta_changes_what_is_charged_but_never_below_one),
     cmocka_unit_test(customer_who_is_charged_twice_pays_once),
+    cmocka_unit_test(key_with_other_metadata_is_a_conflict),
     cmocka_unit_test(checkouts_that_share_a_reference_are_paid_one_by_one),
     cmocka_unit_test(unknown_payment_is_not_found),
     cmocka_unit_test(book_names_what_moved),
