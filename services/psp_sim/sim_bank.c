@@ -6,6 +6,7 @@
  */
 #include "services/psp_sim/sim_bank.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,11 +83,11 @@ static sim_checkout_record_t *record_at(const sim_bank_t *self, const psp_t *psp
 
 sim_checkout_record_t *sim_bank_attempt(const sim_bank_t *self, const sim_checkout_t *wanted)
 {
-    for (sim_node_t *node = sim_table_first(&self->checkouts, &wanted->payment_id); node;
+    for (sim_node_t *node = sim_table_first(&self->attempts, &wanted->attempt_id); node;
          node = sim_table_next(node)) {
-        sim_checkout_record_t *record = (sim_checkout_record_t *)node;
-        if (record->checkout.psp == wanted->psp &&
-            uuid_equal(&record->checkout.attempt_id, &wanted->attempt_id))
+        sim_checkout_record_t *record =
+            (sim_checkout_record_t *)((char *)node - offsetof(sim_checkout_record_t, by_attempt));
+        if (record->checkout.psp == wanted->psp)
             return record;
     }
     return NULL;
@@ -100,6 +101,7 @@ sim_checkout_record_t *sim_bank_record_new(sim_bank_t *self, const sim_checkout_
     if (!record)
         return NULL;
     record->node = (sim_node_t){NULL, checkout->payment_id};
+    record->by_attempt = (sim_node_t){NULL, checkout->attempt_id};
     record->checkout = *checkout;
     record->refunds = NULL;
     memcpy(record->return_url, return_url, url_size);
@@ -143,6 +145,7 @@ const sim_serial_node_t *sim_bank_named(const sim_bank_t *self, uint64_t serial,
 void sim_bank_add_checkout(sim_bank_t *self, sim_checkout_record_t *record)
 {
     sim_table_add(&self->checkouts, &record->node);
+    sim_table_add(&self->attempts, &record->by_attempt);
     sim_bank_name(self, record->checkout.serial, record, NULL);
 }
 
@@ -183,11 +186,17 @@ static void release(sim_node_t *node)
     free(node); /* the first member of what was allocated */
 }
 
+static void leave(sim_node_t *node)
+{
+    (void)node; /* inside a record that goes by its other node */
+}
+
 static void forget(sim_bank_t *self)
 {
     self->pending = NULL;
     sim_table_clear(&self->serials, release);
     sim_table_clear(&self->refunds, release);
+    sim_table_clear(&self->attempts, leave);
     sim_table_clear(&self->checkouts, release);
     sim_book_clear(&self->book);
 }
@@ -197,10 +206,11 @@ static void forget(sim_bank_t *self)
 sim_bank_t *sim_bank_new(const char *journal_path, err_detail_t *detail)
 {
     sim_bank_t *self = calloc(1, sizeof *self);
-    if (!self || !sim_table_init(&self->checkouts) || !sim_table_init(&self->refunds) ||
-        !sim_table_init(&self->serials)) {
+    if (!self || !sim_table_init(&self->checkouts) || !sim_table_init(&self->attempts) ||
+        !sim_table_init(&self->refunds) || !sim_table_init(&self->serials)) {
         if (self) {
             sim_table_deinit(&self->refunds);
+            sim_table_deinit(&self->attempts);
             sim_table_deinit(&self->checkouts);
         }
         free(self);
@@ -224,6 +234,7 @@ void sim_bank_destroy(sim_bank_t **self_p)
     pthread_mutex_destroy(&self->lock);
     sim_table_deinit(&self->serials);
     sim_table_deinit(&self->refunds);
+    sim_table_deinit(&self->attempts);
     sim_table_deinit(&self->checkouts);
     sim_book_deinit(&self->book);
     while (self->kept) {
@@ -241,7 +252,8 @@ static bool same_request(const sim_checkout_record_t *record, const sim_checkout
                          const char *return_url)
 {
     const sim_checkout_t *had = &record->checkout;
-    return uuid_equal(&had->order_id, &wanted->order_id) && had->amount == wanted->amount &&
+    return uuid_equal(&had->payment_id, &wanted->payment_id) &&
+           uuid_equal(&had->order_id, &wanted->order_id) && had->amount == wanted->amount &&
            strcmp(had->currency, wanted->currency) == 0 &&
            strcmp(had->method, wanted->method) == 0 &&
            strcmp(had->reference, wanted->reference) == 0 &&

@@ -32,7 +32,8 @@ typedef struct sim_refund_record {
 
 /* Those of one payment, at whichever PSP, share its key. */
 typedef struct sim_checkout_record {
-    sim_node_t node; /* by payment_id */
+    sim_node_t node;       /* by payment_id */
+    sim_node_t by_attempt; /* by attempt_id */
     sim_checkout_t checkout;
     sim_refund_record_t *refunds;
     char return_url[]; /* "" for none */
@@ -47,7 +48,7 @@ typedef struct sim_kept {
 struct sim_bank {
     pthread_mutex_t lock;
     sim_journal_t *journal; /* NULL: memory only */
-    sim_table_t checkouts, refunds, serials;
+    sim_table_t checkouts, attempts, refunds, serials;
     sim_refund_record_t *pending;
     sim_book_t book;
     sim_kept_t
@@ -62,7 +63,7 @@ bool sim_same_notes(const char *a, const char *b);
 /* The paid record of a payment, else the newest; `psp` NULL: at any. NULL: there is none. */
 sim_checkout_record_t *sim_bank_record(const sim_bank_t *self, const uuid_t *payment_id,
                                        const psp_t *psp);
-/* By psp, payment_id and attempt_id. */
+/* By psp and attempt_id. */
 sim_checkout_record_t *sim_bank_attempt(const sim_bank_t *self, const sim_checkout_t *wanted);
 /* NULL when there is no memory. */
 sim_checkout_record_t *sim_bank_record_new(sim_bank_t *self, const sim_checkout_t *checkout,

@@ -177,8 +177,10 @@ test("Stripe", async () => {
   assert.equal((await client.checkout.sessions.create(wanted, key)).id, session.id);
   const other = await refused(() => client.checkout.sessions.create({ ...wanted, success_url: "https://shop.example/other" }, key));
   assert.equal(other.type, "StripeIdempotencyError");
-  assert.equal((await refused(() => client.checkout.sessions.create({ ...wanted, metadata: NOTES }, key))).type, "StripeIdempotencyError");
-  await pay(id);
+  for (const others of [{ metadata: NOTES }, { client_reference_id: randomUUID() }])
+    assert.equal((await refused(() => client.checkout.sessions.create({ ...wanted, ...others }, key))).type, "StripeIdempotencyError");
+  assert.notEqual((await client.checkout.sessions.create(wanted)).id, session.id); // the library gives it a key of its own
+  await pay(session.id);
   const paid = await client.checkout.sessions.retrieve(session.id);
   assert.deepEqual([paid.status, paid.payment_status, paid.amount_total], ["complete", "paid", AMOUNT]);
   const intent = await client.paymentIntents.retrieve(paid.payment_intent);

@@ -77,6 +77,9 @@ static void same_key_gives_the_same_checkout(void **state)
     other = first;
     assert_int_equal(sim_bank_open(bank, &other, ""), ERR_ID_CONFLICT);
     other = first;
+    other.payment_id = uuid7_new(); /* a key is of one request, whichever payment it is about */
+    assert_int_equal(sim_bank_open(bank, &other, "https://shop.example/"), ERR_ID_CONFLICT);
+    other = first;
     other.psp = psp_at(1); /* another PSP knows nothing of the key */
     assert_int_equal(sim_bank_open(bank, &other, "https://shop.example/"), ERR_OK);
     assert_true(other.serial != first.serial);

@@ -314,7 +314,7 @@ static void only_a_charge_can_be_refunded(void **state)
     asked = refund_of(&paid, 100);
     asked.psp = psp_at(1);
     assert_int_equal(ask_in_vain(bank, &asked), ERR_PAYMENT_NOT_FOUND);
-    failed.payment_id = uuid7_new();
+    failed.payment_id = failed.attempt_id = uuid7_new();
     assert_int_equal(sim_bank_open(bank, &failed, ""), ERR_OK);
     assert_int_equal(sim_bank_fail(bank, &failed.payment_id, now_us, &failed, &changed), ERR_OK);
     asked = refund_of(&failed, 100);
