@@ -3,7 +3,7 @@
 #
 # Each concern is a file in deploy/lib: common (output, ports), packages, build, supervise (runit), postgres, redis, services
 # (instances and their environment), stack (up, down, status, …), verify (invariants), test, chaos (the crash harness), bench,
-# sdk (the PSPs' own libraries).
+# sdk (the PSPs' own libraries, another's mock of Stripe).
 set -euo pipefail
 
 ROOT=$(cd -- "$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")/.." && pwd)
@@ -30,7 +30,7 @@ deploy/local.sh COMMAND
   fuzz [SECONDS]         every fuzz target that long (default 60)
   chaos [--seed N] [--runs N] [--bug NAME]
                          the crash harness: nothing lost, nothing doubled, whatever dies (chaos --help)
-  sdk                    the PSPs' own libraries, as they are published, against the simulator
+  sdk                    the PSPs' own libraries against the simulator, our Stripe connector against another's mock
   bench [SUITE …]        the benchmark: ratios against baselines in the same run (bench --help)
   help                   this
 

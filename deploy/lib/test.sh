@@ -12,7 +12,7 @@ TEST_HOME=           # temporary: cluster, corpora, reports
 JOBS=$(nproc)
 
 # What has threads of its own is tested under ThreadSanitizer too.
-THREADED='^test_(actor|auth|bus|bus_metrics|health_exchange|hub_thread|http_(client|server)|meter|metrics|psp_client|psp_sim(_refunds)?|redis|resolver|router_calls|service|socket_registry|webhook_intake|websocket)$'
+THREADED='^test_(actor|auth|bus|bus_metrics|health_exchange|hub_thread|http_(client|server)|meter|metrics|psp_client|psp_sim_(bank|faults|refunds|webhook)|redis|resolver|router_calls|service|socket_registry|webhook_intake|websocket)$'
 
 # ---- stages ----
 

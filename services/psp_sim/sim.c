@@ -91,6 +91,21 @@ bool sim_payment_of(const http_request_t *request, uuid_t *payment_id)
     return uuid_parse(text.data, text.size, payment_id);
 }
 
+bool sim_named_by(const http_request_t *request, const psp_t **psp, uint64_t *serial)
+{
+    const sim_t *self = request->self;
+    const str_t text = request->params[0];
+    sim_checkout_t checkout;
+    for (size_t i = 0; i < PSP_COUNT; i++) {
+        *psp = psp_at(i);
+        if ((sim_ref_parse(text, "chk", *psp, serial) ||
+             sim_ref_parse(text, "txn", *psp, serial)) &&
+            sim_bank_find_serial(self->bank, *serial, *psp, &checkout) == ERR_OK)
+            return true;
+    }
+    return false;
+}
+
 /* From 0 to most_ms. */
 static int64_t random_ms(int64_t most_ms)
 {
@@ -122,7 +137,7 @@ static void write_message(sim_t *self, const psp_account_t *account, const sim_e
     const sim_wire_t *wire = sim_wire_of(event->psp);
     sim_subject_t subject = {.checkout = {.psp = NULL}};
     if (wire &&
-        sim_bank_find(self->bank, &event->payment_id, event->psp, &subject.checkout, NULL) ==
+        sim_bank_find_serial(self->bank, event->checkout_serial, event->psp, &subject.checkout) ==
             ERR_OK &&
         subject.checkout.reference[0] != '\0') {
         const bool refund_known = !uuid_is_nil(&event->refund_id) &&
@@ -169,30 +184,56 @@ static void tell_outcome(sim_t *self, const sim_checkout_t *outcome, const sim_f
 }
 
 /* Charges and tells by the faults of one moment: who is charged twice is told of both by the PSP
- * that did it, whatever it is told to be meanwhile. */
-err_t sim_pay(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout)
+ * that did it, whatever it is told to be meanwhile. By the payment, or (NULL) by the serial. */
+static err_t pay(sim_t *self, const uuid_t *payment_id, const psp_t *psp, uint64_t serial,
+                 sim_checkout_t *checkout)
 {
     sim_fault_t faults[PSP_COUNT];
     sim_terms_t terms[PSP_COUNT];
+    const int64_t now_us = clock_wall_us();
     bool moved;
     sim_faults_copy(&self->faults, faults);
     for (size_t i = 0; i < PSP_COUNT; i++)
         terms[i] = sim_fault_terms(&faults[i]);
-    TRY(sim_bank_pay(self->bank, payment_id, terms, clock_wall_us(), checkout, &moved));
+    TRY(payment_id ? sim_bank_pay(self->bank, payment_id, terms, now_us, checkout, &moved)
+                   : sim_bank_pay_at(self->bank, psp, serial, terms, now_us, checkout, &moved));
     for (size_t i = 0; i < PSP_COUNT && moved; i++)
         if (psp_at(i) == checkout->psp)
             tell_outcome(self, checkout, &faults[i]);
     return ERR_OK;
 }
 
+err_t sim_pay(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout)
+{
+    return pay(self, payment_id, NULL, 0, checkout);
+}
+
+err_t sim_pay_at(sim_t *self, const psp_t *psp, uint64_t serial, sim_checkout_t *checkout)
+{
+    return pay(self, NULL, psp, serial, checkout);
+}
+
+static void tell_failure(sim_t *self, const sim_checkout_t *failed)
+{
+    sim_fault_t fault = sim_faults_get(&self->faults, failed->psp);
+    tell_outcome(self, failed, &fault);
+}
+
 err_t sim_fail(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout)
 {
     bool changed;
     TRY(sim_bank_fail(self->bank, payment_id, clock_wall_us(), checkout, &changed));
-    if (changed) {
-        sim_fault_t fault = sim_faults_get(&self->faults, checkout->psp);
-        tell_outcome(self, checkout, &fault);
-    }
+    if (changed)
+        tell_failure(self, checkout);
+    return ERR_OK;
+}
+
+err_t sim_fail_at(sim_t *self, const psp_t *psp, uint64_t serial, sim_checkout_t *checkout)
+{
+    bool changed;
+    TRY(sim_bank_fail_at(self->bank, psp, serial, clock_wall_us(), checkout, &changed));
+    if (changed)
+        tell_failure(self, checkout);
     return ERR_OK;
 }
 

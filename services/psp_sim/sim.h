@@ -53,12 +53,18 @@ void sim_destroy(sim_t **self_p);
 void sim_pause(sim_t *self, int64_t ms);
 /* The {…} of a route as a UUID. */
 bool sim_payment_of(const http_request_t *request, uuid_t *payment_id);
+/* The {…} of a route as the PSP's own name of a checkout or a charge ("order_…", "pi_…"). */
+bool sim_named_by(const http_request_t *request, const psp_t **psp, uint64_t *serial);
 /* The customer pays or fails: the bank's book, then the webhook as the PSP's faults want it. */
 err_t sim_pay(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout) MUST_CHECK;
+err_t sim_pay_at(sim_t *self, const psp_t *psp, uint64_t serial,
+                 sim_checkout_t *checkout) MUST_CHECK;
 /* As sim_bank_conclude. */
 err_t sim_conclude(sim_t *self, const psp_t *psp, uint64_t serial, sim_state_t becomes,
                    int64_t amount, sim_checkout_t *checkout) MUST_CHECK;
 err_t sim_fail(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout) MUST_CHECK;
+err_t sim_fail_at(sim_t *self, const psp_t *psp, uint64_t serial,
+                  sim_checkout_t *checkout) MUST_CHECK;
 /* A refund is asked for: the bank's book, then the webhook of one that is done. As
  * sim_refund_request. */
 err_t sim_refund(sim_t *self, sim_refund_t *refund, int64_t now_us, bool *fresh) MUST_CHECK;

@@ -6,6 +6,7 @@
  */
 #include "services/psp_sim/sim_bank.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,16 +23,42 @@ const char *sim_state_name(sim_state_t state)
     return names[state];
 }
 
+const char *sim_payment_notes(const sim_checkout_t *checkout)
+{
+    return checkout->payment_notes ? checkout->payment_notes : checkout->notes;
+}
+
 /* ---- records ---- */
 
-sim_checkout_record_t *sim_bank_record(const sim_bank_t *self, const uuid_t *payment_id,
-                                       const psp_t *psp)
+bool sim_bank_keep(sim_bank_t *self, const char **text)
+{
+    if (!*text)
+        return true;
+    const size_t size = strlen(*text) + 1;
+    sim_kept_t *kept = malloc(sizeof *kept + size);
+    if (!kept)
+        return false;
+    memcpy(kept->text, *text, size);
+    kept->next = self->kept;
+    self->kept = kept;
+    *text = kept->text;
+    return true;
+}
+
+bool sim_same_notes(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* `named`: only those that their reference finds. */
+static sim_checkout_record_t *record_of(const sim_bank_t *self, const uuid_t *payment_id,
+                                        const psp_t *psp, bool named)
 {
     sim_checkout_record_t *newest = NULL;
     for (sim_node_t *node = sim_table_first(&self->checkouts, payment_id); node;
          node = sim_table_next(node)) {
         sim_checkout_record_t *record = (sim_checkout_record_t *)node;
-        if (psp && record->checkout.psp != psp)
+        if ((psp && record->checkout.psp != psp) || (named && record->checkout.shares_reference))
             continue;
         if (record->checkout.state == SIM_PAID || record->checkout.state == SIM_AUTHORIZED)
             return record;
@@ -41,29 +68,48 @@ sim_checkout_record_t *sim_bank_record(const sim_bank_t *self, const uuid_t *pay
     return newest;
 }
 
+sim_checkout_record_t *sim_bank_record(const sim_bank_t *self, const uuid_t *payment_id,
+                                       const psp_t *psp)
+{
+    return record_of(self, payment_id, psp, false);
+}
+
+/* NULL: the serial names no checkout, nor a charge. */
+static sim_checkout_record_t *record_at(const sim_bank_t *self, const psp_t *psp, uint64_t serial)
+{
+    const sim_serial_node_t *named = sim_bank_named(self, serial, psp);
+    return named && !named->refund ? named->checkout : NULL;
+}
+
 sim_checkout_record_t *sim_bank_attempt(const sim_bank_t *self, const sim_checkout_t *wanted)
 {
-    for (sim_node_t *node = sim_table_first(&self->checkouts, &wanted->payment_id); node;
+    for (sim_node_t *node = sim_table_first(&self->attempts, &wanted->attempt_id); node;
          node = sim_table_next(node)) {
-        sim_checkout_record_t *record = (sim_checkout_record_t *)node;
-        if (record->checkout.psp == wanted->psp &&
-            uuid_equal(&record->checkout.attempt_id, &wanted->attempt_id))
+        sim_checkout_record_t *record =
+            (sim_checkout_record_t *)((char *)node - offsetof(sim_checkout_record_t, by_attempt));
+        if (record->checkout.psp == wanted->psp)
             return record;
     }
     return NULL;
 }
 
-sim_checkout_record_t *sim_bank_record_new(const sim_checkout_t *checkout, const char *return_url)
+sim_checkout_record_t *sim_bank_record_new(sim_bank_t *self, const sim_checkout_t *checkout,
+                                           const char *return_url)
 {
     size_t url_size = strlen(return_url) + 1;
     sim_checkout_record_t *record = malloc(sizeof *record + url_size);
     if (!record)
         return NULL;
     record->node = (sim_node_t){NULL, checkout->payment_id};
+    record->by_attempt = (sim_node_t){NULL, checkout->attempt_id};
     record->checkout = *checkout;
     record->refunds = NULL;
     memcpy(record->return_url, return_url, url_size);
-    return record;
+    if (sim_bank_keep(self, &record->checkout.notes) &&
+        sim_bank_keep(self, &record->checkout.payment_notes))
+        return record;
+    free(record);
+    return NULL;
 }
 
 static uuid_t key_of(uint64_t serial)
@@ -99,6 +145,7 @@ const sim_serial_node_t *sim_bank_named(const sim_bank_t *self, uint64_t serial,
 void sim_bank_add_checkout(sim_bank_t *self, sim_checkout_record_t *record)
 {
     sim_table_add(&self->checkouts, &record->node);
+    sim_table_add(&self->attempts, &record->by_attempt);
     sim_bank_name(self, record->checkout.serial, record, NULL);
 }
 
@@ -124,7 +171,7 @@ void sim_bank_add_outcome(sim_bank_t *self, sim_checkout_record_t *record,
     checkout->second_serial = outcome->second_serial;
     checkout->outcome_amount = outcome->outcome_amount;
     checkout->outcome_at_us = outcome->outcome_at_us;
-    if (is_new)
+    if (is_new && !checkout->one_name)
         sim_bank_name(self, checkout->outcome_serial, record, NULL);
     if (checkout->state == SIM_PAID)
         add_charge(self, checkout, checkout->outcome_serial);
@@ -139,11 +186,17 @@ static void release(sim_node_t *node)
     free(node); /* the first member of what was allocated */
 }
 
+static void leave(sim_node_t *node)
+{
+    (void)node; /* inside a record that goes by its other node */
+}
+
 static void forget(sim_bank_t *self)
 {
     self->pending = NULL;
     sim_table_clear(&self->serials, release);
     sim_table_clear(&self->refunds, release);
+    sim_table_clear(&self->attempts, leave);
     sim_table_clear(&self->checkouts, release);
     sim_book_clear(&self->book);
 }
@@ -153,10 +206,11 @@ static void forget(sim_bank_t *self)
 sim_bank_t *sim_bank_new(const char *journal_path, err_detail_t *detail)
 {
     sim_bank_t *self = calloc(1, sizeof *self);
-    if (!self || !sim_table_init(&self->checkouts) || !sim_table_init(&self->refunds) ||
-        !sim_table_init(&self->serials)) {
+    if (!self || !sim_table_init(&self->checkouts) || !sim_table_init(&self->attempts) ||
+        !sim_table_init(&self->refunds) || !sim_table_init(&self->serials)) {
         if (self) {
             sim_table_deinit(&self->refunds);
+            sim_table_deinit(&self->attempts);
             sim_table_deinit(&self->checkouts);
         }
         free(self);
@@ -180,8 +234,14 @@ void sim_bank_destroy(sim_bank_t **self_p)
     pthread_mutex_destroy(&self->lock);
     sim_table_deinit(&self->serials);
     sim_table_deinit(&self->refunds);
+    sim_table_deinit(&self->attempts);
     sim_table_deinit(&self->checkouts);
     sim_book_deinit(&self->book);
+    while (self->kept) {
+        sim_kept_t *kept = self->kept;
+        self->kept = kept->next;
+        free(kept);
+    }
     free(self);
     *self_p = NULL;
 }
@@ -192,12 +252,15 @@ static bool same_request(const sim_checkout_record_t *record, const sim_checkout
                          const char *return_url)
 {
     const sim_checkout_t *had = &record->checkout;
-    return uuid_equal(&had->order_id, &wanted->order_id) && had->amount == wanted->amount &&
+    return uuid_equal(&had->payment_id, &wanted->payment_id) &&
+           uuid_equal(&had->order_id, &wanted->order_id) && had->amount == wanted->amount &&
            strcmp(had->currency, wanted->currency) == 0 &&
            strcmp(had->method, wanted->method) == 0 &&
            strcmp(had->reference, wanted->reference) == 0 &&
            had->expires_at_us == wanted->expires_at_us &&
            had->manual_capture == wanted->manual_capture &&
+           sim_same_notes(had->notes, wanted->notes) &&
+           sim_same_notes(had->payment_notes, wanted->payment_notes) &&
            strcmp(record->return_url, return_url) == 0;
 }
 
@@ -212,14 +275,16 @@ static err_t open_locked(sim_bank_t *self, sim_checkout_t *checkout, const char 
     }
     checkout->state = SIM_PENDING;
     checkout->serial = sim_serial();
-    record = sim_bank_record_new(checkout, return_url);
+    record = sim_bank_record_new(self, checkout, return_url);
     if (!record)
         return ERR_STORE_UNAVAILABLE;
     err_t err = sim_bank_write_checkout(self, record);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
         sim_bank_add_checkout(self, record);
-    else
+        *checkout = record->checkout;
+    } else {
         free(record);
+    }
     return err;
 }
 
@@ -245,15 +310,29 @@ err_t sim_bank_find(sim_bank_t *self, const uuid_t *payment_id, const psp_t *psp
     return record ? ERR_OK : ERR_PAYMENT_NOT_FOUND;
 }
 
+static err_t copy(const sim_checkout_record_t *record, sim_checkout_t *checkout)
+{
+    if (record)
+        *checkout = record->checkout;
+    return record ? ERR_OK : ERR_PAYMENT_NOT_FOUND;
+}
+
+err_t sim_bank_find_named(sim_bank_t *self, const uuid_t *payment_id, const psp_t *psp,
+                          sim_checkout_t *checkout)
+{
+    pthread_mutex_lock(&self->lock);
+    err_t err = copy(record_of(self, payment_id, psp, true), checkout);
+    pthread_mutex_unlock(&self->lock);
+    return err;
+}
+
 err_t sim_bank_find_serial(sim_bank_t *self, uint64_t serial, const psp_t *psp,
                            sim_checkout_t *checkout)
 {
     pthread_mutex_lock(&self->lock);
-    const sim_serial_node_t *named = sim_bank_named(self, serial, psp);
-    if (named)
-        *checkout = named->checkout->checkout;
+    err_t err = copy(record_at(self, psp, serial), checkout);
     pthread_mutex_unlock(&self->lock);
-    return named && !named->refund ? ERR_OK : ERR_PAYMENT_NOT_FOUND;
+    return err;
 }
 
 /* ---- outcomes ---- */
@@ -261,7 +340,7 @@ err_t sim_bank_find_serial(sim_bank_t *self, uint64_t serial, const psp_t *psp,
 /* First in the journal, then in memory. */
 static err_t settle(sim_bank_t *self, sim_checkout_record_t *record, sim_checkout_t *outcome)
 {
-    outcome->outcome_serial = sim_serial();
+    outcome->outcome_serial = outcome->one_name ? outcome->serial : sim_serial();
     if (!sim_book_reserve(&self->book))
         return ERR_STORE_UNAVAILABLE;
     TRY(sim_bank_write_outcome(self, outcome));
@@ -289,47 +368,68 @@ static err_t charge(sim_bank_t *self, sim_checkout_record_t *record, const sim_t
     return settle(self, record, &outcome);
 }
 
+static err_t pay(sim_bank_t *self, sim_checkout_record_t *record,
+                 const sim_terms_t terms[PSP_COUNT], int64_t now_us, sim_checkout_t *checkout,
+                 bool *moved)
+{
+    *moved = false;
+    if (record && record->checkout.state <= SIM_FAILED) {
+        TRY(charge(self, record, terms_of(record->checkout.psp, terms), now_us));
+        *moved = true;
+    }
+    return copy(record, checkout);
+}
+
 err_t sim_bank_pay(sim_bank_t *self, const uuid_t *payment_id, const sim_terms_t terms[PSP_COUNT],
                    int64_t now_us, sim_checkout_t *checkout, bool *moved)
 {
-    *moved = false;
     pthread_mutex_lock(&self->lock);
-    sim_checkout_record_t *record = sim_bank_record(self, payment_id, NULL);
-    err_t err = record ? ERR_OK : ERR_PAYMENT_NOT_FOUND;
-    if (record && record->checkout.state <= SIM_FAILED) {
-        err = charge(self, record, terms_of(record->checkout.psp, terms), now_us);
-        *moved = err == ERR_OK;
-    }
-    if (err == ERR_OK)
-        *checkout = record->checkout;
+    err_t err = pay(self, sim_bank_record(self, payment_id, NULL), terms, now_us, checkout, moved);
     pthread_mutex_unlock(&self->lock);
     return err;
 }
 
-static err_t fail(sim_bank_t *self, sim_checkout_record_t *record, int64_t now_us)
+err_t sim_bank_pay_at(sim_bank_t *self, const psp_t *psp, uint64_t serial,
+                      const sim_terms_t terms[PSP_COUNT], int64_t now_us, sim_checkout_t *checkout,
+                      bool *moved)
 {
-    sim_checkout_t outcome = record->checkout;
-    outcome.state = SIM_FAILED;
-    outcome.outcome_amount = outcome.amount;
-    outcome.outcome_at_us = now_us;
-    return settle(self, record, &outcome);
+    pthread_mutex_lock(&self->lock);
+    err_t err = pay(self, record_at(self, psp, serial), terms, now_us, checkout, moved);
+    pthread_mutex_unlock(&self->lock);
+    return err;
+}
+
+static err_t fail(sim_bank_t *self, sim_checkout_record_t *record, int64_t now_us,
+                  sim_checkout_t *checkout, bool *changed)
+{
+    *changed = false;
+    if (record && record->checkout.state > SIM_FAILED)
+        return ERR_ORDER_NOT_PAYABLE;
+    if (record && record->checkout.state == SIM_PENDING) {
+        sim_checkout_t outcome = record->checkout;
+        outcome.state = SIM_FAILED;
+        outcome.outcome_amount = outcome.amount;
+        outcome.outcome_at_us = now_us;
+        TRY(settle(self, record, &outcome));
+        *changed = true;
+    }
+    return copy(record, checkout);
 }
 
 err_t sim_bank_fail(sim_bank_t *self, const uuid_t *payment_id, int64_t now_us,
                     sim_checkout_t *checkout, bool *changed)
 {
-    *changed = false;
     pthread_mutex_lock(&self->lock);
-    sim_checkout_record_t *record = sim_bank_record(self, payment_id, NULL);
-    err_t err = !record                               ? ERR_PAYMENT_NOT_FOUND
-                : record->checkout.state > SIM_FAILED ? ERR_ORDER_NOT_PAYABLE
-                                                      : ERR_OK;
-    if (err == ERR_OK && record->checkout.state == SIM_PENDING) {
-        err = fail(self, record, now_us);
-        *changed = err == ERR_OK;
-    }
-    if (err == ERR_OK)
-        *checkout = record->checkout;
+    err_t err = fail(self, sim_bank_record(self, payment_id, NULL), now_us, checkout, changed);
+    pthread_mutex_unlock(&self->lock);
+    return err;
+}
+
+err_t sim_bank_fail_at(sim_bank_t *self, const psp_t *psp, uint64_t serial, int64_t now_us,
+                       sim_checkout_t *checkout, bool *changed)
+{
+    pthread_mutex_lock(&self->lock);
+    err_t err = fail(self, record_at(self, psp, serial), now_us, checkout, changed);
     pthread_mutex_unlock(&self->lock);
     return err;
 }
@@ -355,12 +455,10 @@ err_t sim_bank_conclude(sim_bank_t *self, const psp_t *psp, uint64_t serial, sim
                         int64_t amount, int64_t now_us, sim_checkout_t *checkout)
 {
     pthread_mutex_lock(&self->lock);
-    const sim_serial_node_t *named = sim_bank_named(self, serial, psp);
-    err_t err = named && !named->refund ? ERR_OK : ERR_PAYMENT_NOT_FOUND;
-    if (err == ERR_OK) {
-        err = conclude(self, named->checkout, becomes, amount, now_us);
-        *checkout = named->checkout->checkout;
-    }
+    sim_checkout_record_t *record = record_at(self, psp, serial);
+    err_t err = record ? conclude(self, record, becomes, amount, now_us) : ERR_PAYMENT_NOT_FOUND;
+    if (record)
+        *checkout = record->checkout;
     pthread_mutex_unlock(&self->lock);
     return err;
 }

@@ -21,7 +21,7 @@
 typedef struct sim_bank sim_bank_t;
 
 #define SIM_URL_SIZE 2049
-#define SIM_REFERENCE_SIZE 81
+#define SIM_REFERENCE_SIZE 201
 
 /* AUTHORIZED: paid where it is captured by hand; becomes PAID or VOIDED. */
 typedef enum sim_state {
@@ -42,8 +42,14 @@ typedef struct sim_checkout {
     char currency[4];
     char method[17];
     int64_t expires_at_us;
-    bool manual_capture; /* who pays authorises: nothing moves until it is captured */
-    uint64_t serial; /* random; names the checkout */
+    /* The merchant's metadata (sim_notes.h), NULL for none, and those of what is paid, NULL where
+     * they are the same. What the bank hands out lives as long as the bank. */
+    const char *notes, *payment_notes;
+    bool manual_capture;   /* who pays authorises: nothing moves until it is captured */
+    bool nameless;         /* the merchant gave it no name: `reference` was made up here */
+    bool one_name;         /* its transaction has its serial, from the start */
+    bool shares_reference; /* others may have the same reference, which so does not find this one */
+    uint64_t serial;       /* random; names the checkout */
     sim_state_t state;
     /* Once it is not pending: */
     uint64_t outcome_serial; /* random; names the transaction and its event */
@@ -59,6 +65,8 @@ typedef struct sim_terms {
     bool twice;           /* two charges for one payment */
 } sim_terms_t;
 
+/* The metadata of what is paid; NULL for none. */
+const char *sim_payment_notes(const sim_checkout_t *checkout);
 /* "PENDING", "FAILED", "SUCCESS": as the PSP API says it. Static. */
 const char *sim_state_name(sim_state_t state);
 
@@ -75,6 +83,9 @@ err_t sim_bank_open(sim_bank_t *self, sim_checkout_t *checkout, const char *retu
  * (NULL). `return_url` may be NULL. ERR_PAYMENT_NOT_FOUND. */
 err_t sim_bank_find(sim_bank_t *self, const uuid_t *payment_id, const psp_t *psp,
                     sim_checkout_t *checkout, char return_url[SIM_URL_SIZE]) MUST_CHECK;
+/* The same, passing over those that share their reference. */
+err_t sim_bank_find_named(sim_bank_t *self, const uuid_t *payment_id, const psp_t *psp,
+                          sim_checkout_t *checkout) MUST_CHECK;
 /* The checkout that the serial names, or one of whose charges it names, at this PSP.
  * ERR_PAYMENT_NOT_FOUND. */
 err_t sim_bank_find_serial(sim_bank_t *self, uint64_t serial, const psp_t *psp,
@@ -83,19 +94,26 @@ err_t sim_bank_find_serial(sim_bank_t *self, uint64_t serial, const psp_t *psp,
  * failure. *moved is false when the payment was paid before: nothing moves twice. */
 err_t sim_bank_pay(sim_bank_t *self, const uuid_t *payment_id, const sim_terms_t terms[PSP_COUNT],
                    int64_t now_us, sim_checkout_t *checkout, bool *moved) MUST_CHECK;
+/* The same at the checkout that the serial names. */
+err_t sim_bank_pay_at(sim_bank_t *self, const psp_t *psp, uint64_t serial,
+                      const sim_terms_t terms[PSP_COUNT], int64_t now_us, sim_checkout_t *checkout,
+                      bool *moved) MUST_CHECK;
 /* The customer fails at the newest checkout. ERR_ORDER_NOT_PAYABLE when the payment is paid.
  * *changed is false when it had failed before. */
 err_t sim_bank_fail(sim_bank_t *self, const uuid_t *payment_id, int64_t now_us,
                     sim_checkout_t *checkout, bool *changed) MUST_CHECK;
-/* The merchant captures (SIM_PAID; `amount`, 0: all of it) or voids (SIM_VOIDED) what is authorised.
- * ERR_PAYMENT_NOT_FOUND; ERR_UNPROCESSABLE: it is not authorised, or for less; *checkout is then as
- * it stands. */
+/* The same at the checkout that the serial names. */
+err_t sim_bank_fail_at(sim_bank_t *self, const psp_t *psp, uint64_t serial, int64_t now_us,
+                       sim_checkout_t *checkout, bool *changed) MUST_CHECK;
+/* The merchant captures (SIM_PAID; `amount`, 0: all of it) or voids (SIM_VOIDED) what is
+ * authorised. ERR_PAYMENT_NOT_FOUND; ERR_UNPROCESSABLE: it is not authorised, or for less;
+ * *checkout is then as it stands. */
 err_t sim_bank_conclude(sim_bank_t *self, const psp_t *psp, uint64_t serial, sim_state_t becomes,
                         int64_t amount, int64_t now_us, sim_checkout_t *checkout) MUST_CHECK;
 /* A JSON array of what was moved, in that order; of one payment, or all (NULL). */
 void sim_bank_book(sim_bank_t *self, const uuid_t *payment_id, buf_t *body);
-/* The rows of this PSP's book from a time on and before another, `skip` of them passed over, at most
- * `at_most`; how many. */
+/* The rows of this PSP's book from a time on and before another, `skip` of them passed over, at
+ * most `at_most`; how many. */
 size_t sim_bank_movements(sim_bank_t *self, const psp_t *psp, int64_t from_us, int64_t before_us,
                           size_t skip, sim_book_row_t *rows, size_t at_most);
 /* Forgets everything. */

@@ -29,6 +29,12 @@ static void write_serial(buf_t *line, const char *key, uint64_t serial)
     json_text(line, key, text);
 }
 
+static void write_notes(buf_t *line, const char *key, const char *notes)
+{
+    if (notes)
+        json_text(line, key, notes);
+}
+
 /* Ends the line, and takes it. */
 static err_t append(sim_bank_t *self, buf_t *line)
 {
@@ -50,8 +56,16 @@ err_t sim_bank_write_checkout(sim_bank_t *self, const sim_checkout_record_t *rec
     json_text(&line, "return_url", record->return_url);
     json_text(&line, "reference", checkout->reference);
     json_int(&line, "expires_at_us", checkout->expires_at_us);
+    write_notes(&line, "notes", checkout->notes);
+    write_notes(&line, "payment_notes", checkout->payment_notes);
     if (checkout->manual_capture)
         json_bool(&line, "manual_capture", true);
+    if (checkout->one_name)
+        json_bool(&line, "one_name", true);
+    if (checkout->nameless)
+        json_bool(&line, "nameless", true);
+    if (checkout->shares_reference)
+        json_bool(&line, "shares_reference", true);
     write_serial(&line, "serial", checkout->serial);
     return append(self, &line);
 }
@@ -84,6 +98,7 @@ err_t sim_bank_write_refund(sim_bank_t *self, const sim_refund_record_t *record)
     json_int(&line, "amount", refund->amount);
     json_text(&line, "currency", refund->currency);
     json_text(&line, "reason", refund->reason);
+    write_notes(&line, "notes", refund->notes);
     json_text(&line, "state", sim_refund_state_name(refund->state));
     json_text(&line, "becomes", sim_refund_state_name(refund->becomes));
     json_text(&line, "error", refund->error);
@@ -156,7 +171,12 @@ static bool replay_checkout(sim_bank_t *self, const json_t *line, sim_checkout_t
     read_text(line, "method", checkout->method, sizeof checkout->method);
     read_text(line, "reference", checkout->reference, sizeof checkout->reference);
     checkout->manual_capture = json_is_true(json_object_get(line, "manual_capture"));
-    sim_checkout_record_t *record = sim_bank_record_new(checkout, return_url.data);
+    checkout->one_name = json_is_true(json_object_get(line, "one_name"));
+    checkout->nameless = json_is_true(json_object_get(line, "nameless"));
+    checkout->shares_reference = json_is_true(json_object_get(line, "shares_reference"));
+    checkout->notes = json_read_str(line, "notes").data;
+    checkout->payment_notes = json_read_str(line, "payment_notes").data;
+    sim_checkout_record_t *record = sim_bank_record_new(self, checkout, return_url.data);
     if (record)
         sim_bank_add_checkout(self, record);
     return record != NULL;
@@ -186,6 +206,7 @@ static bool replay_refund(sim_bank_t *self, const json_t *line, const sim_checko
         !read_refund_state(line, "becomes", &refund.becomes))
         return false;
     refund.order_id = checkout->checkout.order_id;
+    refund.checkout_serial = checkout->checkout.serial;
     refund.amount = read_int(line, "amount");
     refund.due_us = read_int(line, "due_us");
     refund.at_us = read_int(line, "at_us");
@@ -194,9 +215,10 @@ static bool replay_refund(sim_bank_t *self, const json_t *line, const sim_checko
     read_text(line, "currency", refund.currency, sizeof refund.currency);
     read_text(line, "reason", refund.reason, sizeof refund.reason);
     read_text(line, "error", refund.error, sizeof refund.error);
+    refund.notes = json_read_str(line, "notes").data;
     if (!sim_bank_charged(checkout, refund.charge_ref) || !sim_book_reserve(&self->book))
         return false;
-    sim_refund_record_t *record = sim_bank_refund_new(checkout, &refund);
+    sim_refund_record_t *record = sim_bank_refund_new(self, checkout, &refund);
     if (record)
         sim_bank_add_refund(self, record);
     return record != NULL;

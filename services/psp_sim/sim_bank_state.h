@@ -32,27 +32,42 @@ typedef struct sim_refund_record {
 
 /* Those of one payment, at whichever PSP, share its key. */
 typedef struct sim_checkout_record {
-    sim_node_t node; /* by payment_id */
+    sim_node_t node;       /* by payment_id */
+    sim_node_t by_attempt; /* by attempt_id */
     sim_checkout_t checkout;
     sim_refund_record_t *refunds;
     char return_url[]; /* "" for none */
 } sim_checkout_record_t;
 
+/* A text that outlives what it is of. */
+typedef struct sim_kept {
+    struct sim_kept *next;
+    char text[];
+} sim_kept_t;
+
 struct sim_bank {
     pthread_mutex_t lock;
     sim_journal_t *journal; /* NULL: memory only */
-    sim_table_t checkouts, refunds, serials;
+    sim_table_t checkouts, attempts, refunds, serials;
     sim_refund_record_t *pending;
     sim_book_t book;
+    sim_kept_t
+        *kept; /* to the end: copies of checkouts and refunds point into it, also past a reset */
 };
+
+/* A copy of the text, NULL of NULL. False when there is no memory. */
+bool sim_bank_keep(sim_bank_t *self, const char **text);
+/* Are they the same? Either may be NULL. */
+bool sim_same_notes(const char *a, const char *b);
 
 /* The paid record of a payment, else the newest; `psp` NULL: at any. NULL: there is none. */
 sim_checkout_record_t *sim_bank_record(const sim_bank_t *self, const uuid_t *payment_id,
                                        const psp_t *psp);
-/* By psp, payment_id and attempt_id. */
+/* By psp and attempt_id. */
 sim_checkout_record_t *sim_bank_attempt(const sim_bank_t *self, const sim_checkout_t *wanted);
 /* NULL when there is no memory. */
-sim_checkout_record_t *sim_bank_record_new(const sim_checkout_t *checkout, const char *return_url);
+sim_checkout_record_t *sim_bank_record_new(sim_bank_t *self, const sim_checkout_t *checkout,
+                                           const char *return_url);
 void sim_bank_add_checkout(sim_bank_t *self, sim_checkout_record_t *record);
 /* sim_book_reserve came before. */
 void sim_bank_add_outcome(sim_bank_t *self, sim_checkout_record_t *record,
@@ -69,7 +84,7 @@ sim_refund_record_t *sim_bank_refund(const sim_bank_t *self, const psp_t *psp,
 /* Is this the reference of one of the record's charges? */
 bool sim_bank_charged(const sim_checkout_record_t *record, const char *charge_ref);
 /* NULL when there is no memory. */
-sim_refund_record_t *sim_bank_refund_new(sim_checkout_record_t *checkout,
+sim_refund_record_t *sim_bank_refund_new(sim_bank_t *self, sim_checkout_record_t *checkout,
                                          const sim_refund_t *refund);
 /* sim_book_reserve came before both. */
 void sim_bank_add_refund(sim_bank_t *self, sim_refund_record_t *record);

@@ -15,7 +15,8 @@ static sim_event_t of_checkout(const sim_checkout_t *checkout, int64_t amount, i
                          .payment_id = checkout->payment_id,
                          .order_id = checkout->order_id,
                          .amount = amount,
-                         .at_us = at_us};
+                         .at_us = at_us,
+                         .checkout_serial = checkout->serial};
     memcpy(event.currency, checkout->currency, sizeof event.currency);
     return event;
 }
@@ -32,10 +33,11 @@ sim_event_t sim_event_of_checkout(const sim_checkout_t *checkout, sim_charge_t c
     const uint64_t serial = pending ? checkout->serial : serial_of(checkout, charge);
     sim_event_t event = of_checkout(checkout, pending ? checkout->amount : checkout->outcome_amount,
                                     pending ? now_us : checkout->outcome_at_us);
-    sim_ref(event.id,
-            checkout->state == SIM_AUTHORIZED ? "evt_authorized"
-            : checkout->state == SIM_VOIDED   ? "evt_voided"
-                                              : "evt",
+    sim_ref(event.id, /* under one name, each outcome is an event of its own all the same */
+            checkout->state == SIM_AUTHORIZED                     ? "evt_authorized"
+            : checkout->one_name && checkout->state == SIM_FAILED ? "evt_failed"
+            : checkout->state == SIM_VOIDED                       ? "evt_voided"
+                                                                  : "evt",
             checkout->psp, serial);
     sim_ref(event.ref, pending ? "chk" : "txn", checkout->psp, serial);
     event.status = sim_state_name(checkout->state);
@@ -56,7 +58,8 @@ sim_event_t sim_event_of_refund(const sim_refund_t *refund)
                          .status = sim_refund_state_name(refund->state),
                          .error = refund->state == SIM_REFUND_FAILED ? refund->error : NULL,
                          .amount = refund->amount,
-                         .at_us = refund->at_us};
+                         .at_us = refund->at_us,
+                         .checkout_serial = refund->checkout_serial};
     memcpy(event.currency, refund->currency, sizeof event.currency);
     sim_ref(event.id, "evt", refund->psp, refund->serial);
     sim_ref(event.ref, "rfd", refund->psp, refund->serial);

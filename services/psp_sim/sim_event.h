@@ -20,6 +20,7 @@ typedef struct sim_event {
     int64_t fee; /* of a settlement */
     char currency[4];
     int64_t at_us;
+    uint64_t checkout_serial; /* names the checkout that it is about */
 } sim_event_t;
 
 typedef enum sim_charge { SIM_FIRST_CHARGE, SIM_SECOND_CHARGE } sim_charge_t;

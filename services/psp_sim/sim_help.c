@@ -7,7 +7,7 @@ const char sim_purpose[] =
     "For scripts, over HTTP (answers are JSON):\n"
     "\n"
     "  POST /_sim/payments/{payment_id}/pay, /fail\n"
-    "      as if the customer had clicked\n"
+    "      as if the customer had clicked; the PSP's own name (order_…, cs_…, pi_…) will do, too\n"
     "  POST /_sim/payments/{payment_id}/dispute   {\"outcome\":\"opened|won|lost\"}\n"
     "      the webhook of a dispute over the payment; the book stays as it is\n"
     "  POST /_sim/payments/{payment_id}/settle\n"

@@ -14,7 +14,7 @@
 
 #include "lib/json_read.h"
 
-enum { LINE_MAX_BYTES = 64 * 1024 };
+enum { LINE_MAX_BYTES = 256 * 1024 };
 
 struct sim_journal {
     int fd;

@@ -48,7 +48,7 @@ bool sim_bank_charged(const sim_checkout_record_t *record, const char *charge_re
                                                                   checkout->second_serial)) == 0);
 }
 
-sim_refund_record_t *sim_bank_refund_new(sim_checkout_record_t *checkout,
+sim_refund_record_t *sim_bank_refund_new(sim_bank_t *self, sim_checkout_record_t *checkout,
                                          const sim_refund_t *refund)
 {
     sim_refund_record_t *record = calloc(1, sizeof *record);
@@ -57,7 +57,10 @@ sim_refund_record_t *sim_bank_refund_new(sim_checkout_record_t *checkout,
     record->node.key = refund->refund_id;
     record->checkout = checkout;
     record->refund = *refund;
-    return record;
+    if (sim_bank_keep(self, &record->refund.notes))
+        return record;
+    free(record);
+    return NULL;
 }
 
 static void add_movement(sim_bank_t *self, const sim_refund_t *refund)
@@ -106,13 +109,20 @@ static bool same_request(const sim_refund_t *had, const sim_refund_t *wanted)
     return uuid_equal(&had->payment_id, &wanted->payment_id) &&
            uuid_equal(&had->order_id, &wanted->order_id) &&
            strcmp(had->charge_ref, wanted->charge_ref) == 0 && had->amount == wanted->amount &&
-           strcmp(had->currency, wanted->currency) == 0 && strcmp(had->reason, wanted->reason) == 0;
+           strcmp(had->currency, wanted->currency) == 0 &&
+           strcmp(had->reason, wanted->reason) == 0 && sim_same_notes(had->notes, wanted->notes);
 }
 
 static sim_checkout_record_t *find_charge(const sim_bank_t *self, const sim_refund_t *refund)
 {
-    sim_checkout_record_t *record = sim_bank_record(self, &refund->payment_id, refund->psp);
-    return record && uuid_equal(&record->checkout.order_id, &refund->order_id) &&
+    uint64_t serial;
+    const sim_serial_node_t *named =
+        sim_ref_parse(str_of(refund->charge_ref), "txn", refund->psp, &serial)
+            ? sim_bank_named(self, serial, refund->psp)
+            : NULL;
+    sim_checkout_record_t *record = named && !named->refund ? named->checkout : NULL;
+    return record && uuid_equal(&record->checkout.payment_id, &refund->payment_id) &&
+                   uuid_equal(&record->checkout.order_id, &refund->order_id) &&
                    sim_bank_charged(record, refund->charge_ref)
                ? record
                : NULL;
@@ -152,18 +162,21 @@ static err_t take(sim_bank_t *self, sim_checkout_record_t *charged, sim_refund_t
                   int64_t now_us)
 {
     refund->serial = sim_serial();
+    refund->checkout_serial = charged->checkout.serial;
     refund->at_us = now_us;
     judge(charged, refund);
-    sim_refund_record_t *record = sim_bank_refund_new(charged, refund);
+    sim_refund_record_t *record = sim_bank_refund_new(self, charged, refund);
     if (!record || !sim_book_reserve(&self->book)) {
         free(record);
         return ERR_STORE_UNAVAILABLE;
     }
     err_t err = sim_bank_write_refund(self, record);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
         sim_bank_add_refund(self, record);
-    else
+        *refund = record->refund;
+    } else {
         free(record);
+    }
     return err;
 }
 
@@ -203,14 +216,14 @@ err_t sim_refund_find(sim_bank_t *bank, const psp_t *psp, const uuid_t *refund_i
     return record ? ERR_OK : ERR_REFUND_NOT_FOUND;
 }
 
-size_t sim_refunds_of(sim_bank_t *bank, const psp_t *psp, const uuid_t *payment_id,
-                      sim_refund_t *refunds, size_t at_most)
+size_t sim_refunds_of(sim_bank_t *bank, const sim_checkout_t *checkout, sim_refund_t *refunds,
+                      size_t at_most)
 {
     size_t count = 0;
     pthread_mutex_lock(&bank->lock);
-    const sim_checkout_record_t *record = sim_bank_record(bank, payment_id, psp);
-    for (const sim_refund_record_t *at = record ? record->refunds : NULL; at && count < at_most;
-         at = at->next_of_checkout)
+    const sim_serial_node_t *named = sim_bank_named(bank, checkout->serial, checkout->psp);
+    for (const sim_refund_record_t *at = named ? named->checkout->refunds : NULL;
+         at && count < at_most; at = at->next_of_checkout)
         if (at->refund.state != SIM_REFUND_REFUSED)
             refunds[count++] = at->refund;
     pthread_mutex_unlock(&bank->lock);

@@ -24,18 +24,19 @@ typedef struct sim_refund {
     const psp_t *psp;
     uuid_t refund_id, payment_id, order_id;
     char reference[SIM_REFERENCE_SIZE]; /* the merchant's own name of it, as of a checkout's */
+    char reason[SIM_REASON_SIZE];       /* "" for none */
     char charge_ref[PSP_REF_SIZE];      /* the charge that is given back */
-    int64_t amount;
     char currency[4];
-    char reason[SIM_REASON_SIZE]; /* "" for none */
-    sim_refund_state_t state;
     char error[SIM_REFUND_ERROR_SIZE]; /* REFUSED, FAILED, and PENDING that is to fail: why */
-    /* PENDING: */
-    sim_refund_state_t becomes; /* DONE or FAILED */
-    int64_t due_us;
+    sim_refund_state_t state;
+    sim_refund_state_t becomes; /* PENDING: DONE or FAILED … */
+    int64_t due_us;             /* … and when */
+    int64_t amount;
+    const char *notes; /* as of a checkout */
     /* Set by the bank: */
-    uint64_t serial; /* random; names the refund and its event */
-    int64_t at_us;   /* since when it is in this state */
+    uint64_t serial;          /* random; names the refund and its event */
+    uint64_t checkout_serial; /* names the checkout that was paid */
+    int64_t at_us;            /* since when it is in this state */
 } sim_refund_t;
 
 /* "PENDING", "FAILED", "SUCCESS": as the PSP API says it; "REFUSED". Static. */
@@ -51,9 +52,9 @@ err_t sim_refund_request(sim_bank_t *bank, sim_refund_t *refund, int64_t now_us,
 /* The refund of this id, or (refund_id NULL) that the serial names. ERR_REFUND_NOT_FOUND. */
 err_t sim_refund_find(sim_bank_t *bank, const psp_t *psp, const uuid_t *refund_id, uint64_t serial,
                       sim_refund_t *refund) MUST_CHECK;
-/* Those of the payment that were not refused, the newest first, at most `at_most`; how many. */
-size_t sim_refunds_of(sim_bank_t *bank, const psp_t *psp, const uuid_t *payment_id,
-                      sim_refund_t *refunds, size_t at_most);
+/* Those of the checkout that were not refused, the newest first, at most `at_most`; how many. */
+size_t sim_refunds_of(sim_bank_t *bank, const sim_checkout_t *checkout, sim_refund_t *refunds,
+                      size_t at_most);
 /* Concludes the pending refund that has been due for longest; true: there was one, ask again. Else
  * *next_due_us is when there is one, INT64_MAX for never. */
 bool sim_refund_conclude(sim_bank_t *bank, int64_t now_us, sim_refund_t *refund,

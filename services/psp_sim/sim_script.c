@@ -28,12 +28,19 @@ static void answer_outcome(http_request_t *request, const sim_checkout_t *checko
     buf_free(&body);
 }
 
-static void settle(http_request_t *request, err_t (*act)(sim_t *, const uuid_t *, sim_checkout_t *))
+/* By the payment's id, or by the PSP's own name where several checkouts are one payment's. */
+static void settle(http_request_t *request, err_t (*act)(sim_t *, const uuid_t *, sim_checkout_t *),
+                   err_t (*act_at)(sim_t *, const psp_t *, uint64_t, sim_checkout_t *))
 {
     uuid_t payment_id;
+    const psp_t *psp;
+    uint64_t serial;
     sim_checkout_t checkout;
-    err_t err = sim_payment_of(request, &payment_id) ? act(request->self, &payment_id, &checkout)
-                                                     : ERR_PAYMENT_NOT_FOUND;
+    err_t err = ERR_PAYMENT_NOT_FOUND;
+    if (sim_payment_of(request, &payment_id))
+        err = act(request->self, &payment_id, &checkout);
+    else if (sim_named_by(request, &psp, &serial))
+        err = act_at(request->self, psp, serial, &checkout);
     if (err == ERR_OK)
         answer_outcome(request, &checkout);
     else
@@ -43,12 +50,12 @@ static void settle(http_request_t *request, err_t (*act)(sim_t *, const uuid_t *
 
 void sim_script_pay(http_request_t *request)
 {
-    settle(request, sim_pay);
+    settle(request, sim_pay, sim_pay_at);
 }
 
 void sim_script_fail(http_request_t *request)
 {
-    settle(request, sim_fail);
+    settle(request, sim_fail, sim_fail_at);
 }
 
 void sim_script_faults(http_request_t *request)

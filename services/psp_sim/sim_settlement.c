@@ -33,7 +33,8 @@ static bool read_row(sim_call_t *call, const sim_book_row_t *row, sim_settlement
         .kind = row->kind, .serial = row->serial, .amount = row->amount, .at_us = row->at_us};
     if (row->kind == SIM_REFUND &&
         (sim_refund_find(bank, row->psp, NULL, row->serial, &line->refund) != ERR_OK ||
-         sim_bank_find(bank, &row->payment_id, row->psp, &line->checkout, NULL) != ERR_OK))
+         sim_bank_find_serial(bank, line->refund.checkout_serial, row->psp, &line->checkout) !=
+             ERR_OK))
         return false;
     if (row->kind == SIM_CHARGE) {
         const int64_t told = row->amount + call->fault.settlement_delta;

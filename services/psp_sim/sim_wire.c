@@ -190,6 +190,14 @@ static bool respond_wrong(sim_call_t *call)
     return false;
 }
 
+static void release(sim_call_t *call)
+{
+    buf_free(&call->body);
+    buf_free(&call->notes);
+    buf_free(&call->payment_notes);
+    json_decref(call->json);
+}
+
 void sim_call_end(sim_call_t *call)
 {
     const double drawn = call->account && call->fault.latency_jitter_ms > 0
@@ -197,15 +205,23 @@ void sim_call_end(sim_call_t *call)
                              : 0;
     sim_pause(call->self, sim_fault_jittered_delay_ms(&call->fault, call->of_refund, drawn));
     if (call->account && respond_wrong(call)) {
-        buf_free(&call->body);
-        json_decref(call->json);
+        release(call);
         return;
     }
     http_respond(call->request, call->status,
                  call->content_type ? call->content_type : "application/json", call->body.data,
                  call->body.size);
-    buf_free(&call->body);
-    json_decref(call->json);
+    release(call);
+}
+
+bool sim_call_notes_fit(sim_call_t *call, const sim_notes_limits_t *limits, int status,
+                        const char *words)
+{
+    const bool fit = sim_notes_within(call->notes.data, limits) &&
+                     sim_notes_within(call->payment_notes.data, limits);
+    if (!fit)
+        sim_call_refuse(call, status, words);
+    return fit;
 }
 
 /* ---- references ---- */
@@ -251,7 +267,7 @@ bool sim_call_open(sim_call_t *call, sim_checkout_t *checkout, const char *key,
     }
     err_t err = sim_bank_open(call->self->bank, checkout, return_url);
     if (err == ERR_OK && call->fault.webhook == SIM_WEBHOOK_BEFORE)
-        err = sim_pay(call->self, &checkout->payment_id, &paid);
+        err = sim_pay_at(call->self, checkout->psp, checkout->serial, &paid);
     if (err == ERR_ID_CONFLICT)
         sim_call_refuse(call, 409, "another request came under this key before");
     else if (err != ERR_OK)
@@ -262,15 +278,14 @@ bool sim_call_open(sim_call_t *call, sim_checkout_t *checkout, const char *key,
 bool sim_call_find(sim_call_t *call, const char *reference, sim_checkout_t *checkout)
 {
     const uuid_t payment_id = sim_id_of(reference);
-    return sim_bank_find(call->self->bank, &payment_id, call->psp, checkout, NULL) == ERR_OK;
+    return sim_bank_find_named(call->self->bank, &payment_id, call->psp, checkout) == ERR_OK;
 }
 
 int64_t sim_refunded(sim_t *self, const sim_checkout_t *checkout)
 {
     sim_refund_t refunds[REFUNDS_MAX];
     int64_t sum = 0;
-    const size_t count =
-        sim_refunds_of(self->bank, checkout->psp, &checkout->payment_id, refunds, REFUNDS_MAX);
+    const size_t count = sim_refunds_of(self->bank, checkout, refunds, REFUNDS_MAX);
     for (size_t i = 0; i < count; i++)
         if (refunds[i].state == SIM_REFUND_DONE)
             sum += refunds[i].amount;
@@ -289,6 +304,7 @@ bool sim_call_refund(sim_call_t *call, const sim_checkout_t *checkout, const cha
                              .amount = amount,
                              .serial = 1,
                              .at_us = clock_wall_us(),
+                             .notes = call->notes.data,
                              .state = SIM_REFUND_DONE};
     memcpy(refund->currency, checkout->currency, sizeof refund->currency);
     str_copy(str_of(reference), refund->reference, sizeof refund->reference);
@@ -298,9 +314,10 @@ bool sim_call_refund(sim_call_t *call, const sim_checkout_t *checkout, const cha
         return true;
     const err_t err =
         checkout->state == SIM_PAID ? sim_call_give_back(call, refund) : ERR_PAYMENT_NOT_FOUND;
+    call->key_reused = err == ERR_ID_CONFLICT;
     if (err == ERR_STORE_UNAVAILABLE)
         sim_call_refuse(call, 500, "the bank's journal cannot be written");
-    else if (err == ERR_ID_CONFLICT)
+    else if (call->key_reused)
         sim_call_refuse(call, 400, "another refund came under this reference before");
     else if (err != ERR_OK)
         sim_call_refuse(call, 400, "there is nothing to refund");

@@ -13,6 +13,7 @@
 
 #include "lib/json_read.h"
 #include "services/psp_sim/sim.h"
+#include "services/psp_sim/sim_notes.h"
 
 #define SIM_WIRE_HOSTS 4
 
@@ -60,7 +61,9 @@ struct sim_call {
     bool of_refund;         /* faults of refund calls are meant */
     json_t *json;           /* the body, where it is a JSON object */
     const char *refund_key; /* what a refund is known again by, "" for nothing; NULL: its name */
-    int status;             /* 0: no answer yet */
+    bool key_reused;        /* … and that it is known by, with other content */
+    buf_t notes, payment_notes; /* the metadata that came with it, while it lasts */
+    int status;                 /* 0: no answer yet */
     buf_t body;
     const char *content_type; /* of the answer; NULL: JSON */
 };
@@ -109,6 +112,10 @@ void sim_checkout_url(const sim_t *self, const sim_checkout_t *checkout, char *u
 /* "Basic …" of these, as a client would send it; password NULL: without the colon. Fits 600 bytes.
  */
 const char *sim_basic(const char *user, const char *password, char header[600]);
+/* The metadata that came with the call are within what the PSP takes. False: the error is the
+ * answer. */
+bool sim_call_notes_fit(sim_call_t *call, const sim_notes_limits_t *limits, int status,
+                        const char *words);
 /* A member that is a positive integer in minor units. */
 bool sim_read_amount(const json_t *object, const char *key, int64_t *amount);
 /* The same where it is a decimal, a number or a text, at a path of the body. */

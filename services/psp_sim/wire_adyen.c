@@ -91,6 +91,8 @@ static void write_session(sim_call_t *call, const sim_checkout_t *checkout, cons
     json_text(body, "expiresAt", rfc3339_format(checkout->expires_at_us / 1000000 * 1000000, at));
     json_text(body, "id", text);
     json_str(body, "merchantAccount", json_read_str(call->json, "merchantAccount"));
+    if (checkout->notes)
+        sim_notes_write(body, "metadata", checkout->notes, "{}");
     json_text(body, "mode", "embedded");
     json_text(body, "reference", checkout->reference);
     json_text(body, "returnUrl", return_url);
@@ -112,6 +114,8 @@ static void session_create(http_request_t *request)
         char return_url[SIM_URL_SIZE];
         str_copy(reference, checkout.reference, sizeof checkout.reference);
         str_copy(url, return_url, sizeof return_url);
+        sim_notes_of_json(call.json, "metadata", &call.notes);
+        checkout.notes = call.notes.data;
         if (!json_read_str(call.json, "merchantAccount").data)
             sim_call_refuse(&call, 422, "Required field 'merchantAccount' is not provided.");
         else if (reference.size == 0 || reference.size > 80)
@@ -352,18 +356,33 @@ static void write_signature(const psp_account_t *account, const sim_checkout_t *
     buf_free(&text);
 }
 
+/* Each as a field of its own: "metadata.key". */
+static void write_metadata(buf_t *body, const char *notes)
+{
+    json_t *given = sim_notes_read(notes), *value;
+    const char *key;
+    json_object_foreach(given, key, value)
+    {
+        buf_t name = {0};
+        buf_printf(&name, "metadata.%s", key);
+        if (json_is_string(value))
+            json_text(body, name.data, json_string_value(value));
+        buf_free(&name);
+    }
+    json_decref(given);
+}
+
 static void write_item(const psp_account_t *account, const sim_event_t *event,
                        const sim_subject_t *subject, const item_t *item, buf_t *body)
 {
     const sim_checkout_t *checkout = &subject->checkout;
     const char *reference = item->original[0] ? subject->refund.reference : checkout->reference;
-    char at[RFC3339_SIZE], id[UUID_TEXT_SIZE];
+    char at[RFC3339_SIZE];
     json_open_object(body, NULL);
     json_open_object(body, "NotificationRequestItem");
     json_open_object(body, "additionalData");
     write_signature(account, checkout, item, reference, body);
-    json_text(body, "metadata.payment_id", uuid_format(&checkout->payment_id, id));
-    json_text(body, "metadata.order_id", uuid_format(&checkout->order_id, id));
+    write_metadata(body, checkout->notes);
     json_close_object(body);
     write_amount(body, item->amount, checkout->currency);
     json_text(body, "eventCode", item->event_code);

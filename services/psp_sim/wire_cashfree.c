@@ -41,14 +41,6 @@ static bool authorized(const http_request_t *request, const psp_account_t *accou
 
 /* ---- entities ---- */
 
-static void write_tags(buf_t *body, const sim_checkout_t *checkout)
-{
-    json_open_object(body, "order_tags");
-    json_uuid(body, "payment_id", &checkout->payment_id);
-    json_uuid(body, "order_id", &checkout->order_id);
-    json_close_object(body);
-}
-
 static void write_customer(buf_t *body, const char *key)
 {
     json_open_object(body, key);
@@ -86,7 +78,7 @@ static void write_order(buf_t *body, const sim_checkout_t *checkout, const char 
     json_nil(body, "notify_url");
     json_nil(body, "payment_methods");
     json_close_object(body);
-    write_tags(body, checkout);
+    sim_notes_write(body, "order_tags", checkout->notes, "null");
     json_close_object(body);
 }
 
@@ -199,6 +191,8 @@ static void create(sim_call_t *call)
                                .order_id = tag(call->json, "order_id"),
                                .expires_at_us = clock_wall_us() + INT64_C(2592000000000)};
     char return_url[SIM_URL_SIZE];
+    sim_notes_of_json(call->json, "order_tags", &call->notes);
+    checkout.notes = call->notes.data;
     str_copy(reference, checkout.reference, sizeof checkout.reference);
     str_copy(currency, checkout.currency, sizeof checkout.currency);
     str_copy(json_read_str(meta, "return_url"), return_url, sizeof return_url);
@@ -306,8 +300,7 @@ static void refund_list(http_request_t *request)
     if (sim_call_begin(&call, request, &sim_wire_cashfree, SIM_CALL_READ) &&
         find(&call, &checkout)) {
         sim_refund_t refunds[REFUNDS_MAX];
-        const size_t count =
-            sim_refunds_of(call.self->bank, call.psp, &checkout.payment_id, refunds, REFUNDS_MAX);
+        const size_t count = sim_refunds_of(call.self->bank, &checkout, refunds, REFUNDS_MAX);
         call.status = 200;
         json_open_array(&call.body, NULL);
         for (size_t i = 0; i < count; i++)
@@ -507,7 +500,7 @@ static void write_data(buf_t *body, const sim_event_t *event, const sim_checkout
     json_text(body, "order_id", checkout->reference);
     sim_write_decimal(body, "order_amount", checkout->amount, checkout->currency);
     json_text(body, "order_currency", checkout->currency);
-    write_tags(body, checkout);
+    sim_notes_write(body, "order_tags", checkout->notes, "null");
     json_close_object(body);
     write_payment(body, "payment", checkout, sim_charge_of(event, checkout));
     write_customer(body, "customer_details");

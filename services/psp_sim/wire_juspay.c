@@ -1,6 +1,7 @@
 /* wire_juspay.c - Juspay's API and webhooks: sessions, orders, refunds. Formats: juspay.io/in/docs.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/clock.h"
@@ -8,7 +9,7 @@
 #include "lib/payment/money.h"
 #include "services/psp_sim/sim_wire.h"
 
-enum { BODY_MAX_BYTES = 64 * 1024, REFUNDS_MAX = 64 };
+enum { BODY_MAX_BYTES = 64 * 1024, REFUNDS_MAX = 64, UDFS = 10 };
 
 static void write_error(int status, const char *words, buf_t *body)
 {
@@ -41,9 +42,7 @@ static void write_refunds(buf_t *body, sim_t *self, const sim_checkout_t *checko
                           const sim_refund_t *only)
 {
     sim_refund_t refunds[REFUNDS_MAX];
-    size_t count = self ? sim_refunds_of(self->bank, checkout->psp, &checkout->payment_id, refunds,
-                                         REFUNDS_MAX)
-                        : 0;
+    size_t count = self ? sim_refunds_of(self->bank, checkout, refunds, REFUNDS_MAX) : 0;
     char text[SIM_REF_SIZE], at[RFC3339_SIZE];
     if (only) {
         refunds[0] = *only;
@@ -68,6 +67,23 @@ static void write_refunds(buf_t *body, sim_t *self, const sim_checkout_t *checko
         json_close_object(body);
     }
     json_close_array(body);
+}
+
+/* udf1 to udf10 in their places, whether there or not, and what metadata there are. */
+static void write_notes(buf_t *body, const char *notes)
+{
+    json_t *given = sim_notes_read(notes);
+    const json_t *metadata = json_object_get(given, "metadata");
+    for (unsigned i = 1; i <= UDFS; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "udf%u", i);
+        str_t value = json_read_str(given, name);
+        json_str(body, name, value.data ? value : str_of(""));
+    }
+    char *text = metadata ? json_dumps(metadata, JSON_COMPACT) : NULL;
+    sim_notes_write(body, "metadata", text, "{}");
+    free(text);
+    json_decref(given);
 }
 
 /* As the status call answers it and webhooks carry it. */
@@ -97,8 +113,7 @@ static void write_order(buf_t *body, const char *key, sim_t *self, const sim_che
         sim_write_decimal(body, "amount_refunded", refunded, checkout->currency);
     else
         json_int(body, "amount_refunded", 0);
-    json_uuid(body, "udf1", &checkout->payment_id);
-    json_uuid(body, "udf2", &checkout->order_id);
+    write_notes(body, checkout->notes);
     if (checkout->state != SIM_PENDING) {
         snprintf(txn_id, sizeof txn_id, "simulated-%s-1", checkout->reference);
         json_text(body, "txn_id", txn_id);
@@ -146,6 +161,43 @@ static uuid_t parsed(const char *text)
     return id;
 }
 
+/* Fields "udf1" to "udf10", and "metadata", an object or spelt out: "metadata.KEY". */
+static void read_notes(sim_call_t *call)
+{
+    json_t *given, *metadata = json_object(), *value;
+    const char *name;
+    str_t form = call->json ? (str_t){NULL, 0} : call->request->body;
+    form_field_t field;
+    buf_t udfs = {0};
+    sim_notes_of_udfs(call->json, form, UDFS, &udfs);
+    given = udfs.data ? sim_notes_read(udfs.data) : json_object();
+    json_object_update(metadata, json_object_get(call->json, "metadata"));
+    json_object_foreach(call->json, name, value)
+    {
+        if (strncmp(name, "metadata.", 9) == 0)
+            json_object_set(metadata, name + 9, value);
+    }
+    while (form_next(&form, &field)) {
+        buf_t whole = {0}, text = {0};
+        form_decode(field.name, &whole);
+        form_decode(field.value, &text);
+        if (whole.size > 9 && memcmp(whole.data, "metadata.", 9) == 0)
+            json_object_set_new(metadata, whole.data + 9,
+                                json_stringn(text.size ? text.data : "", text.size));
+        buf_free(&whole);
+        buf_free(&text);
+    }
+    if (json_object_size(metadata) > 0)
+        json_object_set(given, "metadata", metadata);
+    char *text = json_object_size(given) > 0 ? json_dumps(given, JSON_COMPACT) : NULL;
+    if (text)
+        buf_add_text(&call->notes, text);
+    free(text);
+    buf_free(&udfs);
+    json_decref(metadata);
+    json_decref(given);
+}
+
 static void session_create(http_request_t *request)
 {
     sim_call_t call;
@@ -156,6 +208,8 @@ static void session_create(http_request_t *request)
         str_t reference = json_read_str(call.json, "order_id"),
               currency = json_read_str(call.json, "currency");
         char return_url[SIM_URL_SIZE], udf2[64], text[SIM_REF_SIZE];
+        read_notes(&call);
+        checkout.notes = call.notes.data;
         checkout.order_id = parsed(str_copy(json_read_str(call.json, "udf2"), udf2, sizeof udf2));
         str_copy(reference, checkout.reference, sizeof checkout.reference);
         str_copy(json_read_str(call.json, "return_url"), return_url, sizeof return_url);
@@ -197,6 +251,8 @@ static void order_create(http_request_t *request)
         (void)form_copy(request->body, "return_url", return_url, sizeof return_url);
         (void)form_copy(request->body, "udf2", udf2, sizeof udf2);
         checkout.order_id = parsed(udf2);
+        read_notes(&call);
+        checkout.notes = call.notes.data;
         if (form_copy(request->body, "currency", currency, sizeof currency) &&
             currency_known(str_of(currency)))
             str_copy(str_of(currency), checkout.currency, sizeof checkout.currency);

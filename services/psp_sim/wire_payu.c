@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -14,7 +15,13 @@
 #include "lib/payment/money.h"
 #include "services/psp_sim/sim_wire.h"
 
-enum { BODY_MAX_BYTES = 64 * 1024, REFUNDS_MAX = 64, SHA512_HEX_SIZE = 129, FIELD_SIZE = 256 };
+enum {
+    BODY_MAX_BYTES = 64 * 1024,
+    REFUNDS_MAX = 64,
+    SHA512_HEX_SIZE = 129,
+    FIELD_SIZE = 256,
+    UDFS = 5
+};
 
 static void write_error(int status, const char *words, buf_t *body)
 {
@@ -85,6 +92,8 @@ static void payment_form(http_request_t *request)
                                    .expires_at_us = clock_wall_us() + INT64_C(1800000000)};
         field(request->body, "txnid", value);
         str_copy(str_of(value), checkout.reference, sizeof checkout.reference);
+        sim_notes_of_udfs(NULL, request->body, UDFS, &call.notes);
+        checkout.notes = call.notes.data;
         field(request->body, "udf2", value);
         if (!uuid_parse(value, strlen(value), &checkout.order_id))
             memset(&checkout.order_id, 0, sizeof checkout.order_id);
@@ -142,11 +151,13 @@ static void write_transaction(buf_t *body, const sim_checkout_t *checkout)
     json_text(body, "productinfo", "Order");
     json_text(body, "firstname", "Customer");
     json_text(body, "bankcode", "UPI");
-    json_uuid(body, "udf1", &checkout->payment_id);
-    json_uuid(body, "udf2", &checkout->order_id);
-    json_nil(body, "udf3");
-    json_nil(body, "udf4");
-    json_nil(body, "udf5");
+    for (unsigned i = 1; i <= UDFS; i++) {
+        char name[8], *udf;
+        snprintf(name, sizeof name, "udf%u", i);
+        udf = sim_notes_text(checkout->notes, name);
+        json_text(body, name, udf);
+        free(udf);
+    }
     json_text(body, "error_code", paid ? "E000" : pending ? "" : "E1605");
     json_text(body, "error_Message",
               paid      ? "NO ERROR"
@@ -266,8 +277,7 @@ static void check_action(sim_call_t *call, const char *id)
         sim_refund_find(call->self->bank, call->psp, NULL, serial, &refunds[0]) == ERR_OK)
         count = 1;
     else if (find_charge(call, id, &checkout))
-        count =
-            sim_refunds_of(call->self->bank, call->psp, &checkout.payment_id, refunds, REFUNDS_MAX);
+        count = sim_refunds_of(call->self->bank, &checkout, refunds, REFUNDS_MAX);
     call->status = 200;
     json_open_object(&call->body, NULL);
     json_int(&call->body, "status", count > 0);
@@ -314,14 +324,18 @@ static void command(http_request_t *request)
 
 /* ---- webhooks ---- */
 
-static void add_hash(const psp_account_t *account, const char *status, const char *udf2,
-                     const char *udf1, const char *amount, const char *txnid, buf_t *form)
+/* The udf fields, last first, as the hash has them. */
+static void add_hash(const psp_account_t *account, const char *status, char *const udfs[UDFS],
+                     const char *amount, const char *txnid, buf_t *form)
 {
     buf_t text = {0};
     char hex[SHA512_HEX_SIZE];
     const str_t salt = sim_first_secret(account);
-    buf_printf(&text, "%.*s|%s|||||||||%s|%s|%s|%s|%s|%s|%s|%s", STR_ARG(salt), status, udf2, udf1,
-               "customer@example.com", "Customer", "Order", amount, txnid, account->key_id);
+    buf_printf(&text, "%.*s|%s|||||", STR_ARG(salt), status);
+    for (unsigned i = UDFS; i-- > 0;)
+        buf_printf(&text, "|%s", udfs[i]);
+    buf_printf(&text, "|%s|%s|%s|%s|%s|%s", "customer@example.com", "Customer", "Order", amount,
+               txnid, account->key_id);
     sha512_hex(&text, hex);
     buf_free(&text);
     form_add(form, "hash", hex);
@@ -354,8 +368,7 @@ static bool write_webhook(const psp_account_t *account, const sim_event_t *event
     const sim_checkout_t *checkout = &subject->checkout;
     const bool paid = checkout->state == SIM_PAID;
     const char *status = paid ? "success" : "failure";
-    char text[SIM_REF_SIZE], amount[AMOUNT_TEXT_SIZE], at[32], udf1[UUID_TEXT_SIZE],
-        udf2[UUID_TEXT_SIZE];
+    char text[SIM_REF_SIZE], amount[AMOUNT_TEXT_SIZE], at[32], name[8], *udfs[UDFS];
     buf_t *form = &message->body;
     if (!uuid_is_nil(&event->refund_id)) {
         write_refund_webhook(account, subject, form);
@@ -366,8 +379,6 @@ static bool write_webhook(const psp_account_t *account, const sim_event_t *event
     message->content_type = "application/x-www-form-urlencoded";
     amount_format(checkout->outcome_amount, "INR", amount);
     write_ist(at, checkout->outcome_at_us);
-    uuid_format(&checkout->payment_id, udf1);
-    uuid_format(&checkout->order_id, udf2);
     form_add(form, "mihpayid", sim_ref(text, "txn", event->psp, sim_charge_of(event, checkout)));
     form_add(form, "mode", "UPI");
     form_add(form, "status", status);
@@ -381,11 +392,11 @@ static bool write_webhook(const psp_account_t *account, const sim_event_t *event
     form_add(form, "lastname", "");
     form_add(form, "email", "customer@example.com");
     form_add(form, "phone", "9999999999");
-    form_add(form, "udf1", udf1);
-    form_add(form, "udf2", udf2);
-    form_add(form, "udf3", "");
-    form_add(form, "udf4", "");
-    form_add(form, "udf5", "");
+    for (unsigned i = 0; i < UDFS; i++) {
+        snprintf(name, sizeof name, "udf%u", i + 1);
+        udfs[i] = sim_notes_text(checkout->notes, name);
+        form_add(form, name, udfs[i]);
+    }
     form_add(form, "field9", paid ? "Success" : "Invalid PIN");
     form_add(form, "PG_TYPE", "UPI-PG");
     form_add(form, "bank_ref_num", "512345678901");
@@ -393,7 +404,9 @@ static bool write_webhook(const psp_account_t *account, const sim_event_t *event
     form_add(form, "error", paid ? "E000" : "E1605");
     form_add(form, "error_Message", paid ? "No Error" : "Transaction failed due to invalid PIN");
     form_add(form, "net_amount_debit", amount);
-    add_hash(account, status, udf2, udf1, amount, checkout->reference, form);
+    add_hash(account, status, udfs, amount, checkout->reference, form);
+    for (unsigned i = 0; i < UDFS; i++)
+        free(udfs[i]);
     return true;
 }
 

@@ -108,10 +108,8 @@ static void write_order(buf_t *body, const sim_checkout_t *checkout, uint64_t se
         json_text(body, "errorCode", "AUTHORIZATION_ERROR");
         json_text(body, "detailedErrorCode", "ZM");
     }
-    json_open_object(body, "metaInfo");
-    json_uuid(body, "udf1", &checkout->payment_id);
-    json_uuid(body, "udf2", &checkout->order_id);
-    json_close_object(body);
+    if (checkout->notes)
+        sim_notes_write(body, "metaInfo", checkout->notes, "{}");
     write_details(body, checkout, serial);
 }
 
@@ -159,6 +157,8 @@ static void pay(http_request_t *request)
         sim_checkout_t checkout = {
             .method = "UPI", .currency = "INR", .order_id = udf(call.json, "udf2")};
         char return_url[SIM_URL_SIZE], url[600], text[SIM_REF_SIZE];
+        sim_notes_of_json(call.json, "metaInfo", &call.notes);
+        checkout.notes = call.notes.data;
         const int64_t lives_s = json_is_integer(after) ? json_integer_value(after) : 1200;
         checkout.expires_at_us = clock_wall_us() + lives_s * 1000000;
         str_copy(reference, checkout.reference, sizeof checkout.reference);
@@ -238,10 +238,10 @@ static void refund_status(http_request_t *request)
         char reference[SIM_REFERENCE_SIZE];
         str_copy(request->params[0], reference, sizeof reference);
         const uuid_t id = sim_id_of(reference);
-        bool known =
-            sim_refund_find(call.self->bank, call.psp, &id, 0, &found) == ERR_OK &&
-            found.state != SIM_REFUND_REFUSED &&
-            sim_bank_find(call.self->bank, &found.payment_id, call.psp, &checkout, NULL) == ERR_OK;
+        bool known = sim_refund_find(call.self->bank, call.psp, &id, 0, &found) == ERR_OK &&
+                     found.state != SIM_REFUND_REFUSED &&
+                     sim_bank_find_serial(call.self->bank, found.checkout_serial, call.psp,
+                                          &checkout) == ERR_OK;
         if (sim_is_sample(request->params[0])) {
             checkout = sim_sample(PSP_INDEX_phonepe);
             known = sim_call_refund(&call, &checkout, reference, 100, &found);

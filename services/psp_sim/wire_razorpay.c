@@ -1,18 +1,17 @@
-/* wire_razorpay.c - Razorpay's API and webhooks: orders, payment links, payments, refunds,
- * settlements. Formats: razorpay.com/docs/api.
+/* wire_razorpay.c - Razorpay's API and webhooks: orders, payment links, payments, refunds. Formats:
+ * razorpay.com/docs/api. wire_razorpay_settlements.c has the settlement report.
  *
- * An order and a payment link are one checkout here: order_… and plink_… have the same digits.
+ * An order and a payment link are one checkout here: order_… and plink_… have the same digits. Two
+ * orders may have one receipt; a link is alone with its reference_id, by which links are listed.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <time.h>
 
 #include "lib/clock.h"
 #include "lib/hmac.h"
 #include "lib/payment/money.h"
-#include "services/psp_sim/sim_settlement.h"
+#include "services/psp_sim/wire_razorpay.h"
 
 enum { REFUNDS_MAX = 64, BODY_MAX_BYTES = 64 * 1024, FEE_PERCENT = 2 };
 static const int64_t second_us = 1000000;
@@ -41,7 +40,7 @@ static bool authorized(const http_request_t *request, const psp_account_t *accou
 
 /* ---- entities ---- */
 
-static void name(char text[SIM_REF_SIZE], const char *kind, uint64_t serial)
+void wire_razorpay_name(char text[SIM_REF_SIZE], const char *kind, uint64_t serial)
 {
     sim_ref(text, kind, psp_at(PSP_INDEX_razorpay), serial);
 }
@@ -50,16 +49,8 @@ static void name(char text[SIM_REF_SIZE], const char *kind, uint64_t serial)
 static void name_link(char text[SIM_REF_SIZE], uint64_t serial)
 {
     char order[SIM_REF_SIZE];
-    name(order, "chk", serial);
+    wire_razorpay_name(order, "chk", serial);
     snprintf(text, SIM_REF_SIZE, "plink_%.32s", order + sizeof "order_" - 1);
-}
-
-static void write_notes(buf_t *body, const sim_checkout_t *checkout)
-{
-    json_open_object(body, "notes");
-    json_uuid(body, "payment_id", &checkout->payment_id);
-    json_uuid(body, "order_id", &checkout->order_id);
-    json_close_object(body);
 }
 
 /* A payment: once there is an outcome. `given_back` is what of it is refunded. */
@@ -69,7 +60,7 @@ static void write_payment(buf_t *body, const char *key, const sim_checkout_t *ch
     char text[SIM_REF_SIZE];
     const bool paid = checkout->state == SIM_PAID;
     const int64_t fee = checkout->outcome_amount * FEE_PERCENT / 100;
-    name(text, "txn", serial);
+    wire_razorpay_name(text, "txn", serial);
     json_open_object(body, key);
     json_text(body, "id", text);
     json_text(body, "entity", "payment");
@@ -79,7 +70,7 @@ static void write_payment(buf_t *body, const char *key, const sim_checkout_t *ch
               !paid                                    ? "failed"
               : given_back >= checkout->outcome_amount ? "refunded"
                                                        : "captured");
-    name(text, "chk", checkout->serial);
+    wire_razorpay_name(text, "chk", checkout->serial);
     json_text(body, "order_id", text);
     json_nil(body, "invoice_id");
     json_bool(body, "international", false);
@@ -98,7 +89,7 @@ static void write_payment(buf_t *body, const char *key, const sim_checkout_t *ch
     json_text(body, "vpa", "customer@upi");
     json_text(body, "email", "customer@example.com");
     json_text(body, "contact", "+919999999999");
-    write_notes(body, checkout);
+    sim_notes_write(body, "notes", sim_payment_notes(checkout), "[]");
     if (paid) {
         json_int(body, "fee", fee);
         json_int(body, "tax", 0);
@@ -119,7 +110,7 @@ static void write_order(buf_t *body, const sim_checkout_t *checkout)
 {
     char text[SIM_REF_SIZE];
     const bool paid = checkout->state == SIM_PAID;
-    name(text, "chk", checkout->serial);
+    wire_razorpay_name(text, "chk", checkout->serial);
     json_open_object(body, NULL);
     json_text(body, "id", text);
     json_text(body, "entity", "order");
@@ -127,14 +118,17 @@ static void write_order(buf_t *body, const sim_checkout_t *checkout)
     json_int(body, "amount_paid", paid ? checkout->outcome_amount : 0);
     json_int(body, "amount_due", paid ? 0 : checkout->amount);
     json_text(body, "currency", checkout->currency);
-    json_text(body, "receipt", checkout->reference);
+    if (checkout->nameless)
+        json_nil(body, "receipt");
+    else
+        json_text(body, "receipt", checkout->reference);
     json_nil(body, "offer_id");
     json_text(body, "status",
               paid                            ? "paid"
               : checkout->state == SIM_FAILED ? "attempted"
                                               : "created");
     json_int(body, "attempts", checkout->state != SIM_PENDING);
-    write_notes(body, checkout);
+    sim_notes_write(body, "notes", checkout->notes, "[]");
     json_int(body, "created_at", clock_wall_us() / second_us);
     json_close_object(body);
 }
@@ -159,8 +153,8 @@ static void write_link(buf_t *body, const sim_t *self, const sim_checkout_t *che
     json_int(body, "expire_by", checkout->expires_at_us / second_us);
     json_int(body, "expired_at", expired ? checkout->expires_at_us / second_us : 0);
     json_text(body, "id", text);
-    write_notes(body, checkout);
-    name(text, "chk", checkout->serial);
+    sim_notes_write(body, "notes", checkout->notes, "[]");
+    wire_razorpay_name(text, "chk", checkout->serial);
     json_text(body, "order_id", text);
     json_open_array(body, "payments");
     if (checkout->state != SIM_PENDING) {
@@ -168,13 +162,13 @@ static void write_link(buf_t *body, const sim_t *self, const sim_checkout_t *che
         json_int(body, "amount", checkout->outcome_amount);
         json_int(body, "created_at", checkout->outcome_at_us / second_us);
         json_text(body, "method", "upi");
-        name(text, "txn", checkout->outcome_serial);
+        wire_razorpay_name(text, "txn", checkout->outcome_serial);
         json_text(body, "payment_id", text);
         json_text(body, "status", paid ? "captured" : "failed");
         json_close_object(body);
     }
     json_close_array(body);
-    json_text(body, "reference_id", checkout->reference);
+    json_text(body, "reference_id", checkout->nameless ? "" : checkout->reference);
     json_text(body, "short_url", url);
     json_text(body, "status", paid ? "paid" : expired ? "expired" : "created");
     json_int(body, "updated_at", clock_wall_us() / second_us);
@@ -186,19 +180,18 @@ static void write_link(buf_t *body, const sim_t *self, const sim_checkout_t *che
 static void write_refund(buf_t *body, const char *key, const sim_refund_t *refund)
 {
     char text[SIM_REF_SIZE];
-    name(text, "rfd", refund->serial);
+    wire_razorpay_name(text, "rfd", refund->serial);
     json_open_object(body, key);
     json_text(body, "id", text);
     json_text(body, "entity", "refund");
     json_int(body, "amount", refund->amount);
     json_text(body, "currency", refund->currency);
     json_text(body, "payment_id", refund->charge_ref);
-    json_open_object(body, "notes");
-    json_uuid(body, "refund_id", &refund->refund_id);
-    json_uuid(body, "payment_id", &refund->payment_id);
-    json_uuid(body, "order_id", &refund->order_id);
-    json_close_object(body);
-    json_text(body, "receipt", refund->reference);
+    sim_notes_write(body, "notes", refund->notes, "[]");
+    if (refund->reference[0])
+        json_text(body, "receipt", refund->reference);
+    else
+        json_nil(body, "receipt");
     json_open_object(body, "acquirer_data");
     json_nil(body, "arn");
     json_close_object(body);
@@ -243,12 +236,24 @@ static uuid_t note(const json_t *root, const char *key)
     return id;
 }
 
+/* As many as Razorpay takes. */
+static bool read_notes(sim_call_t *call)
+{
+    static const sim_notes_limits_t limits = {.pairs = 15, .name = 256, .value = 256};
+    sim_notes_of_json(call->json, "notes", &call->notes);
+    return sim_call_notes_fit(call, &limits, 400,
+                              "notes may have up to 15 pairs of up to 256 characters each");
+}
+
 /* What an order and a link have in common; false: the error is the answer. */
 static bool read_checkout(sim_call_t *call, const char *reference_key, sim_checkout_t *checkout)
 {
     str_t currency = json_read_str(call->json, "currency"),
           reference = json_read_str(call->json, reference_key);
     *checkout = (sim_checkout_t){.method = "UPI", .order_id = note(call->json, "order_id")};
+    if (!read_notes(call))
+        return false;
+    checkout->notes = call->notes.data;
     if (!sim_read_amount(call->json, "amount", &checkout->amount)) {
         sim_call_refuse(call, 400, "The amount must be an integer.");
         return false;
@@ -264,9 +269,10 @@ static bool read_checkout(sim_call_t *call, const char *reference_key, sim_check
     str_copy(currency, checkout->currency, sizeof checkout->currency);
     if (reference.size > 0) {
         str_copy(reference, checkout->reference, sizeof checkout->reference);
-    } else { /* nameless: each is another one */
+    } else { /* each is another one */
         const uuid_t fresh = uuid7_new();
         (void)uuid_format(&fresh, checkout->reference);
+        checkout->nameless = true;
     }
     return true;
 }
@@ -277,8 +283,11 @@ static void order_create(http_request_t *request)
     sim_checkout_t checkout;
     if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_OPEN) &&
         read_checkout(&call, "receipt", &checkout)) {
+        const uuid_t fresh = uuid7_new(); /* a receipt may repeat: each is another order */
+        char key[UUID_TEXT_SIZE];
         checkout.expires_at_us = clock_wall_us() + INT64_C(86400000000);
-        if (sim_call_open(&call, &checkout, "", "")) {
+        checkout.shares_reference = true;
+        if (sim_call_open(&call, &checkout, uuid_format(&fresh, key), "")) {
             call.status = 200;
             write_order(&call.body, &checkout);
         }
@@ -435,16 +444,16 @@ static void payment_refund(http_request_t *request)
 {
     sim_call_t call;
     sim_checkout_t checkout;
-    if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_REFUND) &&
+    if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_REFUND) && read_notes(&call) &&
         find(&call, request->params[0], "txn", &checkout)) {
         const char *key = http_header(request, "X-Refund-Idempotency");
         str_t receipt = json_read_str(call.json, "receipt");
         sim_refund_t refund = {.payment_id = checkout.payment_id,
                                .order_id = checkout.order_id,
                                .serial = 1,
-                               .at_us = clock_wall_us()};
-        str_copy(receipt.size > 0 ? receipt : str_of(key ? key : ""), refund.reference,
-                 sizeof refund.reference);
+                               .at_us = clock_wall_us(),
+                               .notes = call.notes.data};
+        str_copy(receipt, refund.reference, sizeof refund.reference);
         refund.refund_id = key                   ? sim_id_of(key)
                            : refund.reference[0] ? sim_id_of(refund.reference)
                                                  : uuid7_new();
@@ -499,8 +508,7 @@ static void refund_list(http_request_t *request)
     if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_READ) &&
         find(&call, request->params[0], "txn", &checkout)) {
         sim_refund_t refunds[REFUNDS_MAX];
-        const size_t count =
-            sim_refunds_of(call.self->bank, call.psp, &checkout.payment_id, refunds, REFUNDS_MAX);
+        const size_t count = sim_refunds_of(call.self->bank, &checkout, refunds, REFUNDS_MAX);
         call.status = 200;
         json_open_object(&call.body, NULL);
         json_text(&call.body, "entity", "collection");
@@ -511,106 +519,6 @@ static void refund_list(http_request_t *request)
         json_close_array(&call.body);
         json_close_object(&call.body);
     }
-    sim_call_end(&call);
-}
-
-static void write_settled(buf_t *body, const sim_settlement_line_t *line)
-{
-    const bool charge = line->kind == SIM_CHARGE;
-    char text[SIM_REF_SIZE];
-    buf_t notes = {0};
-    json_open_object(body, NULL);
-    name(text, charge ? "txn" : "rfd", line->serial);
-    json_text(body, "entity_id", text);
-    json_text(body, "type", charge ? "payment" : "refund");
-    json_int(body, "debit", charge ? 0 : line->amount);
-    json_int(body, "credit", charge ? line->amount - line->fee : 0);
-    json_int(body, "amount", line->amount);
-    json_text(body, "currency", line->checkout.currency);
-    json_int(body, "fee", line->fee);
-    json_int(body, "tax", 0);
-    json_bool(body, "on_hold", false);
-    json_bool(body, "settled", true);
-    json_int(body, "created_at", line->at_us / second_us);
-    json_int(body, "settled_at", line->paid_us / second_us);
-    json_text(body, "settlement_id", line->settlement);
-    json_text(body, "description", line->checkout.reference);
-    json_open_object(&notes, NULL); /* a text here, unlike everywhere else */
-    json_uuid(&notes, "payment_id", &line->checkout.payment_id);
-    json_uuid(&notes, "order_id", &line->checkout.order_id);
-    if (!charge)
-        json_uuid(&notes, "refund_id", &line->refund.refund_id);
-    json_close_object(&notes);
-    json_text(body, "notes", notes.data);
-    buf_free(&notes);
-    if (charge)
-        json_nil(body, "payment_id");
-    else
-        json_text(body, "payment_id", line->refund.charge_ref);
-    json_text(body, "settlement_utr", line->utr);
-    name(text, "chk", line->checkout.serial);
-    json_text(body, "order_id", text);
-    json_text(body, "order_receipt", line->checkout.reference);
-    json_text(body, "method", "upi");
-    json_nil(body, "card_network");
-    json_nil(body, "card_issuer");
-    json_nil(body, "card_type");
-    json_nil(body, "dispute_id");
-    json_close_object(body);
-}
-
-/* A number of the query between two; what is not there is `missing`. */
-static bool read_number(const http_request_t *request, const char *name_of_it, int least, int most,
-                        int missing, int *number)
-{
-    char text[12], *end;
-    const int found = http_query(request, name_of_it, text, sizeof text);
-    *number = missing;
-    if (found <= 0)
-        return found == 0 && missing >= least;
-    const long value = strtol(text, &end, 10);
-    *number = (int)value;
-    return text[0] != '\0' && *end == '\0' && value >= least && value <= most;
-}
-
-/* Of a month, or (`day`) of one day of it; 10 lines unless more are asked for. */
-static void settlements(http_request_t *request)
-{
-    enum { LINES_MAX = 1000, SKIP_MAX = 100000000 };
-    sim_call_t call;
-    int year, month, day, count, skip;
-    int64_t from_us, before_us;
-    if (!sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_READ)) {
-        sim_call_end(&call);
-        return;
-    }
-    if (!read_number(request, "year", 1970, 9998, -1, &year) ||
-        !read_number(request, "month", 1, 12, -1, &month) ||
-        !read_number(request, "day", 0, 31, 0, &day) ||
-        !read_number(request, "count", 1, LINES_MAX, 10, &count) ||
-        !read_number(request, "skip", 0, SKIP_MAX, 0, &skip) ||
-        !sim_settlement_day(year, month, day ? day : 1, &from_us)) {
-        sim_call_refuse(&call, 400, "The year, month, day, count or skip is invalid.");
-        sim_call_end(&call);
-        return;
-    }
-    before_us = from_us + SIM_DAY_US;
-    if (day == 0)
-        CHECK(sim_settlement_day(month == 12 ? year + 1 : year, month % 12 + 1, 1, &before_us));
-    sim_settlement_line_t *lines = calloc((size_t)count, sizeof *lines);
-    CHECK(lines);
-    const size_t found =
-        sim_settlement_lines(&call, from_us, before_us, (size_t)skip, lines, (size_t)count);
-    call.status = 200;
-    json_open_object(&call.body, NULL);
-    json_text(&call.body, "entity", "collection");
-    json_int(&call.body, "count", (int64_t)found);
-    json_open_array(&call.body, "items");
-    for (size_t i = 0; i < found; i++)
-        write_settled(&call.body, &lines[i]);
-    json_close_array(&call.body);
-    json_close_object(&call.body);
-    free(lines);
     sim_call_end(&call);
 }
 
@@ -675,7 +583,7 @@ static const http_route_t routes[] = {
     {"GET", "/v1/payments/{id}/refunds", refund_list, 0},
     {"GET", "/v1/payments/{id}/refunds/{refund}", refund_fetch, 0},
     {"GET", "/v1/refunds/{id}", refund_fetch, 0},
-    {"GET", "/v1/settlements/recon/combined", settlements, 0},
+    {"GET", "/v1/settlements/recon/combined", wire_razorpay_settlements, 0},
     {NULL, NULL, NULL, 0},
 };
 

@@ -110,7 +110,8 @@ def test_a_report_that_says_another_amount_wins_and_is_seen(stack, psp):
 def test_a_settled_charge_that_nobody_knows_is_a_dead_letter(stack):
     """Somebody charged with our keys, at the PSP itself."""
     unknown = str(uuid.uuid4())
-    answer = stack.sim.post("/razorpay/v1/orders", {"amount": 45000, "currency": "INR", "receipt": unknown}, basic())
+    order = {"amount": 45000, "currency": "INR", "receipt": unknown, "notes": {"payment_id": unknown}}
+    answer = stack.sim.post("/razorpay/v1/orders", order, basic())
     assert answer.status == 200, answer
     stack.sim_pay(unknown)
     read_reports(stack)

@@ -220,6 +220,33 @@ static void each_of_two_charges_is_refunded_by_itself(void **state)
     sim_bank_destroy(&bank);
 }
 
+/* Two orders of one receipt, both paid. */
+static void each_of_two_checkouts_of_a_payment_is_refunded_by_itself(void **state)
+{
+    (void)state;
+    sim_bank_t *bank = bank_with(NULL);
+    const sim_terms_t fair[PSP_COUNT] = {0};
+    sim_checkout_t first = paid_at(bank, 0, false), second = first, other;
+    sim_refund_t refunds[4];
+    bool moved;
+    second.attempt_id = uuid7_new();
+    assert_int_equal(sim_bank_open(bank, &second, ""), ERR_OK);
+    assert_int_equal(
+        sim_bank_pay_at(bank, second.psp, second.serial, fair, now_us, &second, &moved), ERR_OK);
+    assert_true(moved);
+    for (unsigned i = 0; i < 2; i++) {
+        sim_refund_t refund = refund_of(i == 0 ? &first : &second, CHARGED);
+        assert_int_equal(ask(bank, &refund), SIM_REFUND_DONE);
+        assert_true(refund.checkout_serial == (i == 0 ? first : second).serial);
+        assert_int_equal(sim_refunds_of(bank, i == 0 ? &first : &second, refunds, 4), 1);
+        assert_true(uuid_equal(&refunds[0].refund_id, &refund.refund_id));
+        other = i == 0 ? second : first;
+        assert_int_equal(sim_refunds_of(bank, &other, refunds, 4), i);
+    }
+    assert_int_equal(given_back(bank, &first.payment_id), 2 * CHARGED);
+    sim_bank_destroy(&bank);
+}
+
 static void key_with_another_request_is_a_conflict(void **state)
 {
     (void)state;
@@ -235,6 +262,9 @@ static void key_with_another_request_is_a_conflict(void **state)
     assert_int_equal(ask_in_vain(bank, &asked), ERR_ID_CONFLICT);
     asked = known;
     snprintf(asked.reason, sizeof asked.reason, "why");
+    assert_int_equal(ask_in_vain(bank, &asked), ERR_ID_CONFLICT);
+    asked = known;
+    asked.notes = "{\"why\":\"cold\"}";
     assert_int_equal(ask_in_vain(bank, &asked), ERR_ID_CONFLICT);
     asked = known;
     asked.order_id = uuid7_new();
@@ -284,7 +314,7 @@ static void only_a_charge_can_be_refunded(void **state)
     asked = refund_of(&paid, 100);
     asked.psp = psp_at(1);
     assert_int_equal(ask_in_vain(bank, &asked), ERR_PAYMENT_NOT_FOUND);
-    failed.payment_id = uuid7_new();
+    failed.payment_id = failed.attempt_id = uuid7_new();
     assert_int_equal(sim_bank_open(bank, &failed, ""), ERR_OK);
     assert_int_equal(sim_bank_fail(bank, &failed.payment_id, now_us, &failed, &changed), ERR_OK);
     asked = refund_of(&failed, 100);
@@ -407,6 +437,7 @@ static void refunds_survive_a_restart(void **state)
 {
     (void)state;
     static char before[65536];
+    static const char notes[] = "{\"why\":\"\\\"cold\\\"\"}";
     sim_bank_t *bank = bank_with(journal_path);
     sim_checkout_t paid = paid_at(bank, 1, true);
     sim_refund_t done = refund_of(&paid, 100), refused = refund_of(&paid, CHARGED),
@@ -414,6 +445,7 @@ static void refunds_survive_a_restart(void **state)
                  failed = pending_refund_of(&paid, 300, SIM_REFUND_FAILED, now_us + 1), got;
     int64_t next_us;
     snprintf(done.reason, sizeof done.reason, "\"cold\"");
+    done.notes = notes;
     sim_ref(second.charge_ref, "txn", paid.psp, paid.second_serial);
     assert_int_equal(ask(bank, &done), SIM_REFUND_DONE);
     assert_int_equal(ask(bank, &refused), SIM_REFUND_REFUSED);
@@ -428,9 +460,11 @@ static void refunds_survive_a_restart(void **state)
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         sim_refund_t again = known[i];
         again.state = SIM_REFUND_DONE;
+        again.notes = i == 0 ? notes : NULL; /* those that it had went with the bank */
         assert_int_equal(ask(bank, &again), known[i].state);
         assert_true(again.serial == known[i].serial && again.at_us == known[i].at_us);
         assert_string_equal(again.error, known[i].error);
+        assert_string_equal(again.notes ? again.notes : "", i == 0 ? notes : "");
     }
     assert_false(sim_refund_conclude(bank, now_us + 9, &got, &next_us));
     sim_refund_t over = refund_of(&paid, CHARGED - 99), rest = refund_of(&paid, CHARGED - 100);
@@ -520,6 +554,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(refusal_is_for_good),
     cmocka_unit_test(pending_refund_holds_its_part_until_it_fails),
     cmocka_unit_test(each_of_two_charges_is_refunded_by_itself),
+    cmocka_unit_test(each_of_two_checkouts_of_a_payment_is_refunded_by_itself),
     cmocka_unit_test(key_with_another_request_is_a_conflict),
     cmocka_unit_test(another_psp_knows_nothing_of_a_refund),
     cmocka_unit_test(only_a_charge_can_be_refunded),

@@ -1,5 +1,4 @@
-/* test_psp_sim.c - the simulator: its bank and journal, its fault model, and the webhooks it
- * delivers to a real HTTP server on loopback.
+/* test_psp_sim_bank.c - the simulator's bank: checkouts, what is charged, its book, its journal.
  *
  * With registry_prototype.c: every PSP speaks the prototype's format.
  */
@@ -11,12 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/clock.h"
 #include "services/psp_sim/sim_bank.h"
-#include "services/psp_sim/sim_event.h"
-#include "services/psp_sim/sim_faults.h"
-#include "services/psp_sim/sim_webhook.h"
-#include "tests/support/webhook_sink.h"
 
 static const sim_terms_t fair[PSP_COUNT];
 static const int64_t now_us = INT64_C(1771632000000000);
@@ -82,6 +76,9 @@ static void same_key_gives_the_same_checkout(void **state)
     assert_int_equal(sim_bank_open(bank, &other, "https://shop.example/"), ERR_ID_CONFLICT);
     other = first;
     assert_int_equal(sim_bank_open(bank, &other, ""), ERR_ID_CONFLICT);
+    other = first;
+    other.payment_id = uuid7_new(); /* a key is of one request, whichever payment it is about */
+    assert_int_equal(sim_bank_open(bank, &other, "https://shop.example/"), ERR_ID_CONFLICT);
     other = first;
     other.psp = psp_at(1); /* another PSP knows nothing of the key */
     assert_int_equal(sim_bank_open(bank, &other, "https://shop.example/"), ERR_OK);
@@ -197,6 +194,64 @@ static void customer_who_is_charged_twice_pays_once(void **state)
     assert_non_null(strstr(body.data, sim_ref(ref, "txn", psp_at(0), first.outcome_serial)));
     assert_non_null(strstr(body.data, sim_ref(ref, "txn", psp_at(0), first.second_serial)));
     buf_free(&body);
+    sim_bank_destroy(&bank);
+}
+
+static void key_with_other_metadata_is_a_conflict(void **state)
+{
+    (void)state;
+    static const char *const others[] = {NULL, "{}", "{\"table\":\"8\"}"};
+    sim_bank_t *bank = bank_with(NULL);
+    uuid_t payment = uuid7_new();
+    sim_checkout_t checkout = checkout_at(0, &payment), again;
+    checkout.notes = "{\"table\":\"7\"}";
+    assert_ptr_equal(sim_payment_notes(&checkout), checkout.notes);
+    assert_int_equal(sim_bank_open(bank, &checkout, ""), ERR_OK);
+    again = checkout;
+    assert_int_equal(sim_bank_open(bank, &again, ""), ERR_OK);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        again.notes = others[i];
+        assert_int_equal(sim_bank_open(bank, &again, ""), ERR_ID_CONFLICT);
+    }
+    again = checkout;
+    again.payment_notes = "{}";
+    assert_string_equal(sim_payment_notes(&again), "{}");
+    assert_int_equal(sim_bank_open(bank, &again, ""), ERR_ID_CONFLICT);
+    sim_bank_destroy(&bank);
+}
+
+/* Two orders of one receipt, and beside them what the reference names alone. */
+static void checkouts_that_share_a_reference_are_paid_one_by_one(void **state)
+{
+    (void)state;
+    sim_bank_t *bank = bank_with(NULL);
+    uuid_t payment = uuid7_new();
+    sim_checkout_t orders[2], found, paid;
+    bool changed;
+    for (size_t i = 0; i < 2; i++) {
+        orders[i] = checkout_at(0, &payment);
+        orders[i].shares_reference = true;
+        assert_int_equal(sim_bank_open(bank, &orders[i], ""), ERR_OK);
+    }
+    assert_int_equal(sim_bank_find_named(bank, &payment, psp_at(0), &found), ERR_PAYMENT_NOT_FOUND);
+    assert_int_equal(
+        sim_bank_pay_at(bank, psp_at(0), orders[0].serial, fair, now_us, &paid, &changed), ERR_OK);
+    assert_true(changed && paid.serial == orders[0].serial);
+    assert_int_equal(sim_bank_find_serial(bank, orders[1].serial, psp_at(0), &found), ERR_OK);
+    assert_int_equal(found.state, SIM_PENDING);
+    assert_int_equal(sim_bank_fail_at(bank, psp_at(0), orders[0].serial, now_us, &found, &changed),
+                     ERR_ORDER_NOT_PAYABLE);
+    assert_int_equal(sim_bank_fail_at(bank, psp_at(0), orders[1].serial, now_us, &found, &changed),
+                     ERR_OK);
+    assert_int_equal(
+        sim_bank_pay_at(bank, psp_at(0), orders[1].serial, fair, now_us, &paid, &changed), ERR_OK);
+    assert_true(changed && paid.serial == orders[1].serial);
+    assert_int_equal(book_rows(bank, &payment), 2);
+    const sim_checkout_t link = open_at(bank, 0, &payment);
+    assert_int_equal(sim_bank_find_named(bank, &payment, psp_at(0), &found), ERR_OK);
+    assert_true(found.serial == link.serial);
+    assert_int_equal(sim_bank_pay_at(bank, psp_at(1), link.serial, fair, now_us, &paid, &changed),
+                     ERR_PAYMENT_NOT_FOUND);
     sim_bank_destroy(&bank);
 }
 
@@ -322,7 +377,11 @@ static void book_survives_a_restart(void **state)
     sim_bank_t *bank = bank_with(journal_path);
     open_at(bank, 0, &paid_id);
     open_at(bank, 1, &failed_id);
-    opened = open_at(bank, 2, &open_id);
+    opened = checkout_at(2, &open_id);
+    opened.nameless = opened.shares_reference = opened.one_name = true;
+    opened.notes = "{\"shop\":\"\\\"Chai\\\"\"}";
+    opened.payment_notes = "{}";
+    assert_int_equal(sim_bank_open(bank, &opened, "https://shop.example/"), ERR_OK);
     assert_int_equal(sim_bank_fail(bank, &failed_id, now_us, &failed, &changed), ERR_OK);
     assert_int_equal(sim_bank_fail(bank, &paid_id, now_us, &after, &changed), ERR_OK);
     assert_int_equal(sim_bank_pay(bank, &paid_id, fair, now_us, &paid, &changed), ERR_OK);
@@ -340,9 +399,13 @@ static void book_survives_a_restart(void **state)
     assert_int_equal(sim_bank_find(bank, &failed_id, NULL, &after, NULL), ERR_OK);
     assert_int_equal(after.state, SIM_FAILED);
     assert_true(after.outcome_serial == failed.outcome_serial);
+    assert_int_equal(sim_bank_find(bank, &open_id, NULL, &opened, NULL), ERR_OK);
     after = opened; /* the key still works */
     assert_int_equal(sim_bank_open(bank, &after, "https://shop.example/"), ERR_OK);
-    assert_true(after.serial == opened.serial);
+    assert_true(after.serial == opened.serial && after.nameless && after.shares_reference);
+    assert_true(after.one_name);
+    assert_string_equal(after.notes, "{\"shop\":\"\\\"Chai\\\"\"}");
+    assert_string_equal(after.payment_notes, "{}");
     assert_int_equal(sim_bank_pay(bank, &paid_id, fair, now_us, &after, &changed), ERR_OK);
     assert_false(changed);
     buf_free(&before);
@@ -390,315 +453,20 @@ static void reset_forgets_for_good(void **state)
 {
     (void)state;
     uuid_t payment = uuid7_new();
-    sim_checkout_t paid;
+    sim_checkout_t paid = checkout_at(0, &payment), copy;
     bool moved;
     sim_bank_t *bank = bank_with(journal_path);
-    open_at(bank, 0, &payment);
-    assert_int_equal(sim_bank_pay(bank, &payment, fair, now_us, &paid, &moved), ERR_OK);
+    paid.notes = "{\"table\":\"7\"}";
+    assert_int_equal(sim_bank_open(bank, &paid, ""), ERR_OK);
+    assert_int_equal(sim_bank_pay(bank, &payment, fair, now_us, &copy, &moved), ERR_OK);
     assert_int_equal(sim_bank_reset(bank), ERR_OK);
+    assert_string_equal(copy.notes, "{\"table\":\"7\"}"); /* whoever carries a copy may read it */
     assert_int_equal(book_rows(bank, NULL), 0);
     assert_int_equal(sim_bank_find(bank, &payment, NULL, &paid, NULL), ERR_PAYMENT_NOT_FOUND);
     sim_bank_destroy(&bank);
     bank = bank_with(journal_path);
     assert_int_equal(sim_bank_find(bank, &payment, NULL, &paid, NULL), ERR_PAYMENT_NOT_FOUND);
     sim_bank_destroy(&bank);
-}
-
-/* ---- faults ---- */
-
-static void fault_model_is_read_strictly(void **state)
-{
-    (void)state;
-    sim_fault_t fault;
-    err_detail_t detail;
-    assert_int_equal(
-        sim_fault_read(
-            STR_LITERAL("{\"refuse\":true,\"hang_ms\":5,\"latency_ms\":6,"
-                        "\"error_rate\":0.5,\"webhook\":\"twice\","
-                        "\"webhook_delay_ms\":7,\"amount_delta\":-8,\"settlement_delta\":-9,"
-                        "\"duplicate_capture\":true,\"refund\":\"hang\","
-                        "\"refund_delay_ms\":9}"),
-            &fault, &detail),
-        ERR_OK);
-    assert_true(fault.refuse && fault.hang_ms == 5 && fault.latency_ms == 6);
-    assert_true(fault.error_rate > 0.49 && fault.error_rate < 0.51);
-    assert_int_equal(fault.webhook, SIM_WEBHOOK_TWICE);
-    assert_int_equal(sim_fault_webhook_delay_ms(&fault), 7);
-    assert_int_equal(fault.amount_delta, -8);
-    assert_int_equal(fault.settlement_delta, -9);
-    assert_true(fault.duplicate_capture);
-    assert_int_equal(fault.refund, SIM_REFUNDS_HANG);
-    assert_int_equal(fault.refund_delay_ms, 9);
-
-    static const struct {
-        const char *body;
-        err_t err;
-    } wrong[] = {
-        {"", ERR_MALFORMED_JSON},
-        {"[]", ERR_MALFORMED_JSON},
-        {"{\"hang\":1}", ERR_UNKNOWN_FIELD},
-        {"{\"refuse\":1}", ERR_INVALID_FIELD},
-        {"{\"hang_ms\":-1}", ERR_INVALID_FIELD},
-        {"{\"hang_ms\":1.5}", ERR_INVALID_FIELD},
-        {"{\"error_rate\":1.1}", ERR_INVALID_FIELD},
-        {"{\"error_rate\":\"1\"}", ERR_INVALID_FIELD},
-        {"{\"webhook\":\"sometimes\"}", ERR_INVALID_FIELD},
-        {"{\"webhook\":null}", ERR_INVALID_FIELD},
-        {"{\"webhook_delay_ms\":-1}", ERR_INVALID_FIELD},
-        {"{\"amount_delta\":9007199254740992}", ERR_INVALID_FIELD},
-        {"{\"duplicate_capture\":1}", ERR_INVALID_FIELD},
-        {"{\"refund\":\"sometimes\"}", ERR_INVALID_FIELD},
-        {"{\"refund\":true}", ERR_INVALID_FIELD},
-        {"{\"refund_delay_ms\":-1}", ERR_INVALID_FIELD},
-        {"{\"refund_delay_ms\":3600001}", ERR_INVALID_FIELD},
-    };
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        if (sim_fault_read(str_of(wrong[i].body), &fault, &detail) != wrong[i].err)
-            fail_msg("%s", wrong[i].body);
-}
-
-static void empty_fault_model_is_good_behaviour(void **state)
-{
-    (void)state;
-    sim_fault_t fault;
-    err_detail_t detail;
-    assert_int_equal(sim_fault_read(STR_LITERAL("{}"), &fault, &detail), ERR_OK);
-    assert_true(!fault.refuse && fault.hang_ms == 0 && fault.webhook == SIM_WEBHOOK_ONCE);
-    assert_int_equal(sim_fault_webhook_delay_ms(&fault), 0);
-    assert_true(!fault.duplicate_capture && fault.refund == SIM_REFUNDS_OK);
-    fault.webhook = SIM_WEBHOOK_LATE;
-    assert_int_equal(sim_fault_webhook_delay_ms(&fault), 3000);
-    fault.webhook = SIM_WEBHOOK_REORDER;
-    assert_int_equal(sim_fault_webhook_delay_ms(&fault), 3000);
-}
-
-static void every_mode_has_its_name(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *body, *part;
-    } cases[] = {
-        {"{\"webhook\":\"once\"}", "\"webhook\":\"once\""},
-        {"{\"webhook\":\"none\"}", "\"webhook\":\"none\""},
-        {"{\"webhook\":\"twice\"}", "\"webhook\":\"twice\""},
-        {"{\"webhook\":\"late\"}", "\"webhook\":\"late\""},
-        {"{\"webhook\":\"before\"}", "\"webhook\":\"before\""},
-        {"{\"webhook\":\"reorder\"}", "\"webhook\":\"reorder\""},
-        {"{\"refund\":\"ok\"}", "\"refund\":\"ok\""},
-        {"{\"refund\":\"pending\"}", "\"refund\":\"pending\""},
-        {"{\"refund\":\"refuse\"}", "\"refund\":\"refuse\""},
-        {"{\"refund\":\"fail_later\"}", "\"refund\":\"fail_later\""},
-        {"{\"refund\":\"unknown\"}", "\"refund\":\"unknown\""},
-        {"{\"refund\":\"hang\"}", "\"refund\":\"hang\""},
-        {"{\"duplicate_capture\":true}", "\"duplicate_capture\":true"},
-        {"{\"refund_delay_ms\":70}", "\"refund_delay_ms\":70"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        sim_fault_t fault;
-        err_detail_t detail;
-        buf_t body = {0};
-        assert_int_equal(sim_fault_read(str_of(cases[i].body), &fault, &detail), ERR_OK);
-        sim_fault_write(&fault, &body);
-        if (!strstr(body.data, cases[i].part))
-            fail_msg("%s: %s", cases[i].body, body.data);
-        buf_free(&body);
-    }
-}
-
-static void hang_of_refunds_holds_no_other_call(void **state)
-{
-    (void)state;
-    sim_fault_t fault = {.hang_ms = 500, .latency_ms = 30};
-    assert_int_equal(sim_fault_answer_delay_ms(&fault, false), 530);
-    assert_int_equal(sim_fault_answer_delay_ms(&fault, true), 530);
-    fault.refund = SIM_REFUNDS_HANG;
-    assert_int_equal(sim_fault_answer_delay_ms(&fault, false), 30);
-    assert_int_equal(sim_fault_answer_delay_ms(&fault, true), 530);
-    fault.hang_ms = 0;
-    assert_int_equal(sim_fault_answer_delay_ms(&fault, true), 10030);
-}
-
-static void fault_of_one_psp_is_not_that_of_another(void **state)
-{
-    (void)state;
-    sim_faults_t faults;
-    sim_fault_t fault = {.refuse = true, .amount_delta = 9, .duplicate_capture = true};
-    sim_fault_t all[PSP_COUNT];
-    sim_faults_init(&faults);
-    sim_faults_set(&faults, psp_at(1), &fault);
-    assert_false(sim_faults_get(&faults, psp_at(0)).refuse);
-    assert_true(sim_faults_get(&faults, psp_at(1)).refuse);
-    sim_faults_copy(&faults, all);
-    for (unsigned i = 0; i < PSP_COUNT; i++) {
-        assert_int_equal(sim_fault_terms(&all[i]).amount_delta, i == 1 ? 9 : 0);
-        assert_int_equal(sim_fault_terms(&all[i]).twice, i == 1);
-    }
-    sim_faults_clear(&faults);
-    assert_false(sim_faults_get(&faults, psp_at(1)).refuse);
-    sim_faults_destroy(&faults);
-}
-
-/* ---- webhooks ---- */
-
-/* A gateway, and the queue that brings webhooks to it. */
-typedef struct sink {
-    webhook_sink_t gateway;
-    actor_t *actor;
-    sim_webhook_t *webhook;
-    pthread_t loop;
-    int stop_fds[2];
-} sink_t;
-
-static void on_stop(void *arg)
-{
-    sink_t *sink = arg;
-    actor_stop(sink->actor);
-}
-
-static void *run_loop(void *arg)
-{
-    sink_t *sink = arg;
-    (void)actor_run(sink->actor);
-    return NULL;
-}
-
-static void sink_open(sink_t *sink, unsigned refusals)
-{
-    webhook_sink_open(&sink->gateway, refusals);
-    sink->actor = actor_new();
-    sink->webhook = sim_webhook_new(sink->actor, sink->gateway.url);
-    assert_int_equal(pipe(sink->stop_fds), 0);
-    actor_add_fd(sink->actor, sink->stop_fds[0], on_stop, sink);
-    assert_int_equal(pthread_create(&sink->loop, NULL, run_loop, sink), 0);
-}
-
-static void sink_close(sink_t *sink)
-{
-    assert_int_equal(write(sink->stop_fds[1], "x", 1), 1);
-    pthread_join(sink->loop, NULL);
-    sim_webhook_stop(sink->webhook);
-    actor_remove_fd(sink->actor, sink->stop_fds[0]);
-    sim_webhook_destroy(&sink->webhook);
-    actor_destroy(&sink->actor);
-    webhook_sink_close(&sink->gateway);
-    close(sink->stop_fds[0]);
-    close(sink->stop_fds[1]);
-}
-
-/* The webhook of an outcome. */
-static void send_outcome(sink_t *sink, const sim_checkout_t *outcome, const char *secrets,
-                         sim_sending_t sending)
-{
-    sim_event_t event = sim_event_of_checkout(outcome, SIM_FIRST_CHARGE, 0);
-    buf_t body = {0};
-    sim_event_write(&event, secrets, &body);
-    sim_message_t message = {.body = body};
-    sim_webhook_send(sink->webhook, event.psp, event.id, &message, &sending);
-    buf_free(&body);
-}
-
-static sim_checkout_t paid_checkout(void)
-{
-    uuid_t payment = uuid7_new();
-    sim_checkout_t paid = checkout_at(0, &payment);
-    paid.state = SIM_PAID;
-    paid.outcome_serial = 7;
-    paid.outcome_amount = 45000;
-    paid.outcome_at_us = now_us;
-    return paid;
-}
-
-static void webhook_verifies_at_the_connector(void **state)
-{
-    (void)state;
-    sink_t sink;
-    sim_checkout_t paid = paid_checkout();
-    sink_open(&sink, 0);
-    send_outcome(&sink, &paid, "new, old", (sim_sending_t){.copies = 1});
-    webhook_sink_await(&sink.gateway, 1);
-    assert_string_equal(sink.gateway.paths[0], "/webhooks/Razorpay");
-    psp_report_t report = webhook_sink_report(&sink.gateway, 0, psp_at(0), "new");
-    assert_int_equal(report.kind, PSP_FACT_CAPTURED);
-    assert_true(uuid_equal(&report.payment_id, &paid.payment_id));
-    assert_int_equal(report.amount, 45000);
-    assert_string_equal(report.currency, "INR");
-    assert_string_equal(report.psp_ref, "pay_00000000000007");
-    assert_string_equal(report.event_id, "evt_00000000000007");
-    sink_close(&sink);
-}
-
-static void copies_are_the_same_event(void **state)
-{
-    (void)state;
-    sink_t sink;
-    sim_checkout_t paid = paid_checkout();
-    sink_open(&sink, 0);
-    send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 2});
-    webhook_sink_await(&sink.gateway, 2);
-    assert_string_equal(sink.gateway.bodies[0], sink.gateway.bodies[1]);
-    sink_close(&sink);
-}
-
-static void webhook_that_is_refused_comes_again(void **state)
-{
-    (void)state;
-    sink_t sink;
-    sim_checkout_t paid = paid_checkout();
-    sink_open(&sink, 1);
-    int64_t begun_ms = clock_mono_ms();
-    send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1});
-    webhook_sink_await(&sink.gateway, 2);
-    assert_true(clock_mono_ms() - begun_ms >= 190);
-    assert_string_equal(sink.gateway.bodies[0], sink.gateway.bodies[1]);
-    sink_close(&sink);
-}
-
-static void sender_that_waits_returns_after_the_first_try(void **state)
-{
-    (void)state;
-    sink_t sink;
-    sim_checkout_t paid = paid_checkout();
-    sink_open(&sink, 1);
-    send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1, .wait_ms = 10000});
-    assert_true(webhook_sink_count(&sink.gateway) >= 1);
-    sink_close(&sink);
-}
-
-static void delayed_webhook_is_not_early(void **state)
-{
-    (void)state;
-    sink_t sink;
-    sim_checkout_t paid = paid_checkout();
-    sink_open(&sink, 0);
-    int64_t begun_ms = clock_mono_ms();
-    send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1, .delay_ms = 150});
-    webhook_sink_await(&sink.gateway, 1);
-    assert_true(clock_mono_ms() - begun_ms >= 150);
-    sink_close(&sink);
-}
-
-static void what_is_queued_can_be_forgotten(void **state)
-{
-    (void)state;
-    sink_t sink;
-    sim_checkout_t paid = paid_checkout();
-    sink_open(&sink, 0);
-    for (unsigned i = 0; i < 100; i++)
-        send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1, .delay_ms = 3600000});
-    sim_webhook_forget(sink.webhook);
-    send_outcome(&sink, &paid, "s", (sim_sending_t){.copies = 1, .wait_ms = 10000});
-    assert_int_equal(webhook_sink_count(&sink.gateway), 1);
-    sink_close(&sink);
-}
-
-static void pauses_between_tries_grow_to_a_bound(void **state)
-{
-    (void)state;
-    assert_int_equal(sim_webhook_backoff_ms(1), 200);
-    assert_int_equal(sim_webhook_backoff_ms(2), 400);
-    assert_int_equal(sim_webhook_backoff_ms(8), 25600);
-    assert_int_equal(sim_webhook_backoff_ms(9), 30000);
-    assert_int_equal(sim_webhook_backoff_ms(1000), 30000);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -708,6 +476,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(late_success_after_failure_is_another_transaction),
     cmocka_unit_test(delta_changes_what_is_charged_but_never_below_one),
     cmocka_unit_test(customer_who_is_charged_twice_pays_once),
+    cmocka_unit_test(key_with_other_metadata_is_a_conflict),
+    cmocka_unit_test(checkouts_that_share_a_reference_are_paid_one_by_one),
     cmocka_unit_test(unknown_payment_is_not_found),
     cmocka_unit_test(book_names_what_moved),
     cmocka_unit_test(many_at_once_pay_each_payment_once),
@@ -715,17 +485,5 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(line_torn_by_a_crash_is_cut_off, make_journal, remove_journal),
     cmocka_unit_test_setup_teardown(damage_before_the_end_is_refused, make_journal, remove_journal),
     cmocka_unit_test_setup_teardown(reset_forgets_for_good, make_journal, remove_journal),
-    cmocka_unit_test(fault_model_is_read_strictly),
-    cmocka_unit_test(empty_fault_model_is_good_behaviour),
-    cmocka_unit_test(every_mode_has_its_name),
-    cmocka_unit_test(hang_of_refunds_holds_no_other_call),
-    cmocka_unit_test(fault_of_one_psp_is_not_that_of_another),
-    cmocka_unit_test(webhook_verifies_at_the_connector),
-    cmocka_unit_test(copies_are_the_same_event),
-    cmocka_unit_test(webhook_that_is_refused_comes_again),
-    cmocka_unit_test(sender_that_waits_returns_after_the_first_try),
-    cmocka_unit_test(delayed_webhook_is_not_early),
-    cmocka_unit_test(what_is_queued_can_be_forgotten),
-    cmocka_unit_test(pauses_between_tries_grow_to_a_bound),
 };
 TEST_MAIN(tests)
