@@ -285,7 +285,7 @@ CREATE TABLE refunds (
 CREATE INDEX refunds_by_payment ON refunds (payment_id, refund_id);
 CREATE INDEX refunds_by_capture ON refunds (capture_fact_id);
 CREATE UNIQUE INDEX refunds_automatic_once ON refunds (capture_fact_id) WHERE automatic;
-CREATE INDEX refunds_due ON refunds (next_call_at) WHERE next_call_at IS NOT NULL;
+CREATE INDEX refunds_due ON refunds (psp, next_call_at) WHERE next_call_at IS NOT NULL;
 
 -- What a person should know of, with what was done about it. Open while settled_at is NULL: it waits for a decision.
 CREATE TABLE discrepancies (

@@ -151,10 +151,19 @@ SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-        WITH due AS MATERIALIZED (
-            SELECT d.refund_id FROM refunds d
-             WHERE d.next_call_at <= now() AND d.psp <> ALL (except_psps)
-             ORDER BY d.next_call_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
+        WITH RECURSIVE names(psp) AS ( -- each PSP at which something is due, found by one look into the index
+            (SELECT q.psp FROM refunds q WHERE q.next_call_at IS NOT NULL ORDER BY q.psp LIMIT 1)
+            UNION ALL
+            SELECT (SELECT q.psp FROM refunds q WHERE q.next_call_at IS NOT NULL AND q.psp > n.psp ORDER BY q.psp LIMIT 1)
+              FROM names n WHERE n.psp IS NOT NULL
+        ), due AS MATERIALIZED ( -- PSP by PSP: the backlog of one that is left out is not read
+            SELECT d.refund_id
+              FROM names n
+             CROSS JOIN LATERAL (SELECT q.refund_id, q.next_call_at FROM refunds q
+                                  WHERE q.psp = n.psp AND q.next_call_at <= now()
+                                  ORDER BY q.next_call_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED) d
+             WHERE n.psp <> ALL (except_psps)
+             ORDER BY d.next_call_at LIMIT at_most
         )
         UPDATE refunds r
            SET calls = r.calls + 1, next_call_at = clock_timestamp() + make_interval(secs => lease_ms / 1000.0)

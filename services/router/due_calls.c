@@ -153,12 +153,15 @@ static void send_those_whose_turn_it_is(due_calls_t *self)
 
 static due_claim_t claim_of(const due_calls_t *self)
 {
-    const int room = DUE_CALLS_MAX - self->calling_count;
-    due_claim_t claim = {.at_most = room < CLAIM_MAX ? room : CLAIM_MAX,
-                         .lease_ms = self->lease_ms};
+    int room = DUE_CALLS_MAX - self->calling_count;
     bool waits[PSP_COUNT] = {false};
     LIST_FOR(node, &self->waiting)
-    waits[psp_index(LIST_ENTRY(node, due_call_t, node)->psp)] = true;
+    {
+        waits[psp_index(LIST_ENTRY(node, due_call_t, node)->psp)] = true;
+        room--;
+    }
+    due_claim_t claim = {.at_most = room < CLAIM_MAX ? room : CLAIM_MAX,
+                         .lease_ms = self->lease_ms};
     for (size_t i = 0; i < PSP_COUNT; i++)
         if (waits[i])
             claim.except_psps[claim.except_count++] = psp_name(psp_at(i));
@@ -170,7 +173,7 @@ static void claim_due(due_calls_t *self)
     PGresult *result = NULL;
     err_detail_t detail = {{0}};
     const due_claim_t claim = claim_of(self);
-    if (claim.at_most == 0)
+    if (claim.at_most <= 0)
         return;
     const int64_t now_ms = clock_mono_ms();
     self->next_claim_mono_ms = now_ms + CLAIM_EVERY_MS;

@@ -50,7 +50,7 @@ typedef struct router_position {
     char tried_psps[256];    /* in the newest round, comma separated */
     char failures[256];      /* of the attempts that opened none, for people */
     psp_customer_t customer;
-    bool manual_capture; /* the order's */
+    bool manual_capture;                                           /* the order's */
     char page_data[sizeof((psp_checkout_answer_t *)0)->page_data]; /* of the open checkout */
     char returned[sizeof((psp_payment_t *)0)->returned];
 } router_position_t;

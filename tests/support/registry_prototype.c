@@ -4,16 +4,16 @@
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp_accounts.h"
 
-#define ROW(index, title) [PSP_INDEX_##index] = {title, &psp_connector_prototype, NULL, 0, NULL, 0}
+#define ROW(index, title) [PSP_INDEX_##index] = {title, &psp_connector_prototype, NULL, 0, NULL, 0, 0}
 const psp_t psp_registry[PSP_COUNT] = {
     [PSP_INDEX_razorpay] = {"Razorpay", &psp_connector_prototype, &psp_webhooks_razorpay, 0, NULL,
-                            0},
+                            0, 0},
     ROW(cashfree, "Cashfree"),
     ROW(juspay, "Juspay"),
     ROW(stripe, "Stripe"),
     ROW(payu, "PayU"),
     ROW(phonepe, "PhonePe"),
     /* bears a call in ten seconds, where somebody's key is given */
-    [PSP_INDEX_adyen] = {"Adyen", &psp_connector_prototype, NULL, 0, NULL, 6},
+    [PSP_INDEX_adyen] = {"Adyen", &psp_connector_prototype, NULL, 0, NULL, 6, 0},
 };
 #undef ROW

@@ -84,6 +84,7 @@ static err_t claim(void *arg, const due_claim_t *claim, PGresult **result, err_d
     owner_t *owner = arg;
     PGresAttDesc column = {.name = (char[]){"psp"}};
     (void)detail;
+    assert_true(claim->at_most > 0);
     *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
     assert_true(PQsetResultAttrs(*result, 1, &column));
     for (size_t i = 0; i < 2; i++) {
