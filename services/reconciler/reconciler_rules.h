@@ -20,6 +20,10 @@ bool reconciler_is_news(psp_fact_kind_t kind, bool failure_known);
 /* Is the PSP left alone for the rest of the run? */
 bool reconciler_psp_rests(unsigned failures_in_a_row);
 
+/* How many of all calls at once are one PSP's at most: never all, so that one that hangs leaves
+ * some to the others, and few while its calls `fail`. At least one. */
+unsigned reconciler_slots(unsigned calls_max, bool fail);
+
 /* When the next run begins: the first of planned_ms + n * interval_ms (n at least 1) that lies
  * after now_ms. */
 int64_t reconciler_next_run_ms(int64_t planned_ms, int64_t now_ms, int64_t interval_ms);
