@@ -370,8 +370,9 @@ static void ask_waiting(reconciler_t *self)
                    settlements_wait_for(self->settlements, check->psp) || !has_slot(self, check)) {
             list_push_back(&later, &check->node); /* a report has few pages */
         } else {
-            self->next_ask_mono_ms[check->psp_index] =
-                psp_next_call_ms(now_mono_ms, limit_of(self, check));
+            int64_t *next_ms = &self->next_ask_mono_ms[check->psp_index];
+            *next_ms = psp_next_call_ms(reconciler_turn_ms(*next_ms, now_mono_ms, TICK_MS),
+                                        limit_of(self, check));
             self->waiting_count--;
             ask(self, check);
         }

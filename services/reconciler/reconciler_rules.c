@@ -19,6 +19,11 @@ unsigned reconciler_slots(unsigned calls_max, bool fail)
     return slots > 0 ? slots : 1;
 }
 
+int64_t reconciler_turn_ms(int64_t planned_ms, int64_t now_ms, int64_t tick_ms)
+{
+    return now_ms - planned_ms < tick_ms ? planned_ms : now_ms;
+}
+
 int64_t reconciler_next_run_ms(int64_t planned_ms, int64_t now_ms, int64_t interval_ms)
 {
     if (now_ms < planned_ms)
