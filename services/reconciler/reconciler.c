@@ -367,8 +367,9 @@ static void ask_waiting(reconciler_t *self)
             self->waiting_count--;
             check_free(check);
         } else if (now_mono_ms < self->next_ask_mono_ms[check->psp_index] ||
-                   settlements_wait_for(self->settlements, check->psp) || !has_slot(self, check)) {
-            list_push_back(&later, &check->node); /* a report has few pages */
+                   settlements_wait_for(self->settlements, check->psp) || /* it has few pages */
+                   !has_slot(self, check)) {
+            list_push_back(&later, &check->node);
         } else {
             int64_t *next_ms = &self->next_ask_mono_ms[check->psp_index];
             *next_ms = psp_next_call_ms(reconciler_turn_ms(*next_ms, now_mono_ms, TICK_MS),
