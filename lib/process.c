@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "lib/clock.h"
 #include "lib/crash_point.h"
@@ -24,6 +25,14 @@ static void batch_scheduling(void)
                  strerror(errno));
 }
 
+/* Keys of PSPs and passwords are in memory, and in the environment, as long as the process lives.
+ */
+static void forbid_cores(void)
+{
+    if (prctl(PR_SET_DUMPABLE, 0) != 0)
+        log_warn(NULL, "cores not forbidden", "reason=\"%s\"", strerror(errno));
+}
+
 bool process_start(const char *service, const process_settings_t *settings, const char **instance)
 {
     started_us = clock_wall_us();
@@ -36,6 +45,8 @@ bool process_start(const char *service, const process_settings_t *settings, cons
     const char *why;
     if (!crash_point_arm(settings->crash_at, dev, &why))
         config_refuse("TIFFIN_CRASH_AT", why);
+    if (!dev && !settings->core_dumps)
+        forbid_cores();
     if (settings->sched_batch)
         batch_scheduling();
     return dev;

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "lib/json_read.h"
+#include "lib/payment/psp/answers.h"
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp/fields.h"
 #include "lib/payment/psp_accounts.h"
@@ -189,6 +190,20 @@ void psp_checkout_read(const psp_t *psp, const http_client_response_t *response,
 {
     memset(answer, 0, sizeof *answer);
     psp->connector->checkout_read(response, answer);
+}
+
+static bool is_https(const char *url)
+{
+    return strncmp(url, "https://", 8) == 0;
+}
+
+void psp_checkout_keep_to_https(const psp_account_t *account, psp_checkout_answer_t *answer)
+{
+    if (answer->outcome != PSP_CHECKOUT_OPEN || answer->checkout_url[0] == '\0' ||
+        is_https(answer->checkout_url) || !is_https(account->base_url))
+        return;
+    memset(answer, 0, sizeof *answer);
+    psp_checkout_not_understood(answer);
 }
 
 bool psp_checkout_find_request(const psp_t *psp, const psp_account_t *account,

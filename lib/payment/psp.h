@@ -204,6 +204,10 @@ typedef struct psp_checkout_answer {
  */
 void psp_checkout_read(const psp_t *psp, const http_client_response_t *response,
                        psp_checkout_answer_t *answer);
+/* A PSP that is spoken to by https must not send customers to a page in clear: what is OPEN there
+ * becomes UNKNOWN. (The simulator is spoken to in clear, and may have another name for browsers.)
+ */
+void psp_checkout_keep_to_https(const psp_account_t *account, psp_checkout_answer_t *answer);
 /* Asks for the checkout that exists; psp_checkout_read reads the answer. False: this PSP has no
  * such call. */
 bool psp_checkout_find_request(const psp_t *psp, const psp_account_t *account,

@@ -10,6 +10,7 @@
 #include "lib/clock.h"
 #include "lib/list.h"
 #include "lib/meter.h"
+#include "lib/payment/psp_echo.h"
 #include "lib/prometheus.h"
 
 enum {
@@ -242,6 +243,13 @@ static void on_token(psp_client_t *self, const psp_t *psp, const http_client_res
     }
 }
 
+/* Of "Authorization: O-Bearer <token>"; {NULL, 0}: there is none. */
+static str_t token_text(const token_t *token)
+{
+    const char *blank = strrchr(token->header, ' ');
+    return blank != NULL ? str_of(blank + 1) : (str_t){NULL, 0};
+}
+
 static bool take_failed(psp_client_t *self, void **cookie, http_client_response_t *response)
 {
     if (list_empty(&self->failed))
@@ -266,6 +274,8 @@ bool psp_client_next(psp_client_t *self, void **cookie, http_client_response_t *
         call_t *call = ended;
         if (call->token_of == NULL) {
             token_t *token = &self->tokens[psp_index(call->psp)];
+            psp_echo_hide(psp_account_of(self->accounts, call->psp), token_text(token),
+                          &response->body);
             if (response->status == 401 && call->token_serial == token->serial)
                 token->header[0] = '\0'; /* withdrawn: the next gets another */
             response->took_ms = clock_mono_ms() - call->submitted_mono_ms;

@@ -3,8 +3,8 @@
  *
  * A token is asked for when the first call needs it and kept until shortly before it ends, or until
  * the PSP refuses it (401); calls that come meanwhile wait for it. A call whose token cannot be had
- * comes back as one that could not be made (ERR_HTTP_UNREACHABLE): nothing was sent. One thread
- * owns it.
+ * comes back as one that could not be made (ERR_HTTP_UNREACHABLE): nothing was sent. What an
+ * answer repeats of our keys is hidden before it is given out (psp_echo.h). One thread owns it.
  */
 #ifndef TIFFIN_LIB_PAYMENT_PSP_CLIENT_H
 #define TIFFIN_LIB_PAYMENT_PSP_CLIENT_H

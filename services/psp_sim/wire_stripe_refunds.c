@@ -17,23 +17,35 @@ static void read_intent(str_t form, char intent[SIM_REF_SIZE])
         snprintf(intent, SIM_REF_SIZE, "pi_%s", charge + 3);
 }
 
+/* What is asked for, or all that is left; false: the error is the answer. */
+static bool read_amount(sim_call_t *call, const sim_checkout_t *checkout, int64_t *asked)
+{
+    char amount[24] = "";
+    *asked = checkout->outcome_amount - sim_refunded(call->self, checkout);
+    if (!form_copy(call->request->body, "amount", amount, sizeof amount))
+        return true;
+    *asked = strtoll(amount, NULL, 10);
+    if (amount[0] && strspn(amount, "0123456789") == strlen(amount))
+        return true;
+    sim_call_refuse(call, 400, "Invalid integer: amount");
+    return false;
+}
+
 /* A key is what a repeated request is known by, never its metadata: without one, each is another
  * refund. */
 void wire_stripe_refund_create(http_request_t *request)
 {
     sim_call_t call;
     if (sim_call_begin(&call, request, &sim_wire_stripe, SIM_CALL_REFUND)) {
-        char intent[SIM_REF_SIZE] = "", amount[24] = "", second[SIM_REF_SIZE];
+        char intent[SIM_REF_SIZE] = "", second[SIM_REF_SIZE];
+        int64_t asked;
         sim_checkout_t checkout;
         sim_refund_t refund;
         call.refund_key = wire_stripe_key_of(request);
         read_intent(request->body, intent);
         if (wire_stripe_read_metadata(&call) &&
-            wire_stripe_find(&call, str_of(intent), "txn", &checkout)) {
-            const int64_t asked =
-                form_copy(request->body, "amount", amount, sizeof amount)
-                    ? strtoll(amount, NULL, 10)
-                    : checkout.outcome_amount - sim_refunded(call.self, &checkout);
+            wire_stripe_find(&call, str_of(intent), "txn", &checkout) &&
+            read_amount(&call, &checkout, &asked)) {
             if (checkout.second_serial &&
                 strcmp(intent, sim_ref(second, "txn", call.psp, checkout.second_serial)) == 0)
                 checkout.outcome_serial = checkout.second_serial; /* of the other charge */

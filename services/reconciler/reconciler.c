@@ -14,8 +14,9 @@
  * the path of those who book; each second sessions are ended whose stopped client holds up
  * everybody, and what is kept for a time only is forgotten.
  *
- * Runs do not overlap. A run asks with a bounded number of calls at once and lets a PSP rest that
- * fails call after call, so that one that hangs costs a run seconds, not hours.
+ * Runs do not overlap. A run asks with a bounded number of calls at once, of which no PSP gets all,
+ * and lets a PSP rest that fails call after call: one that hangs costs a run seconds, not hours,
+ * and the others' customers nothing.
  */
 #include "services/reconciler/reconciler.h"
 
@@ -113,6 +114,8 @@ struct reconciler {
     int64_t next_ask_mono_ms[PSP_COUNT]; /* each PSP's limit is kept */
     list_node_t asking;
     size_t asking_count;
+    unsigned asking_of[PSP_COUNT];
+    bool fails[PSP_COUNT]; /* its last call did */
     settlements_t *settlements;
 };
 
@@ -333,6 +336,7 @@ static void ask(reconciler_t *self, check_t *check)
     request.timeout_ms = (uint32_t)self->config.psp_status_timeout_ms;
     list_push_back(&self->asking, &check->node);
     self->asking_count++;
+    self->asking_of[check->psp_index]++;
     self->run.counts.asked++;
     psp_client_submit(self->http, check->psp, &request, check);
 }
@@ -342,6 +346,12 @@ static unsigned limit_of(const reconciler_t *self, const check_t *check)
 {
     const psp_account_t *account = psp_account_of(&self->config.accounts, check->psp);
     return account->given ? psp_status_calls_per_min(check->psp) : 0;
+}
+
+static bool has_slot(const reconciler_t *self, const check_t *check)
+{
+    return self->asking_of[check->psp_index] <
+           reconciler_slots((unsigned)self->config.calls_max, self->fails[check->psp_index]);
 }
 
 static void ask_waiting(reconciler_t *self)
@@ -357,11 +367,13 @@ static void ask_waiting(reconciler_t *self)
             self->waiting_count--;
             check_free(check);
         } else if (now_mono_ms < self->next_ask_mono_ms[check->psp_index] ||
-                   settlements_wait_for(self->settlements, check->psp)) {
-            list_push_back(&later, &check->node); /* a report has few pages */
+                   settlements_wait_for(self->settlements, check->psp) || /* it has few pages */
+                   !has_slot(self, check)) {
+            list_push_back(&later, &check->node);
         } else {
-            self->next_ask_mono_ms[check->psp_index] =
-                psp_next_call_ms(now_mono_ms, limit_of(self, check));
+            int64_t *next_ms = &self->next_ask_mono_ms[check->psp_index];
+            *next_ms = psp_next_call_ms(reconciler_turn_ms(*next_ms, now_mono_ms, TICK_MS),
+                                        limit_of(self, check));
             self->waiting_count--;
             ask(self, check);
         }
@@ -496,6 +508,8 @@ static void close_answered(reconciler_t *self, answered_t *answered, size_t coun
         unsigned *failures = &self->run.failures_in_a_row[check->psp_index];
         err_detail_t detail = {{0}};
         *failures = answered[i].failed ? *failures + 1 : 0;
+        self->fails[check->psp_index] = answered[i].failed;
+        self->asking_of[check->psp_index]--;
         const err_t err = answered[i].news ? webhook_stream_confirm(self->redis, &detail) : ERR_OK;
         if (answered[i].news && err == ERR_OK)
             CRASH_POINT(reconciler_appended);

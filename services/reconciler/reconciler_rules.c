@@ -13,6 +13,17 @@ bool reconciler_psp_rests(unsigned failures_in_a_row)
     return failures_in_a_row >= RECONCILER_FAILURES_IN_A_ROW_MAX;
 }
 
+unsigned reconciler_slots(unsigned calls_max, bool fail)
+{
+    const unsigned quarter = calls_max / 4, slots = fail ? quarter : calls_max - quarter;
+    return slots > 0 ? slots : 1;
+}
+
+int64_t reconciler_turn_ms(int64_t planned_ms, int64_t now_ms, int64_t tick_ms)
+{
+    return now_ms - planned_ms < tick_ms ? planned_ms : now_ms;
+}
+
 int64_t reconciler_next_run_ms(int64_t planned_ms, int64_t now_ms, int64_t interval_ms)
 {
     if (now_ms < planned_ms)

@@ -156,6 +156,8 @@ bool router_calls_next(router_calls_t *self, router_call_ended_t *ended)
     while (psp_client_next(self->http, &cookie, &response)) {
         call_t *call = cookie;
         psp_checkout_read(call->psp, &response, &ended->answer);
+        psp_checkout_keep_to_https(psp_account_of(self->config.accounts, call->psp),
+                                   &ended->answer);
         buf_free(&response.body);
         if (find_instead(self, call, &ended->answer))
             continue;

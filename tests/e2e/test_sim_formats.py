@@ -1,8 +1,11 @@
-"""What the simulator does where the real PSPs have no idempotency keys, or none is sent: each request is one of its own."""
+"""What the simulator does where the real PSPs have no idempotency keys, or none is sent: each request is one of its own. And what it
+refuses as they do."""
 import base64
 import urllib.parse
 
 import pytest
+
+from processes import wait_for
 
 RAZORPAY = {"Authorization": "Basic " + base64.b64encode(b"rzp_test_key:dev-secret").decode()}
 STRIPE = {"Authorization": "Bearer dev-secret", "Content-Type": "application/x-www-form-urlencoded"}
@@ -36,3 +39,15 @@ def test_stripe_makes_a_refund_for_each_request_but_for_repeated_keys(stack, key
     assert len({answer.json["id"] for answer in answers}) == refunds
     booked = stack.sim.get(f"/_sim/book?payment_id={payment_id}").json
     assert [entry["kind"] for entry in booked].count("refund") == refunds
+
+
+def test_stripe_refunds_no_part_of_a_unit(stack):
+    """A currency that it counts in whole units: 166 of our minor units are 1.66 of its own."""
+    order_id = stack.create_order(amount=500, currency="MGA")
+    payment_id = stack.initiate(order_id, gateway="Stripe")["payment_id"]
+    stack.sim_pay(payment_id)
+    stack.wait_for_order(order_id, "PAID")
+    refund_id = stack.api.post(f"/payments/{payment_id}/refunds", {"amount": 166}).json["refund_id"]
+    wait_for(lambda: stack.api.get(f"/refunds/{refund_id}").json["status"] == "FAILED", 10, "the refund has failed")
+    assert [entry["kind"] for entry in stack.sim.get(f"/_sim/book?payment_id={payment_id}").json] == ["charge"]
+    assert stack.get_order(order_id)["refunded_amount"] == 0

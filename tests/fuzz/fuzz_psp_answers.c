@@ -2,7 +2,7 @@
  * three outcomes, with a URL that is safe to give to a browser, or a page of ours, when it is open;
  * a status answer is a report of the payment that was asked for, or an error; a settlement report
  * is lines that lie within it, each of which says the same on both sides of the stream; a token is
- * one line of a header, or none.
+ * one line of a header, or none; what it repeats of our keys is not there any more.
  *
  * The first byte chooses the HTTP status. */
 #include <string.h>
@@ -10,6 +10,7 @@
 #include "lib/payment/money.h"
 #include "lib/payment/psp.h"
 #include "lib/payment/psp_accounts.h"
+#include "lib/payment/psp_echo.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -19,6 +20,19 @@ static const psp_account_t account = {.base_url = "http://127.0.0.1:1/psp",
                                       .webhook_secrets = "a",
                                       .account = "m",
                                       .default_phone = "9999999999"};
+
+static void try_echo(const uint8_t *data, size_t size)
+{
+    static const char key[] = "dev-secret/+\"9", token[] = "a-token-of-theirs";
+    const psp_account_t keyed = {.key_id = "rzp_test_key", .key_secret = key};
+    buf_t answer = {0};
+    buf_add(&answer, data, size);
+    psp_echo_hide(&keyed, str_of(token), &answer);
+    CHECK(answer.size == size);
+    CHECK(size == 0 || (!memmem(answer.data, size, key, sizeof key - 1) &&
+                        !memmem(answer.data, size, token, sizeof token - 1)));
+    buf_free(&answer);
+}
 
 /* Whatever the PSP gave for it, no tag and no attribute of it is on the page. */
 static void try_page(const psp_t *psp, const char *page_data)
@@ -166,6 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         try_status(psp_at(i), status, data + 1, size - 1);
         try_settlement(psp_at(i), status, data + 1, size - 1);
     }
+    try_echo(data + 1, size - 1);
     try_token(psp_at(PSP_INDEX_phonepe), status, data + 1, size - 1);
     return 0;
 }

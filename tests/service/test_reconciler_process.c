@@ -27,6 +27,7 @@ typedef struct fixture {
     fake_psp_server_t psps;
     fake_gateway_t gateway;
     pid_t reconciler;
+    int status_timeout_ms;
     const char *crash_at; /* where the next one dies; NULL: nowhere */
 } fixture_t;
 
@@ -59,7 +60,8 @@ static void start_reconciler_each(fixture_t *fixture, int interval_s)
     snprintf(settings[count++], SETTING_SIZE, "HUB_ADDR=%s", fixture->gateway.endpoint);
     snprintf(settings[count++], SETTING_SIZE, "RECONCILE_INTERVAL_S=%d", interval_s);
     snprintf(settings[count++], SETTING_SIZE, "RECONCILE_CALLS_MAX=16");
-    snprintf(settings[count++], SETTING_SIZE, "PSP_STATUS_TIMEOUT_MS=%d", STATUS_TIMEOUT_MS);
+    snprintf(settings[count++], SETTING_SIZE, "PSP_STATUS_TIMEOUT_MS=%d",
+             fixture->status_timeout_ms);
     snprintf(settings[count++], SETTING_SIZE, "LOG_LEVEL=%s",
              getenv("TEST_LOG_LEVEL") ? getenv("TEST_LOG_LEVEL") : "error");
     /* No development value, so that Adyen's limit is kept (registry_prototype.c). */
@@ -84,6 +86,7 @@ static int setup(void **state)
 {
     fixture_t *fixture = &the_fixture;
     memset(fixture, 0, sizeof *fixture);
+    fixture->status_timeout_ms = STATUS_TIMEOUT_MS;
     snprintf(fixture->url, sizeof fixture->url, "%s", test_database());
     const char *host = strchr(fixture->url, '@');
     assert_non_null(host);
@@ -366,6 +369,27 @@ static void a_hint_is_followed_while_a_run_waits_for_a_limit(void **state)
     assert_string_equal(look(fixture, "SELECT count(finished_at) FROM reconciliation_runs"), "0");
 }
 
+static bool cashfree_was_asked_of_all(void *arg)
+{
+    fixture_t *fixture = arg;
+    fake_gateway_poll(&fixture->gateway);
+    return fake_psp_calls(&fixture->psps, PSP_INDEX_cashfree) == 4;
+}
+
+/* Not even the first time out is waited for. */
+static void a_psp_that_hangs_leaves_calls_to_the_others(void **state)
+{
+    fixture_t *fixture = *state;
+    fixture->status_timeout_ms = 10000;
+    make_payments(fixture, 40, "Razorpay");
+    make_payments(fixture, 4, "Cashfree");
+    fake_psp_set_mode(&fixture->psps, PSP_INDEX_razorpay, FAKE_PSP_HANG);
+    fake_psp_set_status(&fixture->psps, PSP_INDEX_cashfree, "SUCCESS");
+    start_reconciler_each(fixture, 60);
+    wait_until(cashfree_was_asked_of_all, fixture, SOON_MS, "all is asked of Cashfree");
+    assert_in_range(fake_psp_calls(&fixture->psps, PSP_INDEX_razorpay), 1, 12);
+}
+
 static void a_psp_that_refuses_is_an_error_and_is_asked_again(void **state)
 {
     fixture_t *fixture = *state;
@@ -543,6 +567,7 @@ static const struct CMUnitTest tests[] = {
                                     teardown),
     cmocka_unit_test_setup_teardown(a_hint_is_followed_while_a_run_waits_for_a_limit, setup,
                                     teardown),
+    cmocka_unit_test_setup_teardown(a_psp_that_hangs_leaves_calls_to_the_others, setup, teardown),
     cmocka_unit_test_setup_teardown(a_psp_that_refuses_is_an_error_and_is_asked_again, setup,
                                     teardown),
     cmocka_unit_test_setup_teardown(news_that_redis_did_not_take_comes_again, setup, teardown),

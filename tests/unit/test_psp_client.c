@@ -449,6 +449,21 @@ static void a_refusal_of_an_old_token_leaves_the_new_one(void **state)
     fixture_stop(&self);
 }
 
+static void what_an_answer_repeats_of_our_key_is_hidden(void **state)
+{
+    (void)state;
+    static const char key[] = "rzp-secret-0123456789";
+    fixture_t self;
+    fixture_start(&self, TOKENS_GIVEN);
+    self.accounts.of[PSP_INDEX_stripe].key_secret = key;
+    http_client_request_t request = {.method = "POST", .timeout_ms = SOON_MS};
+    snprintf(request.url, sizeof request.url, "%s/call", self.url);
+    http_client_request_header(&request, "Authorization: Bearer %s", key);
+    psp_client_submit(self.client, psp_find(str_of("stripe")), &request, &self);
+    assert_completes(&self, 200, "Bearer *********************");
+    fixture_stop(&self);
+}
+
 static void destroy_ends_what_waits_and_what_was_not_taken(void **state)
 {
     (void)state;
@@ -474,6 +489,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_token_is_renewed_before_it_ends),
     cmocka_unit_test(a_token_that_is_refused_is_dropped),
     cmocka_unit_test(a_refusal_of_an_old_token_leaves_the_new_one),
+    cmocka_unit_test(what_an_answer_repeats_of_our_key_is_hidden),
     cmocka_unit_test(destroy_ends_what_waits_and_what_was_not_taken),
 };
 

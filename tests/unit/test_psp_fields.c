@@ -1,5 +1,8 @@
-/* test_psp_fields.c - whose fault a failure is, by what PSPs say of it. */
+/* test_psp_fields.c - whose fault a failure is, by what PSPs say of it; which pages customers are
+ * sent to. */
 #include "lib/payment/psp/fields.h"
+
+#include <string.h>
 
 #include "tests/support/test_main.h"
 
@@ -54,9 +57,34 @@ static void only_a_failure_is_anybody_s_fault(void **state)
     assert_int_equal(report.fault, PSP_FAULT_NONE);
 }
 
+static psp_checkout_outcome_t outcome_of(const char *base_url, const char *page_url)
+{
+    const psp_account_t account = {.base_url = base_url};
+    psp_checkout_answer_t answer = {.outcome = PSP_CHECKOUT_OPEN};
+    str_copy(str_of(page_url), answer.checkout_url, sizeof answer.checkout_url);
+    psp_checkout_keep_to_https(&account, &answer);
+    if (answer.outcome == PSP_CHECKOUT_OPEN)
+        assert_string_equal(answer.checkout_url, page_url);
+    else
+        assert_true(answer.checkout_url[0] == '\0' && answer.fault == PSP_FAULT_PSP);
+    return answer.outcome;
+}
+
+static void a_page_in_clear_is_only_opened_where_the_api_is_in_clear(void **state)
+{
+    (void)state;
+    static const char api[] = "https://api.razorpay.com", sim[] = "http://127.0.0.1:8081/razorpay";
+    assert_int_equal(outcome_of(api, "https://rzp.io/i/1"), PSP_CHECKOUT_OPEN);
+    assert_int_equal(outcome_of(api, "http://rzp.io/i/1"), PSP_CHECKOUT_UNKNOWN);
+    assert_int_equal(outcome_of(api, ""), PSP_CHECKOUT_OPEN); /* ours */
+    assert_int_equal(outcome_of(sim, "http://localhost:8081/checkout/1"), PSP_CHECKOUT_OPEN);
+    assert_int_equal(outcome_of(sim, "https://rzp.io/i/1"), PSP_CHECKOUT_OPEN);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_customer_s_own_failures_are_known_by_source_code_or_words),
     cmocka_unit_test(others_are_the_psp_s_where_a_source_is_named_and_nobody_s_where_none_is),
     cmocka_unit_test(only_a_failure_is_anybody_s_fault),
+    cmocka_unit_test(a_page_in_clear_is_only_opened_where_the_api_is_in_clear),
 };
 TEST_MAIN(tests)

@@ -4,13 +4,14 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { DRAINED = 40 };
 
-static const service_settings_t good = {
-    .process = {.tiffin_env = "dev", .log_level = "error"}, .hub_addr = "tcp://127.0.0.1:1"};
+static const service_settings_t good = {.process = {.tiffin_env = "dev", .log_level = "error"},
+                                        .hub_addr = "tcp://127.0.0.1:1"};
 
 static int in_child(int (*body)(const service_settings_t *), service_settings_t settings)
 {
@@ -80,9 +81,28 @@ static void a_bad_setting_ends_the_start(void **state)
     assert_int_equal(in_child(only_init, bad), EXIT_CONFIG);
 }
 
+static int dumpable_after_init(const service_settings_t *settings)
+{
+    service_t service;
+    service_init(&service, "order", settings);
+    return prctl(PR_GET_DUMPABLE);
+}
+
+static void production_leaves_no_core_unless_it_is_wanted(void **state)
+{
+    (void)state;
+    service_settings_t settings = good;
+    assert_int_equal(in_child(dumpable_after_init, settings), 1);
+    settings.process.tiffin_env = "prod";
+    assert_int_equal(in_child(dumpable_after_init, settings), 0);
+    settings.process.core_dumps = true;
+    assert_int_equal(in_child(dumpable_after_init, settings), 1);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(sigterm_drains_and_waits_until_the_service_is_idle),
     cmocka_unit_test(a_bad_setting_ends_the_start),
+    cmocka_unit_test(production_leaves_no_core_unless_it_is_wanted),
 };
 
 TEST_MAIN(tests)
