@@ -277,6 +277,7 @@ CREATE TABLE refunds (
     next_call_at    timestamptz DEFAULT now(),      -- NULL: how it ended is known
     outcome_unknown boolean NOT NULL DEFAULT false, -- the PSP was asked and may have done it
     last_error      text,
+    absent_at       timestamptz,                    -- when the PSP said last that it does not know of it
     -- sums over facts
     success_count   int NOT NULL DEFAULT 0,
     failure_count   int NOT NULL DEFAULT 0,

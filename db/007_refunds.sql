@@ -142,10 +142,11 @@ BEGIN
 END
 $$;
 
--- Refunds whose PSP is to be asked now, each for one caller until the lease ends; none at these PSPs.
+-- Refunds whose PSP is to be asked now, each for one caller until the lease ends; none at these PSPs. key_age_s: for how long the PSP
+-- may have known the refund's key, that is since it was reserved, or since the PSP said that it does not know of it.
 CREATE FUNCTION refunds_claim(at_most int, lease_ms bigint, except_psps text[] DEFAULT '{}')
 RETURNS TABLE (refund_id uuid, payment_id uuid, order_id uuid, psp text, capture_ref text, amount bigint, currency text,
-               reason text, calls int, requested boolean)
+               reason text, calls int, requested boolean, key_age_s bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
@@ -170,7 +171,8 @@ BEGIN
           FROM due d, facts f
          WHERE r.refund_id = d.refund_id AND f.fact_id = r.capture_fact_id
         RETURNING r.refund_id, r.payment_id, r.order_id, r.psp, f.psp_ref, r.amount, r.currency, r.reason, r.calls,
-                  EXISTS (SELECT FROM facts g WHERE g.refund_id = r.refund_id AND g.kind = 'refund_requested');
+                  EXISTS (SELECT FROM facts g WHERE g.refund_id = r.refund_id AND g.kind = 'refund_requested'),
+                  extract(epoch FROM now() - greatest(r.created_at, r.absent_at))::bigint;
 END
 $$;
 
@@ -178,7 +180,7 @@ $$;
 -- so until a fact tells. The next call comes after retry_after_ms, unless it is known by then how the refund ended. claimed_calls: the
 -- `calls` that the caller was given; a refund that was claimed again since keeps the newer claim's lease.
 CREATE FUNCTION refunds_called(refund_ids uuid[], unknowns boolean[], errors text[], retry_after_ms bigint[],
-                               claimed_calls int[] DEFAULT NULL) RETURNS void
+                               claimed_calls int[] DEFAULT NULL, absents boolean[] DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
@@ -187,9 +189,11 @@ BEGIN
        SET outcome_unknown = r.outcome_unknown
                OR u.unknown AND NOT EXISTS (SELECT FROM facts f WHERE f.refund_id = r.refund_id),
            last_error = u.error,
+           absent_at = CASE WHEN u.absent THEN now() ELSE r.absent_at END,
            next_call_at = CASE WHEN u.calls IS NULL OR u.calls = r.calls
                                THEN clock_timestamp() + make_interval(secs => u.after_ms / 1000.0) ELSE r.next_call_at END
-      FROM unnest(refund_ids, unknowns, errors, retry_after_ms, claimed_calls) AS u(refund_id, unknown, error, after_ms, calls)
+      FROM unnest(refund_ids, unknowns, errors, retry_after_ms, claimed_calls, absents)
+           AS u(refund_id, unknown, error, after_ms, calls, absent)
      WHERE r.refund_id = u.refund_id AND r.next_call_at IS NOT NULL;
 END
 $$;

@@ -330,6 +330,14 @@ bool psp_refund_status_request(const psp_t *psp, const psp_account_t *account,
     return true;
 }
 
+bool psp_refund_key_lives(const psp_t *psp, int64_t key_age_s)
+{
+    enum { HOUR_S = 3600 };
+    /* An hour less: the call is still to come, and clocks differ. */
+    return psp->refund_key_lives_h == 0 ||
+           key_age_s < ((int64_t)psp->refund_key_lives_h - 1) * HOUR_S;
+}
+
 err_t psp_refund_read(const psp_t *psp, const psp_refund_t *asked, int http_status, str_t body,
                       psp_report_t *report, err_detail_t *detail)
 {

@@ -132,7 +132,7 @@ err_t refund_store_claim(refund_store_t *self, const due_claim_t *claim, PGresul
         pg_array_add_text(&self->params, except, str_of(claim->except_psps[i]));
     return pg_exec(self->pg, "refunds_claim",
                    "SELECT refund_id, payment_id, order_id, psp, capture_ref, amount, currency, "
-                   "reason, calls, requested FROM refunds_claim($1, $2, $3)",
+                   "reason, calls, requested, key_age_s FROM refunds_claim($1, $2, $3)",
                    &self->params, result, detail);
 }
 
@@ -149,6 +149,7 @@ void refund_store_due(const PGresult *result, int row, refund_due_t *due)
     str_copy(pg_get_text(result, row, 7), due->refund.reason, sizeof due->refund.reason);
     due->calls = (int)pg_get_int8(result, row, 8);
     due->requested = pg_get_bool(result, row, 9);
+    due->key_age_s = pg_get_int8(result, row, 10);
 }
 
 err_t refund_store_called(refund_store_t *self, const refund_called_t *called, size_t count,
@@ -161,15 +162,17 @@ err_t refund_store_called(refund_store_t *self, const refund_called_t *called, s
     const int errors = pg_array_begin(params, PG_ARRAY_TEXT);
     const int retries = pg_array_begin(params, PG_ARRAY_INT8);
     const int calls = pg_array_begin(params, PG_ARRAY_INT4);
+    const int absents = pg_array_begin(params, PG_ARRAY_BOOL);
     for (size_t i = 0; i < count; i++) {
         pg_array_add_uuid(params, refund_ids, &called[i].refund_id);
         pg_array_add_bool(params, unknowns, called[i].unknown);
         pg_array_add_text(params, errors, str_of(called[i].error));
         pg_array_add_int8(params, retries, called[i].retry_after_ms);
         pg_array_add_int4(params, calls, called[i].call);
+        pg_array_add_bool(params, absents, called[i].absent);
     }
     PGresult *result = NULL;
-    err_t err = pg_exec(self->pg, "refunds_called", "SELECT refunds_called($1, $2, $3, $4, $5)",
+    err_t err = pg_exec(self->pg, "refunds_called", "SELECT refunds_called($1, $2, $3, $4, $5, $6)",
                         params, &result, detail);
     PQclear(result);
     return err;

@@ -52,8 +52,9 @@ bool refund_store_document(const PGresult *result, const uuid_t *refund_id,
 typedef struct refund_due {
     psp_refund_t refund;
     char psp[PSP_NAME_SIZE];
-    int calls;      /* claimed so often, this time included */
-    bool requested; /* the PSP has told that it has taken it */
+    int calls;         /* claimed so often, this time included */
+    bool requested;    /* the PSP has told that it has taken it */
+    int64_t key_age_s; /* for how long the PSP may have known its key */
 } refund_due_t;
 
 /* True when refunds were reserved since the last call, or may have been (LISTEN refunds_due). Never
@@ -71,6 +72,7 @@ typedef struct refund_called {
     uuid_t refund_id;
     int call;          /* `calls` when it was claimed */
     bool unknown;      /* it was sent, and what came of it is not known */
+    bool absent;       /* the PSP says that it does not know of it */
     const char *error; /* NULL: none */
     int64_t retry_after_ms;
 } refund_called_t;

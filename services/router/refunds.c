@@ -6,8 +6,10 @@
  *
  * A refund is asked for at the PSP that captured, always under the same key, until a fact says how
  * it ended: a call that was lost, timed out or answered with nonsense is made again, so a refund
- * happens once or not at all, whoever dies in between. Due are those that merchants asked for and
- * those that the webhook-processor reserved for captures that could not be applied.
+ * happens once or not at all, whoever dies in between. Where a PSP forgets keys, it is asked
+ * whether it knows of the refund before one that is old is asked for again. Due are those that
+ * merchants asked for and those that the webhook-processor reserved for captures that could not be
+ * applied.
  *
  * Must never happen: a PSP asked for a refund that is not committed; another key or PSP for the
  * same.
@@ -247,6 +249,22 @@ static void claimed(void)
     CRASH_POINT(router_refund_claimed);
 }
 
+/* The PSP may have made it and forgotten its key, and cannot be asked: its webhook, a settlement
+ * report or somebody who looks there can tell. */
+static void leave_to_a_person(refunds_t *self, const refund_due_t *due)
+{
+    char refund_id[UUID_TEXT_SIZE];
+    log_limited(LOG_LEVEL_ERROR, NULL, "refund waits",
+                "refund_id=%s psp=%s reason=\"its key is old\"",
+                uuid_format(&due->refund.refund_id, refund_id), due->psp);
+    const refund_called_t called = {.refund_id = due->refund.refund_id,
+                                    .call = due->calls,
+                                    .error = "it may have been made, and the PSP cannot be asked: "
+                                             "look for it there",
+                                    .retry_after_ms = DUE_RETRY_MOST_MS};
+    note_called(self, &called, 1);
+}
+
 static due_call_t *prepare(void *refunds, const PGresult *result, int row)
 {
     refunds_t *self = refunds;
@@ -267,8 +285,14 @@ static due_call_t *prepare(void *refunds, const PGresult *result, int row)
     call->due = due;
     call->base.psp = psp;
     call->request_id = uuid7_new();
-    call->asks_status = (due.requested || due.calls % 2 == 0) &&
+    const bool key_lives = psp_refund_key_lives(psp, due.key_age_s);
+    call->asks_status = (due.requested || !key_lives || due.calls % 2 == 0) &&
                         psp_refund_status_request(psp, account, &due.refund, &call->base.request);
+    if (!call->asks_status && !key_lives) {
+        leave_to_a_person(self, &due);
+        free(call);
+        return NULL;
+    }
     if (!call->asks_status)
         psp_refund_request(psp, account, &due.refund, &call->base.request);
     return &call->base;
@@ -280,7 +304,8 @@ static due_call_t *prepare(void *refunds, const PGresult *result, int row)
 typedef struct outcome {
     const call_t *call;
     int64_t took_ms;
-    bool understood; /* the PSP has told how the refund stands */
+    bool understood; /* the PSP has told how the refund stands … */
+    bool absent;     /* … or that it does not know of it */
     bool appended;
     bool not_sent;
     char name[33];
@@ -321,12 +346,14 @@ static void read_answer(refunds_t *self, const http_client_response_t *response,
         err = psp_refund_read(outcome->call->base.psp, refund, response->status,
                               (str_t){response->body.data, (uint32_t)response->body.size}, &report,
                               &detail);
-    outcome->understood = err == ERR_OK;
+    outcome->absent = err == ERR_OK && report.kind == PSP_FACT_NONE;
+    outcome->understood = err == ERR_OK && !outcome->absent;
     snprintf(outcome->name, sizeof outcome->name, "%s",
              outcome->understood ? psp_fact_kind_name(report.kind)
+             : outcome->absent   ? "NOT_THERE"
              : outcome->not_sent ? "NOT_SENT"
                                  : "UNKNOWN");
-    str_copy(str_of(outcome->understood ? report.reason : detail.text), outcome->reason,
+    str_copy(str_of(err == ERR_OK ? report.reason : detail.text), outcome->reason,
              sizeof outcome->reason);
     if (outcome->understood)
         append_answer(self, outcome, response, &report);
@@ -388,9 +415,12 @@ static void ended(void *refunds, due_call_end_t *ends, size_t count)
         called[i] = (refund_called_t){
             .refund_id = due->refund.refund_id,
             .call = due->calls,
-            .unknown = !outcome->understood && !outcome->not_sent,
+            .unknown = !outcome->understood && !outcome->not_sent && !outcome->absent,
+            .absent = outcome->absent,
             .error = outcome->reason[0] != '\0' ? outcome->reason : NULL,
-            .retry_after_ms = due_calls_retry_after_ms(outcome->appended, due->calls),
+            .retry_after_ms = outcome->absent && !due->requested
+                                  ? DUE_RETRY_FIRST_MS
+                                  : due_calls_retry_after_ms(outcome->appended, due->calls),
         };
         tell(self, outcome);
     }

@@ -422,6 +422,24 @@ static void what_is_due_at_a_psp_whose_turn_has_not_come_is_left(void **state)
     assert_int_equal(claimed.count, 1);
 }
 
+/* What was reserved long ago, or asked about in vain, is known by its age. */
+static void the_age_of_a_key_counts_from_when_the_psp_did_not_know_of_it(void **state)
+{
+    fixture_t *fixture = *state;
+    err_detail_t detail = {{0}};
+    claim_t claimed;
+    reserved(fixture, 45000);
+    look(fixture, "UPDATE refunds SET created_at = now() - interval '2 d' RETURNING 1");
+    claim(fixture->stores[0], 1, LEASE_MS, &claimed);
+    assert_true(claimed.due[0].key_age_s >= 2 * 86400);
+    const refund_called_t called = {
+        .refund_id = claimed.due[0].refund.refund_id, .call = 1, .absent = true};
+    assert_int_equal(refund_store_called(fixture->stores[0], &called, 1, &detail), ERR_OK);
+    claim(fixture->stores[0], 1, LEASE_MS, &claimed);
+    assert_int_equal(claimed.count, 1);
+    assert_true(claimed.due[0].key_age_s < 60);
+}
+
 typedef struct claimer {
     pthread_t thread;
     refund_store_t *store;
@@ -631,6 +649,8 @@ static const struct CMUnitTest tests[] = {
                                     teardown),
     cmocka_unit_test_setup_teardown(a_refusal_is_remembered_with_whom_it_was_told, setup, teardown),
     cmocka_unit_test_setup_teardown(a_key_with_another_body_is_refused, setup, teardown),
+    cmocka_unit_test_setup_teardown(the_age_of_a_key_counts_from_when_the_psp_did_not_know_of_it,
+                                    setup, teardown),
     cmocka_unit_test_setup_teardown(what_is_due_at_a_psp_whose_turn_has_not_come_is_left, setup,
                                     teardown),
     cmocka_unit_test_setup_teardown(what_is_claimed_is_not_given_to_another_within_its_lease, setup,

@@ -298,6 +298,27 @@ static void an_answer_that_redis_did_not_take_is_asked_for_again(void **state)
     await(fixture, ALL_NOTED, "t");
 }
 
+/* The PSP may have made it and have forgotten its key since. */
+static void an_old_refund_is_not_asked_for_again_where_the_psp_forgets_keys(void **state)
+{
+    fixture_t *fixture = *state;
+    const uuid_t payment_id = captured(fixture);
+    fake_psp_set_refund_mode(&fixture->psps, RAZORPAY, FAKE_PSP_REFUND_LOST);
+    request_refund(fixture, &payment_id, 20000);
+    await(fixture, NOTED_AS_LOST, "1");
+    look(fixture->admin, "UPDATE refunds SET created_at = now() - interval '25 h' RETURNING 1");
+    fake_psp_set_refund_mode(&fixture->psps, RAZORPAY, FAKE_PSP_REFUND_OK);
+    let_all_be_due(fixture);
+    await(fixture,
+          "SELECT count(*) FROM refunds WHERE status = 'UNKNOWN' AND "
+          "last_error LIKE 'it may have been made%' AND next_call_at > now() + interval '200 s'",
+          "1");
+    const int calls = fake_psp_refunds(&fixture->psps, RAZORPAY).calls;
+    let_all_be_due(fixture);
+    await(fixture, "SELECT next_call_at > now() + interval '200 s' FROM refunds", "t");
+    assert_int_equal(fake_psp_refunds(&fixture->psps, RAZORPAY).calls, calls);
+}
+
 /* ---- several routers ---- */
 
 /* A router dies at a point; another goes on. */
@@ -495,6 +516,8 @@ static void a_refund_is_shown_and_an_unknown_one_is_not_found(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_refund_is_made_where_it_was_captured_under_its_own_id, setup,
                                     teardown),
+    cmocka_unit_test_setup_teardown(an_old_refund_is_not_asked_for_again_where_the_psp_forgets_keys,
+                                    setup, teardown),
     cmocka_unit_test_setup_teardown(the_psps_answer_goes_as_it_came_into_the_stream, setup,
                                     teardown),
     cmocka_unit_test_setup_teardown(each_call_is_told_to_the_gateways, setup, teardown),

@@ -4,16 +4,21 @@
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp_accounts.h"
 
-#define ROW(index, title) [PSP_INDEX_##index] = {title, &psp_connector_prototype, NULL, 0, NULL, 0, 0}
+#define ROW(index, title) \
+    [PSP_INDEX_##index] = {.name = (title), .connector = &psp_connector_prototype}
 const psp_t psp_registry[PSP_COUNT] = {
-    [PSP_INDEX_razorpay] = {"Razorpay", &psp_connector_prototype, &psp_webhooks_razorpay, 0, NULL,
-                            0, 0},
+    [PSP_INDEX_razorpay] = {.name = "Razorpay",
+                            .connector = &psp_connector_prototype,
+                            .webhooks = &psp_webhooks_razorpay,
+                            .refund_key_lives_h = 24},
     ROW(cashfree, "Cashfree"),
     ROW(juspay, "Juspay"),
     ROW(stripe, "Stripe"),
     ROW(payu, "PayU"),
     ROW(phonepe, "PhonePe"),
     /* bears a call in ten seconds, where somebody's key is given */
-    [PSP_INDEX_adyen] = {"Adyen", &psp_connector_prototype, NULL, 0, NULL, 6, 0},
+    [PSP_INDEX_adyen] = {.name = "Adyen",
+                         .connector = &psp_connector_prototype,
+                         .status_calls_per_min = 6},
 };
 #undef ROW

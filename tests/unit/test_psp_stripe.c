@@ -915,10 +915,24 @@ static void a_refund_is_found_among_others(void **state)
         read_refund(200, LIST(OTHER "," REFUND_OBJECT("pending", "")), &report, &detail), ERR_OK);
     assert_int_equal(report.kind, PSP_FACT_REFUND_REQUESTED);
     assert_string_equal(report.psp_ref, "re_1");
-    assert_int_equal(read_refund(200, LIST(OTHER), &report, &detail), ERR_MALFORMED_WEBHOOK);
-    assert_int_equal(read_refund(200, LIST(""), &report, &detail), ERR_MALFORMED_WEBHOOK);
     assert_int_equal(read_refund(200, OTHER, &report, &detail), ERR_MALFORMED_WEBHOOK);
     assert_int_equal(read_refund(200, "nonsense", &report, &detail), ERR_MALFORMED_WEBHOOK);
+}
+
+static void a_refund_that_is_not_in_the_whole_list_is_not_there(void **state)
+{
+    (void)state;
+    static const char *const whole[] = {LIST(OTHER), LIST("")};
+    psp_report_t report;
+    err_detail_t detail;
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(read_refund(200, whole[i], &report, &detail), ERR_OK);
+        assert_int_equal(report.kind, PSP_FACT_NONE);
+    }
+    assert_int_equal(read_refund(200, "{\"has_more\":true,\"data\":[" OTHER "]}", &report, &detail),
+                     ERR_MALFORMED_WEBHOOK);
+    assert_int_equal(read_refund(200, "{\"has_more\":false,\"data\":{}}", &report, &detail),
+                     ERR_MALFORMED_WEBHOOK);
 }
 
 static void a_refused_refund_has_failed_for_good(void **state)
@@ -968,6 +982,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(other_answers_are_no_status),
     cmocka_unit_test(a_refunds_answer_and_its_webhook_are_one_fact),
     cmocka_unit_test(a_refund_is_found_among_others),
+    cmocka_unit_test(a_refund_that_is_not_in_the_whole_list_is_not_there),
     cmocka_unit_test(a_refused_refund_has_failed_for_good),
 };
 TEST_MAIN(tests)

@@ -171,6 +171,15 @@ static bool may_pass(int http_status)
            http_status == 425 || http_status == 429;
 }
 
+void psp_refund_absent(const psp_refund_t *asked, psp_report_t *report)
+{
+    report->kind = PSP_FACT_NONE;
+    report->payment_id = asked->payment_id;
+    report->refund_id = asked->refund_id;
+    str_copy(STR_LITERAL("the PSP does not know of the refund"), report->reason,
+             sizeof report->reason);
+}
+
 err_t psp_refund_refused(const psp_refund_t *asked, int http_status, str_t words,
                          psp_report_t *report, err_detail_t *detail)
 {

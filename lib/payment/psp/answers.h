@@ -50,6 +50,8 @@ void psp_derive_event_id(const char *prefix, psp_report_t *report);
 
 /* ---- refunds ---- */
 
+/* All that a PSP has made of a payment's refunds, and this one is not among them: kind NONE. */
+void psp_refund_absent(const psp_refund_t *asked, psp_report_t *report);
 /* An answer of another status than 2xx. REFUND_FAILED for good where it is a refusal, with psp_ref
  * the refund's id and the PSP's words; ERR_MALFORMED_WEBHOOK where it says nothing about the refund
  * itself (our key or the moment is wrong, the PSP has trouble): it is to be asked again. Derives no

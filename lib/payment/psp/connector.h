@@ -83,6 +83,7 @@ struct psp {
     const char *only_currency;      /* NULL: any */
     unsigned status_calls_per_min;  /* that the PSP bears, as it says; 0: it says nothing */
     unsigned refund_calls_per_min;  /* the same of refunds, captures and voids */
+    unsigned refund_key_lives_h;    /* for how long it remembers a refund's key; 0: for ever */
 };
 
 /* registry.c: in priority order, PSP_COUNT of them. */

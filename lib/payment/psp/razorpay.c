@@ -37,6 +37,7 @@
 enum {
     LINK_LIVES_AT_LEAST_S = 930,   /* Razorpay wants 15 minutes, by its clock */
     LINES_OF_A_DAY_MAX = 10000000, /* of a settlement report */
+    REFUNDS_MAX = 100,             /* in an answer about a payment's */
 };
 static const int64_t second_us = 1000000, latest_s = INT64_C(253402300799); /* 9999-12-31 */
 
@@ -388,8 +389,8 @@ static void refund_status_request(const psp_account_t *account, const psp_refund
 {
     char capture[PSP_SEGMENT_SIZE];
     begin(account, "GET", request);
-    snprintf(request->url, sizeof request->url, "%s/v1/payments/%s/refunds?count=100",
-             account->base_url, psp_path_segment(refund->capture_ref, capture));
+    snprintf(request->url, sizeof request->url, "%s/v1/payments/%s/refunds?count=%d",
+             account->base_url, psp_path_segment(refund->capture_ref, capture), REFUNDS_MAX);
 }
 
 static bool is_asked_for(const json_t *entity, const psp_refund_t *asked)
@@ -406,6 +407,13 @@ static const json_t *refund_in(const json_t *root, const psp_refund_t *asked)
         if (is_asked_for(json_array_get(items, i), asked))
             return json_array_get(items, i);
     return !items && is_asked_for(root, asked) ? root : NULL;
+}
+
+/* All refunds of the payment, and ours is not among them. */
+static bool is_list_without(const json_t *root, const psp_refund_t *asked)
+{
+    const json_t *items = json_object_get(root, "items");
+    return json_is_array(items) && json_array_size(items) < REFUNDS_MAX && !refund_in(root, asked);
 }
 
 static err_t read_refund(const json_t *entity, const psp_refund_t *asked, psp_report_t *report,
@@ -435,7 +443,10 @@ static err_t refund_read(const psp_refund_t *asked, int http_status, str_t body,
 {
     json_t *root = json_read_object(body, NULL);
     err_t err;
-    if (http_status == 200)
+    if (http_status == 200 && is_list_without(root, asked)) {
+        psp_refund_absent(asked, report);
+        err = ERR_OK;
+    } else if (http_status == 200)
         err = root ? read_refund(refund_in(root, asked), asked, report, detail)
                    : psp_malformed(detail, "the body", "is no JSON object");
     else

@@ -590,6 +590,11 @@ static err_t read_refund_answer(const json_t *root, const psp_refund_t *asked, p
                                 err_detail_t *detail)
 {
     const json_t *refund = refund_in(root, asked);
+    if (!refund && json_is_array(json_object_get(root, "data")) &&
+        json_is_false(json_object_get(root, "has_more"))) {
+        psp_refund_absent(asked, report);
+        return ERR_OK;
+    }
     if (!refund)
         return psp_malformed(detail, "metadata.refund_id",
                              "is of another refund than was asked for");
