@@ -240,6 +240,27 @@ BEGIN
     PERFORM 1 FROM payments p WHERE p.payment_id = ANY (known) ORDER BY p.payment_id FOR NO KEY UPDATE;
     PERFORM 1 FROM refunds r WHERE r.payment_id = ANY (known) ORDER BY r.refund_id FOR NO KEY UPDATE;
 
+    -- A settlement line names a refund by the reference that the PSP gave it or by our id, not always by both. What was told of it
+    -- before has the other; a reference that is our id stands for the PSP's.
+    IF 'refund_succeeded' = ANY (kinds) THEN
+        SELECT array_agg(coalesce(g.psp_ref, r.psp_ref) ORDER BY r.n), array_agg(coalesce(r.refund_id, h.refund_id) ORDER BY r.n)
+          INTO psp_refs, refund_ids
+          FROM unnest(psps, sources, known, kinds, psp_refs, refund_ids)
+               WITH ORDINALITY AS r(psp, source, payment_id, kind, psp_ref, refund_id, n)
+          LEFT JOIN LATERAL (
+                SELECT f.psp_ref FROM facts f
+                 WHERE r.kind = 'refund_succeeded' AND f.payment_id = r.payment_id AND f.psp = r.psp AND f.refund_id = r.refund_id
+                   AND CASE WHEN r.psp_ref = r.refund_id::text THEN f.kind IN ('refund_requested', 'refund_succeeded')
+                            ELSE f.kind = 'refund_succeeded' AND f.psp_ref = r.refund_id::text END
+                 ORDER BY f.kind DESC, f.fact_id LIMIT 1) g ON true
+          LEFT JOIN LATERAL (
+                SELECT f.refund_id FROM facts f
+                 WHERE r.kind = 'refund_succeeded' AND r.source = 'settlement' AND r.refund_id IS NULL
+                   AND f.payment_id = r.payment_id AND f.psp = r.psp AND f.psp_ref = r.psp_ref AND f.refund_id IS NOT NULL
+                   AND f.kind IN ('refund_requested', 'refund_succeeded')
+                 ORDER BY f.fact_id LIMIT 1) h ON true;
+    END IF;
+
     -- 2. The inbox: new rows, in key order so that two batches cannot wait for each other in a circle. They are written as what nearly
     -- all of them come to, so that only the others are written twice (7.).
     WITH made AS (

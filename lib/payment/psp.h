@@ -322,11 +322,15 @@ bool psp_settlement_request(const psp_t *psp, const psp_account_t *account,
 err_t psp_settlement_read(const psp_t *psp, const psp_settlement_query_t *query, int http_status,
                           str_t body, psp_settlement_page_t *page, err_detail_t *detail) MUST_CHECK;
 /* What a line tells. Of a charge that is paid out two things: SETTLED (with the fee), and CAPTURED,
- * since money that has arrived was taken from the customer; both have the capture's reference.
- * `kind` chooses. Of anything else (a refund, an adjustment, what is on hold) nothing: kind NONE. */
+ * since money that has arrived was taken from the customer; both have the capture's reference. Of a
+ * refund that it was carried out: REFUND_SUCCEEDED. `kind` chooses; what the line does not tell,
+ * and all of any other (an adjustment, a payout, what is on hold), is kind NONE. */
 err_t psp_settlement_line_read(const psp_t *psp, psp_fact_kind_t kind, str_t line,
                                psp_report_t *report, err_detail_t *detail) MUST_CHECK;
-/* One of the two as it goes into the stream: {"tells":"settled","line":{…}}, the line as it came. */
+/* What a line is, in the PSP's word ("adjustment"), for a log; "?" where it says nothing. */
+#define PSP_SETTLEMENT_TYPE_SIZE 25
+void psp_settlement_line_type(const psp_t *psp, str_t line, char type[PSP_SETTLEMENT_TYPE_SIZE]);
+/* One of them as it goes into the stream: {"tells":"settled","line":{…}}, the line as it came. */
 void psp_settlement_entry_write(psp_fact_kind_t kind, str_t line, buf_t *entry);
 /* The way back. Whatever is no such entry is a webhook in the prototype's format, or malformed. */
 err_t psp_settlement_entry_read(const psp_t *psp, str_t entry, psp_report_t *report,

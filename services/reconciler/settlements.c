@@ -32,13 +32,22 @@ enum {
     AGAIN_S = 60,
     LEASE_S = 120,    /* longer than a call may take and the limit of a PSP may hold it back */
     READINGS_MAX = 8, /* at once */
-    ENTRIES_PER_LINE = 2,
+    THINGS = 3,
+    ENTRIES_PER_LINE = 2, /* a charge tells two of them, a refund one */
     ENTRIES_MAX = PSP_SETTLEMENT_LINES_MAX * ENTRIES_PER_LINE,
     QUOTED_SIZE = 300,
+    PASSED_TYPES_MAX = 8, /* that a log names */
 };
 
-/* What a line of a charge tells. */
-static const psp_fact_kind_t tells[ENTRIES_PER_LINE] = {PSP_FACT_CAPTURED, PSP_FACT_SETTLED};
+/* What a line may tell. */
+static const psp_fact_kind_t tells[THINGS] = {PSP_FACT_CAPTURED, PSP_FACT_SETTLED,
+                                              PSP_FACT_REFUND_SUCCEEDED};
+
+/* Lines that tell nothing, by what they are: disputes, adjustments, payouts … */
+typedef struct passed {
+    char type[PSP_SETTLEMENT_TYPE_SIZE];
+    int count;
+} passed_t;
 
 /* One report on its way. */
 typedef struct reading {
@@ -46,7 +55,8 @@ typedef struct reading {
     reconciler_report_t report;
     const psp_t *psp;
     uuid_t request_id;
-    int lines, news;
+    int lines, news, passed_count;
+    passed_t passed[PASSED_TYPES_MAX]; /* the last is of all types that there is no room for */
 } reading_t;
 
 struct settlements {
@@ -258,30 +268,65 @@ static void name_unread(str_t line, psp_report_t *told)
         snprintf(told->event_id + at, sizeof told->event_id - (size_t)at, "%02x", digest[i]);
 }
 
+static void pass_over(reading_t *reading, str_t line)
+{
+    char type[PSP_SETTLEMENT_TYPE_SIZE];
+    psp_settlement_line_type(reading->psp, line, type);
+    reading->passed_count++;
+    for (int i = 0; i < PASSED_TYPES_MAX; i++) {
+        passed_t *passed = &reading->passed[i];
+        if (passed->count == 0)
+            snprintf(passed->type, sizeof passed->type, "%s",
+                     i + 1 < PASSED_TYPES_MAX ? type : "others");
+        if (strcmp(passed->type, type) == 0 || i + 1 == PASSED_TYPES_MAX) {
+            passed->count++;
+            return;
+        }
+    }
+}
+
+/* "adjustment:2,payout:1"; the caller frees it. */
+static void name_passed(const reading_t *reading, buf_t *names)
+{
+    for (int i = 0; i < PASSED_TYPES_MAX && reading->passed[i].count > 0; i++)
+        buf_printf(names, "%s%s:%d", i ? "," : "", reading->passed[i].type,
+                   reading->passed[i].count);
+    if (names->size == 0)
+        buf_add_text(names, "none");
+}
+
+/* What one line tells; how many things. */
+static size_t read_line(reading_t *reading, str_t line, entry_t entries[ENTRIES_PER_LINE],
+                        psp_report_t reports[ENTRIES_PER_LINE])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < THINGS && count < ENTRIES_PER_LINE; i++) {
+        psp_report_t *told = &reports[count];
+        err_detail_t detail = {{0}};
+        const err_t err = psp_settlement_line_read(reading->psp, tells[i], line, told, &detail);
+        if (err == ERR_OK && told->kind == PSP_FACT_NONE)
+            continue;
+        entries[count++] = (entry_t){tells[i], line};
+        if (err != ERR_OK) {
+            char quoted[QUOTED_SIZE];
+            log_limited(LOG_LEVEL_WARN, NULL, "settlement line not understood", "psp=%s detail=%s",
+                        reading->report.psp, log_quote(quoted, sizeof quoted, detail.text));
+            name_unread(line, told);
+            break;
+        }
+    }
+    if (count == 0)
+        pass_over(reading, line);
+    return count;
+}
+
 /* What the lines of a page tell, in their order; how many things. */
-static size_t read_lines(const reading_t *reading, const psp_settlement_page_t *page,
-                         entry_t *entries, psp_report_t *reports)
+static size_t read_lines(reading_t *reading, const psp_settlement_page_t *page, entry_t *entries,
+                         psp_report_t *reports)
 {
     size_t count = 0;
     for (size_t line = 0; line < page->count; line++)
-        for (size_t i = 0; i < ENTRIES_PER_LINE; i++) {
-            psp_report_t *told = &reports[count];
-            err_detail_t detail = {{0}};
-            const err_t err =
-                psp_settlement_line_read(reading->psp, tells[i], page->lines[line], told, &detail);
-            if (err == ERR_OK && told->kind == PSP_FACT_NONE)
-                break;
-            if (err != ERR_OK) {
-                char quoted[QUOTED_SIZE];
-                log_limited(LOG_LEVEL_WARN, NULL, "settlement line not understood",
-                            "psp=%s detail=%s", reading->report.psp,
-                            log_quote(quoted, sizeof quoted, detail.text));
-                name_unread(page->lines[line], told);
-            }
-            entries[count++] = (entry_t){tells[i], page->lines[line]};
-            if (err != ERR_OK)
-                break;
-        }
+        count += read_line(reading, page->lines[line], entries + count, reports + count);
     return count;
 }
 
@@ -353,9 +398,14 @@ static err_t take_page(settlements_t *self, reading_t *reading, const psp_settle
     memcpy(query->cursor, page->next, sizeof query->cursor);
     if (page->next[0] == '\0') {
         char day[RFC3339_SIZE];
+        buf_t passed = {0};
+        name_passed(reading, &passed);
         log_line(reading->news > 0 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, NULL,
-                 "settlement report read", "psp=%s day=%.10s lines=%d news=%d", reading->report.psp,
-                 rfc3339_format(query->day_us, day), reading->lines, reading->news);
+                 "settlement report read",
+                 "psp=%s day=%.10s lines=%d news=%d passed_over=%d types=%s", reading->report.psp,
+                 rfc3339_format(query->day_us, day), reading->lines, reading->news,
+                 reading->passed_count, passed.data);
+        buf_free(&passed);
         reading->active = false;
     }
     return ERR_OK;

@@ -116,6 +116,7 @@ static void check_line(const psp_t *psp, psp_fact_kind_t kind, str_t line, bool 
     CHECK(report.amount >= 1 && report.amount <= AMOUNT_MAX);
     CHECK(report.fee >= 0 && report.fee <= report.amount);
     CHECK(report.fee == 0 || kind == PSP_FACT_SETTLED);
+    CHECK(uuid_is_nil(&report.refund_id) || kind == PSP_FACT_REFUND_SUCCEEDED);
     CHECK(currency_known(str_of(report.currency)));
     CHECK(report.occurred_at_us >= 0);
     /* On its way through the stream nothing of it is lost. */
@@ -128,6 +129,16 @@ static void check_line(const psp_t *psp, psp_fact_kind_t kind, str_t line, bool 
     buf_free(&entry);
 }
 
+/* What a line is goes into a log: one word. */
+static void check_type(const psp_t *psp, str_t line)
+{
+    char type[PSP_SETTLEMENT_TYPE_SIZE];
+    psp_settlement_line_type(psp, line, type);
+    CHECK(memchr(type, 0, sizeof type) && type[0]);
+    for (const char *at = type; *at; at++)
+        CHECK(*at > ' ' && *at <= '~');
+}
+
 /* A settlement report: its lines are bytes of it, and each can be read, or is malformed. */
 static void try_settlement(const psp_t *psp, int status, const uint8_t *data, size_t size)
 {
@@ -137,7 +148,9 @@ static void try_settlement(const psp_t *psp, int status, const uint8_t *data, si
     str_t body = {(const char *)data, (uint32_t)size};
     check_line(psp, PSP_FACT_SETTLED, body, false);
     check_line(psp, PSP_FACT_CAPTURED, body, false);
+    check_line(psp, PSP_FACT_REFUND_SUCCEEDED, body, false);
     check_line(psp, PSP_FACT_SETTLED, body, true);
+    check_type(psp, body);
     const err_t err = psp_settlement_read(psp, &query, status, body, &page, &detail);
     CHECK(err == ERR_OK || err == ERR_MALFORMED_WEBHOOK);
     if (err != ERR_OK)
@@ -149,6 +162,7 @@ static void try_settlement(const psp_t *psp, int status, const uint8_t *data, si
               page.lines[i].data + page.lines[i].size <= body.data + body.size);
         check_line(psp, PSP_FACT_SETTLED, page.lines[i], false);
         check_line(psp, PSP_FACT_CAPTURED, page.lines[i], false);
+        check_line(psp, PSP_FACT_REFUND_SUCCEEDED, page.lines[i], false);
     }
 }
 

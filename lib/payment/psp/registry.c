@@ -1,6 +1,7 @@
 /* registry.c - which PSPs there are, in priority order: a row for each of PSP_INDEX_…
  * (psp_accounts.h). The limits are cashfree.com/docs/api-reference/payments/rate-limits and
- * docs.stripe.com/rate-limits (of test keys); the others' are not published. */
+ * docs.stripe.com/rate-limits (of test keys); the others' are not published. Juspay and PhonePe
+ * have no settlement reports: neither documents a call for them (README.md). */
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp_accounts.h"
 
