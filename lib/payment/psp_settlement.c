@@ -17,10 +17,19 @@ bool psp_settlement_request(const psp_t *psp, const psp_account_t *account,
 {
     CHECK(account);
     memset(request, 0, sizeof *request);
-    if (!psp->connector->settlement_request)
-        return false;
-    psp->connector->settlement_request(account, query, request);
-    return true;
+    return psp->connector->settlement_request &&
+           psp->connector->settlement_request(account, query, request);
+}
+
+bool psp_settlement_is_announced(const psp_t *psp)
+{
+    return psp->connector->settlement_page != NULL;
+}
+
+void psp_settlement_page_free(psp_settlement_page_t *page)
+{
+    buf_free(&page->made);
+    memset(page, 0, sizeof *page);
 }
 
 static err_t take_line(const psp_connector_t *connector, const char *place, const json_t *line,
@@ -57,6 +66,19 @@ static err_t read_lines(const psp_connector_t *connector, const json_t *root, st
     return ERR_OK;
 }
 
+static err_t read_page(const psp_connector_t *connector, const psp_settlement_query_t *query,
+                       str_t body, psp_settlement_page_t *page, err_detail_t *detail)
+{
+    json_t *root = psp_read_body(body, detail);
+    if (!root)
+        return ERR_MALFORMED_WEBHOOK;
+    err_t err = read_lines(connector, root, body, page, detail);
+    if (err == ERR_OK)
+        err = connector->settlement_next(query, root, page->count, page->next, detail);
+    json_decref(root);
+    return err;
+}
+
 err_t psp_settlement_read(const psp_t *psp, const psp_settlement_query_t *query, int http_status,
                           str_t body, psp_settlement_page_t *page, err_detail_t *detail)
 {
@@ -65,16 +87,11 @@ err_t psp_settlement_read(const psp_t *psp, const psp_settlement_query_t *query,
     if (http_status != 200 || !connector->settlement_request)
         return err_set(detail, ERR_MALFORMED_WEBHOOK, "HTTP %d is no settlement report",
                        http_status);
-    json_t *root = psp_read_body(body, detail);
-    if (!root)
-        return ERR_MALFORMED_WEBHOOK;
-    err_t err = read_lines(connector, root, body, page, detail);
-    if (err == ERR_OK)
-        err = connector->settlement_next(query, root, page->count, page->next, detail);
-    if (err == ERR_OK && page->next[0] && strcmp(page->next, query->cursor) == 0)
-        err = psp_malformed(detail, "the cursor", "leads back to the same page");
-    json_decref(root);
-    return err;
+    TRY(connector->settlement_page ? connector->settlement_page(query, body, page, detail)
+                                   : read_page(connector, query, body, page, detail));
+    if (page->next[0] && strcmp(page->next, query->cursor) == 0)
+        return psp_malformed(detail, "the cursor", "leads back to the same page");
+    return ERR_OK;
 }
 
 /* What no line may say, whichever connector has read it. */

@@ -9,6 +9,9 @@
  * is complete is read again from its beginning an interval later, since PSPs add lines to it in no
  * order that they promise; of those only what the inbox does not have is appended.
  *
+ * A report that a PSP announces is fetched whole, once, and read page by page from what came, one
+ * page in a tick, so that nothing else waits for a large one.
+ *
  * A line that cannot be read is appended too: it becomes a dead letter that a person sees.
  */
 #include "services/reconciler/settlements.h"
@@ -30,6 +33,7 @@ enum {
     FIRST_CLAIM_AFTER_MS = 2000, /* the checks of payments come first */
     CLAIM_EVERY_MS = 5000, /* a look whether something is due; SETTLEMENT_INTERVAL_S says when */
     AGAIN_S = 60,
+    WHOLE_TIMEOUT_MS = 60000, /* to fetch a report that was announced */
     LEASE_S = 120,    /* longer than a call may take and the limit of a PSP may hold it back */
     READINGS_MAX = 8, /* at once */
     THINGS = 3,
@@ -57,6 +61,7 @@ typedef struct reading {
     uuid_t request_id;
     int lines, news, passed_count;
     passed_t passed[PASSED_TYPES_MAX]; /* the last is of all types that there is no room for */
+    buf_t whole;                       /* a report that was announced, once it is here */
 } reading_t;
 
 struct settlements {
@@ -69,7 +74,7 @@ struct settlements {
     bool stopping, everything;
     int64_t next_claim_mono_ms;
     int64_t *next_ask_mono_ms;
-    const psp_t *psps[PSP_COUNT]; /* those with reports */
+    const psp_t *psps[PSP_COUNT]; /* those with reports that are configured */
     size_t psp_count;
     reading_t readings[READINGS_MAX];
 };
@@ -97,9 +102,12 @@ settlements_t *settlements_new(service_t *service, const reconciler_config_t *co
         const psp_account_t *account = psp_account_of(&config->accounts, psp_at(i));
         const psp_settlement_query_t query = {0};
         http_client_request_t request;
-        if (account == NULL || !psp_settlement_request(psp_at(i), account, &query, &request))
+        if (account == NULL)
             continue;
-        buf_free(&request.body);
+        if (psp_settlement_request(psp_at(i), account, &query, &request))
+            buf_free(&request.body);
+        else if (!psp_settlement_is_announced(psp_at(i)))
+            continue;
         self->psps[self->psp_count++] = psp_at(i);
     }
     self->http = psp_client_new(&config->accounts, READINGS_MAX);
@@ -117,6 +125,8 @@ void settlements_destroy(settlements_t **self_p)
     actor_remove_fd(self->service->actor, psp_client_fd(self->http));
     actor_remove_timer(self->service->actor, self->tick_timer);
     psp_client_destroy(&self->http);
+    for (size_t i = 0; i < READINGS_MAX; i++)
+        buf_free(&self->readings[i].whole);
     free(self);
     *self_p = NULL;
 }
@@ -182,6 +192,27 @@ static unsigned limit_of(const psp_account_t *account, const psp_t *psp)
     return account->given ? psp_status_calls_per_min(psp) : 0;
 }
 
+static void end_reading(reading_t *reading)
+{
+    buf_free(&reading->whole);
+    reading->active = false;
+}
+
+/* It was announced elsewhere than at the PSP: nobody asks there, nor again. */
+static void refuse(settlements_t *self, reading_t *reading)
+{
+    err_detail_t detail = {{0}};
+    char quoted[QUOTED_SIZE];
+    log_limited(LOG_LEVEL_WARN, NULL, "settlement report refused", "psp=%s url=%s",
+                reading->report.psp, log_quote(quoted, sizeof quoted, reading->report.query.url));
+    const err_t err =
+        reconciler_store_report_read(self->store, &reading->report, "", 0, 1, LEASE_S, &detail);
+    if (err != ERR_OK) /* its lease ends by itself, and it is refused again */
+        log_limited(LOG_LEVEL_WARN, NULL, "settlement report not given back",
+                    "code=%s detail=\"%s\"", err_name(err), detail.text);
+    end_reading(reading);
+}
+
 static void ask(settlements_t *self, reading_t *reading, int64_t now_mono_ms)
 {
     const psp_account_t *account = psp_account_of(&self->config->accounts, reading->psp);
@@ -189,9 +220,14 @@ static void ask(settlements_t *self, reading_t *reading, int64_t now_mono_ms)
     int64_t *next_ask_mono_ms = &self->next_ask_mono_ms[psp_index(reading->psp)];
     if (now_mono_ms < *next_ask_mono_ms)
         return;
+    if (!psp_settlement_request(reading->psp, account, &reading->report.query, &request)) {
+        refuse(self, reading);
+        return;
+    }
     *next_ask_mono_ms = psp_next_call_ms(now_mono_ms, limit_of(account, reading->psp));
-    CHECK(psp_settlement_request(reading->psp, account, &reading->report.query, &request));
-    request.timeout_ms = (uint32_t)self->config->psp_status_timeout_ms;
+    request.timeout_ms = psp_settlement_is_announced(reading->psp)
+                             ? WHOLE_TIMEOUT_MS
+                             : (uint32_t)self->config->psp_status_timeout_ms;
     reading->asking = true;
     psp_client_submit(self->http, reading->psp, &request, reading);
 }
@@ -212,15 +248,16 @@ static void give_up(settlements_t *self, reading_t *reading, const char *why, co
     char quoted[QUOTED_SIZE];
     log_limited(LOG_LEVEL_WARN, NULL, "settlement report not read", "psp=%s code=%s detail=%s",
                 reading->report.psp, why, log_quote(quoted, sizeof quoted, words));
-    reading->active = false;
+    end_reading(reading);
     /* A page that the PSP refuses may be one whose cursor has grown old. */
-    const err_t err =
-        reconciler_store_report_failed(self->store, reading->report.psp, query->day_us,
-                                       query->cursor[0] != '\0', AGAIN_S, &detail);
+    const err_t err = reconciler_store_report_failed(self->store, &reading->report,
+                                                     query->cursor[0] != '\0', AGAIN_S, &detail);
     if (err != ERR_OK) /* its lease ends by itself */
         log_limited(LOG_LEVEL_WARN, NULL, "settlement report not given back",
                     "code=%s detail=\"%s\"", err_name(err), detail.text);
 }
+
+static void read_whole(settlements_t *self, reading_t *reading);
 
 static void go_on(settlements_t *self)
 {
@@ -233,6 +270,8 @@ static void go_on(settlements_t *self)
             continue;
         if (self->stopping)
             give_up(self, reading, "STOPPED", "");
+        else if (reading->whole.size > 0)
+            read_whole(self, reading);
         else
             ask(self, reading, now_mono_ms);
     }
@@ -386,9 +425,8 @@ static err_t take_page(settlements_t *self, reading_t *reading, const psp_settle
     const size_t count = read_lines(reading, page, entries, reports);
     err_t err = append_news(self, reading, entries, reports, count, &news, detail);
     if (err == ERR_OK)
-        err = reconciler_store_report_read(self->store, reading->report.psp, query->day_us,
-                                           page->next, news, self->config->settlement_interval_s,
-                                           LEASE_S, detail);
+        err = reconciler_store_report_read(self->store, &reading->report, page->next, news,
+                                           self->config->settlement_interval_s, LEASE_S, detail);
     free(reports);
     free(entries);
     if (err != ERR_OK)
@@ -406,27 +444,42 @@ static err_t take_page(settlements_t *self, reading_t *reading, const psp_settle
                  rfc3339_format(query->day_us, day), reading->lines, reading->news,
                  reading->passed_count, passed.data);
         buf_free(&passed);
-        reading->active = false;
+        end_reading(reading);
     }
     return ERR_OK;
 }
 
-static void take_answer(settlements_t *self, reading_t *reading,
-                        const http_client_response_t *response)
+static void read_body(settlements_t *self, reading_t *reading, int http_status, const buf_t *bytes)
 {
-    const str_t body = {response->body.data, (uint32_t)response->body.size};
+    const str_t body = {bytes->data, (uint32_t)bytes->size};
     psp_settlement_page_t page;
     err_detail_t detail = {{0}};
-    err_t err = response->err;
-    if (err != ERR_OK)
-        err_set(&detail, err, "%s", response->error);
-    else
-        err = psp_settlement_read(reading->psp, &reading->report.query, response->status, body,
-                                  &page, &detail);
+    err_t err = psp_settlement_read(reading->psp, &reading->report.query, http_status, body, &page,
+                                    &detail);
     if (err == ERR_OK)
         err = take_page(self, reading, &page, &detail);
+    psp_settlement_page_free(&page);
     if (err != ERR_OK)
         give_up(self, reading, err_name(err), detail.text);
+}
+
+/* One page of it. */
+static void read_whole(settlements_t *self, reading_t *reading)
+{
+    read_body(self, reading, 200, &reading->whole);
+}
+
+static void take_answer(settlements_t *self, reading_t *reading, http_client_response_t *response)
+{
+    if (response->err != ERR_OK) {
+        give_up(self, reading, err_name(response->err), response->error);
+    } else if (psp_settlement_is_announced(reading->psp) && response->status == 200 &&
+               response->body.size > 0) {
+        reading->whole = response->body;
+        response->body = (buf_t){0};
+    } else {
+        read_body(self, reading, response->status, &response->body);
+    }
 }
 
 static void on_answers(void *arg)

@@ -1,7 +1,11 @@
 """Settlement reports, as the PSPs' own APIs tell them: what was paid out becomes facts, and what differs is seen."""
 import base64
+import csv
 import datetime
 import hashlib
+import http.server
+import io
+import threading
 import urllib.parse
 import uuid
 
@@ -12,7 +16,7 @@ from test_psps import HINTING, RUPEES_ALONE, begun, fetch, pays, posted_form
 
 STACK = {"env": {"RECONCILE_INTERVAL_S": 3600, "PARK_FOR_S": 1, "PSP_SIM_SETTLE_AFTER_S": 0}}
 
-REPORTING = ("Razorpay", "Stripe", "Cashfree", "PayU")
+REPORTING = ("Razorpay", "Stripe", "Cashfree", "PayU", "Adyen")
 CASES = [(psp, currency, amount) for psp in REPORTING for currency, amount in (("INR", 45001), ("JPY", 1234), ("KWD", 12340))
          if currency == "INR" or psp not in RUPEES_ALONE]
 
@@ -29,7 +33,17 @@ def payu_command(stack, name, var1, **more):
                              {"Content-Type": "application/x-www-form-urlencoded"})
 
 
+def announce(stack, **more):
+    """Adyen's report of what was paid out since the last one; its URL."""
+    answer = stack.sim.post("/_sim/adyen/report", more)
+    assert answer.status == 200, answer
+    url = answer.json["url"]
+    wait_for(lambda: stack.psql(f"SELECT 1 FROM settlement_reports WHERE url = '{url}'"), 10, "the announcement is taken in")
+    return url
+
+
 def read_reports(stack):
+    announce(stack)
     answer = stack.api.post("/admin/reconciliations")
     assert answer.status // 100 == 2, answer
 
@@ -265,6 +279,60 @@ def test_a_psp_that_answers_nonsense_is_asked_again_and_nothing_is_lost(stack):
     read_reports(stack)
     wait_for(lambda: [row[0] for row in facts(stack, payment_id)] == ["captured", "settled"], 15, "it is settled")
     stack.verify()
+
+
+def test_a_report_that_is_announced_elsewhere_is_not_fetched(stack):
+    """The announcement's signature does not cover the address: our key goes nowhere but to Adyen."""
+    asked = []
+
+    class Stranger(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.headers)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *ignored):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Stranger) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            base = f"http://127.0.0.1:{stack.sim.port}/adyen"
+            stranger = f"http://127.0.0.1:{server.server_port}"
+            for at in (stranger, f"{base}.evil", f"{base}@127.0.0.1:{server.server_port}", f"{base}/../../x", f"{stranger}/adyen",
+                       "https://evil.example/.adyen.com", "https://ca-live.adyen.com.evil.example", "http://ca-live.adyen.com"):
+                url = announce(stack, at=at)
+                wait_for(lambda url=url: stack.psql(f"SELECT 1 FROM settlement_reports WHERE url = '{url}' AND next_read_at IS NULL"),
+                         15, "it is refused for good")
+                assert stack.psql(f"SELECT lines FROM settlement_reports WHERE url = '{url}'") == [["0"]]
+            assert asked == []
+        finally:
+            server.shutdown()
+            thread.join()
+    stack.verify()
+
+
+def test_the_simulator_reports_as_adyen_does(stack):
+    """A batch has what was paid out since the last one; whoever has no key, or asks for another, gets none."""
+    order_id, payment = begun(stack, "Adyen", "KWD", 12340)
+    payment_id = payment["payment_id"]
+    pays(stack, payment)
+    stack.wait_for_order(order_id, "PAID")
+    path = urllib.parse.urlsplit(announce(stack)).path
+    key = {"X-API-Key": "dev-secret"}
+    answer = stack.sim.get(path, key)
+    assert answer.status == 200 and answer.headers["Content-Type"].startswith("text/csv"), answer
+    rows = list(csv.DictReader(io.StringIO(answer.body.decode())))
+    [row] = [row for row in rows if row["Merchant Reference"] == payment_id]
+    assert (row["Type"], row["Gross Currency"], row["Gross Debit (GC)"], row["Gross Credit (GC)"]) == ("Settled", "KWD", "", "12.340")
+    assert (row["Net Currency"], row["Net Credit (NC)"], row["Markup (NC)"]) == ("KWD", "12.094", "0.246")
+    assert [row["Type"] for row in rows][-2:] == ["Fee", "MerchantPayout"]
+    later = urllib.parse.urlsplit(announce(stack)).path
+    assert payment_id not in stack.sim.get(later, key).body.decode()
+    assert stack.sim.get(path).status == 401
+    assert stack.sim.get(path.replace("batch_", "batch_9"), key).status == 404
+    assert stack.sim.get(path.replace("TiffinDev", "Another"), key).status == 404
 
 
 def test_the_simulator_reports_as_razorpay_does(stack):

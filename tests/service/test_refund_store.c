@@ -564,9 +564,10 @@ static bool was_notified(void *arg)
 
 /* ---- settlement lines, which name a refund by one of its two names ---- */
 
-#define SUCCESSES                                                                           \
-    "SELECT count(*) || ' ' || string_agg(f.psp_ref || ' ' || f.amount || ' ' || f.source " \
-    "|| ' ' || (f.refund_id IS NOT NULL), ' ') FROM facts f WHERE f.kind = 'refund_succeeded'"
+#define SUCCESSES                                                                               \
+    "SELECT count(*) || ' ' || string_agg(f.psp_ref || ' ' || f.amount || ' ' || f.source "     \
+    "|| ' ' || (f.refund_id IS NOT NULL), ' ' ORDER BY f.fact_id) FROM facts f WHERE f.kind = " \
+    "'refund_succeeded'"
 #define DISCREPANCIES "SELECT coalesce(string_agg(kind, ' '), 'none') FROM discrepancies"
 
 static void a_line_without_our_id_is_of_the_refund_that_has_its_reference(void **state)

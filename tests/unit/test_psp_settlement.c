@@ -518,7 +518,7 @@ static void an_entry_that_is_none_is_refused(void **state)
         {"Razorpay", "{\"line\":{}}", "tells"},
         {"Razorpay", "{\"tells\":\"refund_failed\",\"line\":{}}", "tells"},
         {"Stripe", "{\"tells\":\"settled\",\"line\":{\"type\":\"charge\"}}", "source"},
-        {"Adyen", "{\"tells\":\"settled\",\"line\":{}}", "without settlement reports"},
+        {"Juspay", "{\"tells\":\"settled\",\"line\":{}}", "without settlement reports"},
         {"Razorpay", "{\"tells\":\"settled\",\"line\":[]}", "event_id"}, /* the prototype's */
         {"Razorpay", "{", "the body"},
     };
@@ -716,7 +716,7 @@ static void the_next_page_is_asked_for_by_its_cursor(void **state)
 static void psps_without_reports_are_not_asked(void **state)
 {
     (void)state;
-    static const char *const others[] = {"Juspay", "PhonePe", "Adyen"};
+    static const char *const others[] = {"Juspay", "PhonePe"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         const psp_settlement_query_t query = {.day_us = DAY_US};
         http_client_request_t request;

@@ -483,7 +483,7 @@ const psp_webhooks_t psp_webhooks_cashfree = {
 
 /* What was settled on a day. (/pg/recon has the same lines by the day on which customers paid,
  * which is settled days later.) */
-static void settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
+static bool settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
                                http_client_request_t *request)
 {
     char at[RFC3339_SIZE];
@@ -501,6 +501,7 @@ static void settlement_request(const psp_account_t *account, const psp_settlemen
     json_text(body, "end_date", rfc3339_format(query->day_us + (DAY_S - 1) * second_us, at));
     json_close_object(body);
     json_close_object(body);
+    return true;
 }
 
 /* There may be more as long as there is a cursor, and something came. */

@@ -55,8 +55,13 @@ typedef struct psp_connector {
     err_t (*refund_read)(const psp_refund_t *asked, int http_status, str_t body,
                          psp_report_t *report, err_detail_t *detail);
     /* NULL: it has no settlement reports; then nor the others. */
-    void (*settlement_request)(const psp_account_t *account, const psp_settlement_query_t *query,
+    bool (*settlement_request)(const psp_account_t *account, const psp_settlement_query_t *query,
                                http_client_request_t *request);
+    /* A report that is announced and comes whole, which is no JSON: what psp_settlement_read does
+     * of a body that came with 200. NULL: it is asked for by its day, and the next two are there.
+     */
+    err_t (*settlement_page)(const psp_settlement_query_t *query, str_t body,
+                             psp_settlement_page_t *page, err_detail_t *detail);
     const char *settlement_lines; /* the member of the answer that is the list of lines … */
     const char *settlement_type;  /* … and that of a line which says what it is */
     /* The cursor of the next page, of an answer with `count` lines; zeroed: none. */

@@ -380,7 +380,7 @@ const psp_webhooks_t psp_webhooks_payu = {
 
 /* Of the day on which it was paid out, page by page: 1 is the first. The hash does not cover the
  * page. */
-static void settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
+static bool settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
                                http_client_request_t *request)
 {
     char day[RFC3339_SIZE];
@@ -389,6 +389,7 @@ static void settlement_request(const psp_account_t *account, const psp_settlemen
     command(account, "get_settlement_details", day, request);
     form_add(&request->body, "var2", query->cursor[0] ? query->cursor : "1");
     form_add_int(&request->body, "var3", PSP_SETTLEMENT_LINES_MAX);
+    return true;
 }
 
 /* Errors come with 200, and so does a day without lines. */

@@ -450,7 +450,7 @@ static err_t refund_read(const psp_refund_t *asked, int http_status, str_t body,
 
 /* A day there is a day in India: its last five and a half hours come with the next day of ours,
  * while both are still read. */
-static void settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
+static bool settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
                                http_client_request_t *request)
 {
     char day[RFC3339_SIZE];
@@ -462,6 +462,7 @@ static void settlement_request(const psp_account_t *account, const psp_settlemen
              "%s/v1/settlements/recon/combined?year=%d&month=%d&day=%d&count=%d&skip=%d",
              account->base_url, year, month, of_month, PSP_SETTLEMENT_LINES_MAX,
              query->cursor[0] ? atoi(query->cursor) : 0);
+    return true;
 }
 
 /* A full page may have another after it. */

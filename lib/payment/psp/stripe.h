@@ -28,7 +28,7 @@ err_t stripe_read_refund(const json_t *refund, psp_report_t *report,
 void stripe_begin(const psp_account_t *account, const char *method, http_client_request_t *request);
 
 /* stripe_settlement.c: as the members of psp_connector_t */
-void stripe_settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
+bool stripe_settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
                                http_client_request_t *request);
 err_t stripe_settlement_next(const psp_settlement_query_t *query, const json_t *answer,
                              size_t count, char next[PSP_SETTLEMENT_CURSOR_SIZE],

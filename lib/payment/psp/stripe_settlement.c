@@ -13,7 +13,7 @@ static const int64_t second_us = 1000000;
 
 /* What was booked to the account's balance on that day, each with the charge that it is of. When it
  * is paid out to a bank follows from the account's schedule, and is not waited for. */
-void stripe_settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
+bool stripe_settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
                                http_client_request_t *request)
 {
     buf_t form = {0};
@@ -27,6 +27,7 @@ void stripe_settlement_request(const psp_account_t *account, const psp_settlemen
     snprintf(request->url, sizeof request->url, "%s/v1/balance_transactions?%s", account->base_url,
              form.data);
     buf_free(&form);
+    return true;
 }
 
 /* The last line's id, where there are more after it. */
