@@ -174,6 +174,7 @@ def test_a_refund_that_was_told_of_before_is_the_same_in_a_report(stack, psp):
     stack.wait_for_order(order_id, "PAID")
     refund_id = stack.api.post(f"/payments/{payment_id}/refunds", {"amount": 15000}).json["refund_id"]
     wait_for(lambda: stack.api.get(f"/refunds/{refund_id}").json["status"] == "SUCCESS", 15, "it is refunded")
+    stack.wait_until_quiet()
     before = [row for row in facts(stack, payment_id) if row[0].startswith("refund")]
     read_reports(stack)
     wait_for(lambda: "settled" in [row[0] for row in facts(stack, payment_id)], 15, "the report is read")
