@@ -110,11 +110,15 @@ BEGIN
      ORDER BY 1, 2
     ON CONFLICT DO NOTHING;
     DELETE FROM settlement_reports r WHERE r.day < today - 60;
+    IF everything THEN -- due, so that what this claim has no room for the next ones take
+        UPDATE settlement_reports r SET next_read_at = now()
+         WHERE r.psp = ANY (psps || announcing) AND r.next_read_at > now() AND r.leased_until <= now();
+    END IF;
     RETURN QUERY
         WITH due AS MATERIALIZED (
             SELECT q.psp, q.day, q.url FROM settlement_reports q
              WHERE q.psp = ANY (CASE WHEN q.url = '' THEN psps ELSE announcing END) AND q.leased_until <= now()
-               AND (q.next_read_at <= now() OR (everything AND q.next_read_at IS NOT NULL))
+               AND q.next_read_at <= now()
              ORDER BY q.day, q.psp, q.url LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
         )
         UPDATE settlement_reports r SET leased_until = now() + make_interval(secs => lease_s)

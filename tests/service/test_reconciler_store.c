@@ -536,6 +536,26 @@ static void a_report_that_its_reader_left_goes_on_with_the_page_remembered(void 
         assert_string_equal(second.of[i].query.cursor, "page-2");
 }
 
+static void who_asks_for_everything_gets_it_though_not_at_once(void **state)
+{
+    fixture_t *fixture = *state;
+    const psp_t *const psps[] = {psp_find(str_of("Razorpay")), psp_find(str_of("Stripe"))};
+    const reports_t first = claim_reports(fixture->stores[0], false);
+    int claimed = 0;
+    for (int i = 0; i < first.count; i++)
+        say_read(fixture, &first.of[i], "");
+    for (int i = 0; i < 3; i++) { /* room for three, then for the rest, then there is nothing */
+        err_detail_t detail = {{0}};
+        PGresult *result = NULL;
+        assert_int_equal(reconciler_store_claim_reports(fixture->stores[0], psps, 2, i == 0, 3, 120,
+                                                        &result, &detail),
+                         ERR_OK);
+        claimed += PQntuples(result);
+        assert_int_equal(claimed, i == 0 ? 3 : 4);
+        PQclear(result);
+    }
+}
+
 static void a_report_that_was_announced_is_read_once(void **state)
 {
     fixture_t *fixture = *state;
@@ -665,6 +685,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(runs_are_listed_newest_first_page_by_page, setup, teardown),
     cmocka_unit_test_setup_teardown(what_is_old_is_forgotten_in_steps, setup, teardown),
     cmocka_unit_test_setup_teardown(two_reconcilers_read_each_report_once, setup, teardown),
+    cmocka_unit_test_setup_teardown(who_asks_for_everything_gets_it_though_not_at_once, setup,
+                                    teardown),
     cmocka_unit_test_setup_teardown(a_report_that_was_announced_is_read_once, setup, teardown),
     cmocka_unit_test_setup_teardown(who_asks_for_everything_reads_what_was_read_lately, setup,
                                     teardown),
