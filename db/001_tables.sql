@@ -390,16 +390,18 @@ CREATE TABLE reconciliation_runs (
     errors      int NOT NULL DEFAULT 0
 );
 
--- Of each PSP's settlement report of a day (UTC): how far it was read, and when it is read again.
+-- Of each PSP's settlement report of a day (UTC): how far it was read, and when it is read again. One that was announced does not
+-- change: it is read once.
 CREATE TABLE settlement_reports (
     psp          text NOT NULL,
-    day          date NOT NULL,
+    day          date NOT NULL,                      -- that it is of, or was announced on
+    url          text NOT NULL DEFAULT '',           -- where it was announced; '': it is asked for by its day
     cursor       text NOT NULL DEFAULT '',           -- of the next page; '': the first
     lines        bigint NOT NULL DEFAULT 0,          -- that told something new
     next_read_at timestamptz DEFAULT now(),          -- NULL: never again
     leased_until timestamptz NOT NULL DEFAULT '-infinity', -- a reconciler reads it
     read_at      timestamptz,                        -- when it was last read to its end
-    PRIMARY KEY (psp, day)
+    PRIMARY KEY (psp, day, url)
 );
 
 -- RFC 3339 as the services write it: fractions of a second only when there are some, in 3 or 6 digits.

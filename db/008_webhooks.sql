@@ -240,6 +240,27 @@ BEGIN
     PERFORM 1 FROM payments p WHERE p.payment_id = ANY (known) ORDER BY p.payment_id FOR NO KEY UPDATE;
     PERFORM 1 FROM refunds r WHERE r.payment_id = ANY (known) ORDER BY r.refund_id FOR NO KEY UPDATE;
 
+    -- A settlement line names a refund by the reference that the PSP gave it or by our id, not always by both. What was told of it
+    -- before has the other; a reference that is our id stands for the PSP's.
+    IF 'refund_succeeded' = ANY (kinds) THEN
+        SELECT array_agg(coalesce(g.psp_ref, r.psp_ref) ORDER BY r.n), array_agg(coalesce(r.refund_id, h.refund_id) ORDER BY r.n)
+          INTO psp_refs, refund_ids
+          FROM unnest(psps, sources, known, kinds, psp_refs, refund_ids)
+               WITH ORDINALITY AS r(psp, source, payment_id, kind, psp_ref, refund_id, n)
+          LEFT JOIN LATERAL (
+                SELECT f.psp_ref FROM facts f
+                 WHERE r.kind = 'refund_succeeded' AND f.payment_id = r.payment_id AND f.psp = r.psp AND f.refund_id = r.refund_id
+                   AND CASE WHEN r.psp_ref = r.refund_id::text THEN f.kind IN ('refund_requested', 'refund_succeeded')
+                            ELSE f.kind = 'refund_succeeded' AND f.psp_ref = r.refund_id::text END
+                 ORDER BY f.kind DESC, f.fact_id LIMIT 1) g ON true
+          LEFT JOIN LATERAL (
+                SELECT f.refund_id FROM facts f
+                 WHERE r.kind = 'refund_succeeded' AND r.source = 'settlement' AND r.refund_id IS NULL
+                   AND f.payment_id = r.payment_id AND f.psp = r.psp AND f.psp_ref = r.psp_ref AND f.refund_id IS NOT NULL
+                   AND f.kind IN ('refund_requested', 'refund_succeeded')
+                 ORDER BY f.fact_id LIMIT 1) h ON true;
+    END IF;
+
     -- 2. The inbox: new rows, in key order so that two batches cannot wait for each other in a circle. They are written as what nearly
     -- all of them come to, so that only the others are written twice (7.).
     WITH made AS (
@@ -248,11 +269,12 @@ BEGIN
         SELECT DISTINCT ON (r.psp, r.event_id, r.payment_id)
                r.psp, r.event_id, coalesce(r.payment_id, nil)::text, r.source, r.body, r.headers, r.http_status, r.refund_id,
                r.request_id, least(to_timestamp(r.received_at_us / 1000000.0), now()), -- nothing is parked for longer
-               CASE WHEN r.known_id IS NOT NULL THEN 'applied' END, r.known_id, (r.known_id IS NOT NULL)::int
+               CASE WHEN r.known_id IS NOT NULL OR r.kind = 'announcement' THEN 'applied' END, r.known_id,
+               (r.known_id IS NOT NULL OR r.kind = 'announcement')::int
           FROM unnest(inbox_ids, psps, event_ids, payment_ids, sources, bodies, headers, http_statuses, refund_ids, request_ids,
-                      received_at_us, known)
+                      received_at_us, known, kinds)
                WITH ORDINALITY AS r(inbox_id, psp, event_id, payment_id, source, body, headers, http_status, refund_id, request_id,
-                                    received_at_us, known_id, n)
+                                    received_at_us, known_id, kind, n)
          WHERE r.inbox_id IS NULL
          ORDER BY r.psp, r.event_id, r.payment_id, r.n
         ON CONFLICT (psp, event_id, payment_ref) DO NOTHING -- named: else the primary key is searched too
@@ -318,7 +340,7 @@ BEGIN
                        WITH ORDINALITY AS r(psp, source, payment_id, order_id, kind, psp_ref, ref_scope, amount, fee,
                                             currency, occurred_at_us, reason, fault, counts, n)
                   JOIN payments p ON p.payment_id = r.payment_id AND (r.order_id IS NULL OR r.order_id = p.order_id)
-                 WHERE r.counts AND r.kind NOT IN ('none', 'hint', 'malformed', 'poison')
+                 WHERE r.counts AND r.kind NOT IN ('none', 'hint', 'announcement', 'malformed', 'poison')
                  ORDER BY r.psp, r.kind, r.psp_ref, r.ref_scope, r.n) e
          ORDER BY e.n
         ON CONFLICT (psp, kind, psp_ref, ref_scope) DO NOTHING
@@ -440,12 +462,22 @@ BEGIN
         END IF;
     END IF;
 
+    -- A settlement report is ready, where the reference says: the reconciler reads it.
+    IF 'announcement' = ANY (kinds) THEN
+        INSERT INTO settlement_reports (psp, day, url)
+        SELECT r.psp, (now() AT TIME ZONE 'UTC')::date, r.psp_ref
+          FROM unnest(psps, kinds, psp_refs, counts) WITH ORDINALITY AS r(psp, kind, psp_ref, counts, n)
+         WHERE r.kind = 'announcement' AND r.counts ORDER BY r.n
+        ON CONFLICT DO NOTHING;
+    END IF;
+
     -- 7. How each open inbox row ends, where that is not what it was written as.
     WITH judged AS (
         SELECT r.inbox_id, p.payment_id, r.inbox_id IN (SELECT unnest(new_rows)) AS is_new,
-               r.kind IN ('none', 'hint') OR r.fact_id IN (SELECT unnest(new_facts)) AS is_news,
+               r.kind IN ('none', 'hint', 'announcement') OR r.fact_id IN (SELECT unnest(new_facts)) AS is_news,
                CASE WHEN r.kind = 'malformed' THEN 'MALFORMED: ' || coalesce(r.reason, '')
                     WHEN r.kind = 'poison' THEN 'DELIVERED_TOO_OFTEN'
+                    WHEN r.kind = 'announcement' THEN NULL
                     WHEN p.payment_id IS NULL THEN 'PAYMENT_NOT_FOUND'
                     WHEN r.order_id <> p.order_id THEN 'ORDER_MISMATCH'
                     WHEN r.kind NOT IN ('none', 'hint') AND r.fact_id IS NULL THEN 'REFERENCE_OF_ANOTHER_PAYMENT' END AS trouble

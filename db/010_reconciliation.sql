@@ -92,9 +92,10 @@ $$;
 
 -- Claims settlement reports to read, for lease_s. Those of today and yesterday are read every interval_s, since lines are added to
 -- them; one that is older, once more, when no more are; so is each day that nobody has read because no reconciler ran (of the last
--- 30). `everything`: what was read lately too (somebody wants to know).
-CREATE FUNCTION settlement_reports_claim(psps text[], everything boolean, at_most int, lease_s int)
-RETURNS TABLE (psp text, day_us bigint, cursor text)
+-- 30). `everything`: what was read lately too (somebody wants to know). Those that were announced are of `announcing`, and are read
+-- once.
+CREATE FUNCTION settlement_reports_claim(psps text[], announcing text[], everything boolean, at_most int, lease_s int)
+RETURNS TABLE (psp text, day_us bigint, url text, cursor text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -109,16 +110,20 @@ BEGIN
      ORDER BY 1, 2
     ON CONFLICT DO NOTHING;
     DELETE FROM settlement_reports r WHERE r.day < today - 60;
+    IF everything THEN -- due, so that what this claim has no room for the next ones take
+        UPDATE settlement_reports r SET next_read_at = now()
+         WHERE r.psp = ANY (psps || announcing) AND r.next_read_at > now() AND r.leased_until <= now();
+    END IF;
     RETURN QUERY
         WITH due AS MATERIALIZED (
-            SELECT q.psp, q.day FROM settlement_reports q
-             WHERE q.psp = ANY (psps) AND q.leased_until <= now()
-               AND (q.next_read_at <= now() OR (everything AND q.next_read_at IS NOT NULL))
-             ORDER BY q.day, q.psp LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
+            SELECT q.psp, q.day, q.url FROM settlement_reports q
+             WHERE q.psp = ANY (CASE WHEN q.url = '' THEN psps ELSE announcing END) AND q.leased_until <= now()
+               AND q.next_read_at <= now()
+             ORDER BY q.day, q.psp, q.url LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
         )
         UPDATE settlement_reports r SET leased_until = now() + make_interval(secs => lease_s)
-          FROM due d WHERE (r.psp, r.day) = (d.psp, d.day)
-        RETURNING r.psp, (extract(epoch FROM r.day) * 1000000)::bigint, r.cursor;
+          FROM due d WHERE (r.psp, r.day, r.url) = (d.psp, d.day, d.url)
+        RETURNING r.psp, (extract(epoch FROM r.day) * 1000000)::bigint, r.url, r.cursor;
 END
 $$;
 -- What of a page is not in the inbox yet: the positions (from 1).
@@ -129,7 +134,7 @@ STABLE LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
                                              AND i.payment_ref = l.payment_id::text)
 $$;
 -- A page is read: the next begins at the cursor; '': that was the last. Its reader keeps it for lease_s more, if there is one.
-CREATE FUNCTION settlement_reports_read(of_psp text, day_us bigint, next_cursor text, new_lines int, interval_s bigint, lease_s int)
+CREATE FUNCTION settlement_reports_read(of_psp text, day_us bigint, of_url text, next_cursor text, new_lines int, interval_s bigint, lease_s int)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     UPDATE settlement_reports r
@@ -137,19 +142,19 @@ BEGIN
            leased_until = CASE WHEN next_cursor = '' THEN '-infinity' ELSE now() + make_interval(secs => lease_s) END,
            read_at = CASE WHEN next_cursor = '' THEN now() ELSE r.read_at END,
            next_read_at = CASE WHEN next_cursor <> '' THEN r.next_read_at
-                               WHEN r.day < (now() AT TIME ZONE 'UTC')::date - 1 THEN NULL
+                               WHEN of_url <> '' OR r.day < (now() AT TIME ZONE 'UTC')::date - 1 THEN NULL
                                ELSE now() + make_interval(secs => interval_s) END
-     WHERE r.psp = of_psp AND r.day = date '1970-01-01' + (day_us / 86400000000)::int;
+     WHERE r.psp = of_psp AND r.url = of_url AND r.day = date '1970-01-01' + (day_us / 86400000000)::int;
 END
 $$;
 -- It cannot be read now: again in so many seconds, from where it was left; from its beginning where that may be what is wrong.
-CREATE FUNCTION settlement_reports_failed(of_psp text, day_us bigint, from_beginning boolean, again_s int)
+CREATE FUNCTION settlement_reports_failed(of_psp text, day_us bigint, of_url text, from_beginning boolean, again_s int)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     UPDATE settlement_reports r
        SET cursor = CASE WHEN from_beginning THEN '' ELSE r.cursor END, leased_until = '-infinity',
            next_read_at = now() + make_interval(secs => again_s)
-     WHERE r.psp = of_psp AND r.day = date '1970-01-01' + (day_us / 86400000000)::int;
+     WHERE r.psp = of_psp AND r.url = of_url AND r.day = date '1970-01-01' + (day_us / 86400000000)::int;
 END
 $$;
 REVOKE ALL ON FUNCTION settlement_reports_claim, settlement_lines_news, settlement_reports_read, settlement_reports_failed FROM PUBLIC;

@@ -152,9 +152,9 @@ SELECT r.refund_id FROM refunds r
 -- invariant: every inbox row is applied, duplicate, parked or dead
 SELECT inbox_id, psp, event_id FROM inbox WHERE outcome IS NULL OR (outcome IN ('parked', 'dead') AND reason IS NULL);
 
--- invariant: an applied or duplicate webhook has its payment
+-- invariant: an applied or duplicate webhook has its payment, unless it is about none (a report that is ready)
 SELECT i.inbox_id, i.psp, i.event_id FROM inbox i
- WHERE i.outcome IN ('applied', 'duplicate')
+ WHERE i.outcome IN ('applied', 'duplicate') AND NOT (i.payment_id IS NULL AND i.payment_ref = '00000000-0000-0000-0000-000000000000')
    AND NOT EXISTS (SELECT FROM payments p WHERE p.payment_id = i.payment_id);
 
 -- invariant: a duplicate of a fact has that fact

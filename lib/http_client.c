@@ -192,6 +192,12 @@ static bool set_headers(transfer_t *transfer)
     return curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) == CURLE_OK;
 }
 
+static size_t response_max_bytes(const transfer_t *transfer)
+{
+    return transfer->request.response_max_bytes ? transfer->request.response_max_bytes
+                                                : RESPONSE_MAX_BYTES;
+}
+
 /* Options that are the same for every request. QUICK_EXIT: a name lookup that hangs is left to its
  * own thread instead of being waited for when the transfer times out, which would stop all other
  * transfers. */
@@ -207,7 +213,7 @@ static bool set_policy(transfer_t *transfer)
     SET(CURLOPT_PROXY, ""); /* what the environment says about proxies is not meant for us */
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(CURLOPT_MAXFILESIZE, (long)RESPONSE_MAX_BYTES);
+    SET(CURLOPT_MAXFILESIZE, (long)response_max_bytes(transfer));
     SET(CURLOPT_USERAGENT, "tiffin/" TIFFIN_VERSION);
     SET(CURLOPT_ERRORBUFFER, transfer->curl_error);
     SET(CURLOPT_PRIVATE, transfer);
@@ -421,7 +427,7 @@ void http_client_submit(http_client_t *self, http_client_request_t *request, voi
     memset(request, 0, sizeof(*request));
     transfer->cookie = cookie;
     transfer->begun_ms = clock_mono_ms();
-    buf_init(&transfer->response.body, RESPONSE_MAX_BYTES);
+    buf_init(&transfer->response.body, response_max_bytes(transfer));
     atomic_fetch_add(&self->pending, 1);
     pthread_mutex_lock(&self->lock);
     list_append(&self->submitted, transfer);

@@ -25,6 +25,7 @@ typedef struct http_client_request {
     char long_header[2048];                     /* one more, for an access token; "": none */
     buf_t body;
     uint32_t timeout_ms; /* in all */
+    size_t response_max_bytes; /* 0: 1 MiB */
 } http_client_request_t;
 
 void http_client_request_free(http_client_request_t *request);
@@ -34,7 +35,7 @@ void http_client_request_header(http_client_request_t *request, const char *form
 typedef struct http_client_response {
     err_t err;      /* ERR_OK: an HTTP answer came, whatever its status */
     int status;     /* 200 … */
-    buf_t body;     /* at most 1 MiB; a longer one is ERR_HTTP_TIMEOUT's sibling ERR_TOO_LARGE */
+    buf_t body;     /* at most 1 MiB, or what was asked for; a longer one is ERR_HTTP_TIMEOUT's sibling ERR_TOO_LARGE */
     int64_t took_ms;
     char error[128]; /* libcurl's words when err is not ERR_OK */
 } http_client_response_t;

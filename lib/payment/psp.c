@@ -144,7 +144,8 @@ err_t psp_webhook_read(const psp_t *psp, str_t body, psp_report_t *report, err_d
 
 bool psp_report_is_empty(const psp_report_t *report)
 {
-    return report->kind == PSP_FACT_NONE && uuid_is_nil(&report->payment_id);
+    return report->kind == PSP_FACT_NONE && uuid_is_nil(&report->payment_id) &&
+           !report->announced[0];
 }
 
 /* ---- checkouts ---- */

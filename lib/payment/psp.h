@@ -21,6 +21,7 @@
 #define PSP_REF_SIZE 128
 #define PSP_EVENT_ID_SIZE 128
 #define PSP_REASON_SIZE 200
+#define PSP_REPORT_URL_SIZE 513
 
 /* What a merchant configured for one PSP (environment, upper case name first: RAZORPAY_BASE_URL …).
  * What each is at this PSP is said by its settings (psp_accounts.h); NULL where it has no such
@@ -107,8 +108,10 @@ typedef struct psp_report {
     int64_t fee;            /* SETTLED: what the PSP kept of it; else 0 */
     char currency[4];       /* "" when the format names none: the order's */
     int64_t occurred_at_us;
-    char reason[PSP_REASON_SIZE]; /* FAILED: the PSP's words */
-    psp_fault_t fault;            /* FAILED: whose, where the PSP says it; else NONE */
+    char reason[PSP_REASON_SIZE];        /* FAILED: the PSP's words */
+    psp_fault_t fault;                   /* FAILED: whose, where the PSP says it; else NONE */
+    char announced[PSP_REPORT_URL_SIZE]; /* where a settlement report is ready, as far as the PSP
+                                            can be believed: kind is NONE; else "" */
     bool hint; /* its signature does not cover it: the PSP is to be asked, nothing is a fact; kind
                   is NONE */
 } psp_report_t;
@@ -144,7 +147,7 @@ err_t psp_webhook_verify(const psp_t *psp, const psp_account_t *account, bool de
 err_t psp_webhook_read(const psp_t *psp, str_t body, psp_report_t *report,
                        err_detail_t *detail) MUST_CHECK;
 /* Nothing about any payment: kind NONE and no payment_id (a settlement was paid out, a bank is down
- * …). */
+ * …), and no settlement report that is announced. */
 bool psp_report_is_empty(const psp_report_t *report);
 
 /* ---- checkout (create a payment at the PSP) ---- */
@@ -310,26 +313,38 @@ err_t psp_status_read(const psp_t *psp, const psp_payment_t *payment, int http_s
 typedef struct psp_settlement_query {
     int64_t day_us;                          /* the day's midnight, UTC */
     char cursor[PSP_SETTLEMENT_CURSOR_SIZE]; /* as the page before gave it; "": the first */
+    char url[PSP_REPORT_URL_SIZE]; /* where it was announced; "": it is asked for by its day */
 } psp_settlement_query_t;
 
 typedef struct psp_settlement_page {
-    str_t lines[PSP_SETTLEMENT_LINES_MAX]; /* borrowed from the body */
+    str_t lines[PSP_SETTLEMENT_LINES_MAX]; /* borrowed from the body, or from `made` */
     size_t count;
+    buf_t made;                            /* lines of a report that is no JSON */
     char next[PSP_SETTLEMENT_CURSOR_SIZE]; /* "": it was the last */
 } psp_settlement_page_t;
 
-/* Asks what was paid out on a day, page by page. False: this PSP has no such call. */
+/* Does the PSP announce its reports (psp_report_t.announced)? One is fetched whole, once, and
+ * psp_settlement_read makes pages of it. */
+bool psp_settlement_is_announced(const psp_t *psp);
+/* Asks what was paid out on a day, page by page, or for a report that was announced. False: this
+ * PSP has no such call, or it was announced elsewhere than at the PSP, where nobody may ask. */
 bool psp_settlement_request(const psp_t *psp, const psp_account_t *account,
                             const psp_settlement_query_t *query, http_client_request_t *request);
-/* A page of the report. ERR_MALFORMED_WEBHOOK (with detail) for whatever else was answered. */
+void psp_settlement_page_free(psp_settlement_page_t *page);
+/* A page of the report, for psp_settlement_page_free also after an error. ERR_MALFORMED_WEBHOOK
+ * (with detail) for whatever else was answered. */
 err_t psp_settlement_read(const psp_t *psp, const psp_settlement_query_t *query, int http_status,
                           str_t body, psp_settlement_page_t *page, err_detail_t *detail) MUST_CHECK;
 /* What a line tells. Of a charge that is paid out two things: SETTLED (with the fee), and CAPTURED,
- * since money that has arrived was taken from the customer; both have the capture's reference.
- * `kind` chooses. Of anything else (a refund, an adjustment, what is on hold) nothing: kind NONE. */
+ * since money that has arrived was taken from the customer; both have the capture's reference. Of a
+ * refund that it was carried out: REFUND_SUCCEEDED. `kind` chooses; what the line does not tell,
+ * and all of any other (an adjustment, a payout, what is on hold), is kind NONE. */
 err_t psp_settlement_line_read(const psp_t *psp, psp_fact_kind_t kind, str_t line,
                                psp_report_t *report, err_detail_t *detail) MUST_CHECK;
-/* One of the two as it goes into the stream: {"tells":"settled","line":{…}}, the line as it came. */
+/* What a line is, in the PSP's word ("adjustment"), for a log; "?" where it says nothing. */
+#define PSP_SETTLEMENT_TYPE_SIZE 25
+void psp_settlement_line_type(const psp_t *psp, str_t line, char type[PSP_SETTLEMENT_TYPE_SIZE]);
+/* One of them as it goes into the stream: {"tells":"settled","line":{…}}, the line as it came. */
 void psp_settlement_entry_write(psp_fact_kind_t kind, str_t line, buf_t *entry);
 /* The way back. Whatever is no such entry is a webhook in the prototype's format, or malformed. */
 err_t psp_settlement_entry_read(const psp_t *psp, str_t entry, psp_report_t *report,

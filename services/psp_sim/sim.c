@@ -60,6 +60,7 @@ static const http_route_t routes[] = {
     {"POST", "/_sim/payments/{payment_id}/dispute", sim_script_dispute, BODY_MAX_BYTES},
     {"POST", "/_sim/payments/{payment_id}/settle", sim_script_settle, BODY_MAX_BYTES},
     {"POST", "/_sim/payments/{payment_id}/send", sim_script_send, BODY_MAX_BYTES},
+    {"POST", "/_sim/{psp}/report", sim_script_report, BODY_MAX_BYTES},
     {"PUT", "/_sim/{psp}/faults", sim_script_faults, BODY_MAX_BYTES},
     {"GET", "/_sim/book", sim_script_book, 0},
     {"POST", "/_sim/reset", sim_script_reset, BODY_MAX_BYTES},

@@ -16,6 +16,8 @@
 #include "services/psp_sim/sim_refunds.h"
 #include "services/psp_sim/sim_webhook.h"
 
+enum { SIM_BATCHES_MAX = 1024 };
+
 typedef struct sim_config {
     const char *tiffin_env, *log_level;
     const char *addr, *public_url, *webhook_url, *data_file;
@@ -38,8 +40,11 @@ typedef struct sim {
     pthread_mutex_t lock;
     pthread_cond_t stop;
     /* Under the lock: */
-    bool stopping;         /* answers no longer hang */
-    uint64_t pauses_begun; /* numbers them */
+    bool stopping;                    /* answers no longer hang */
+    uint64_t pauses_begun;            /* numbers them */
+    int64_t batches[SIM_BATCHES_MAX]; /* sim_settlement.h: the millisecond when each was closed,
+                                         which is its number */
+    int batch_count;
 } sim_t;
 
 /* Checks the settings (a bad one ends the process, exit 78), reads the journal, listens. */
@@ -81,6 +86,8 @@ http_handler_fn sim_script_pay, sim_script_fail, sim_script_faults, sim_script_b
     sim_script_reset, sim_script_health;
 /* sim_script_send.c: webhooks of things that no customer does */
 http_handler_fn sim_script_dispute, sim_script_settle, sim_script_send;
+/* wire_adyen_report.c: a batch is paid out */
+http_handler_fn sim_script_report;
 /* sim_help.c: what --help says beside the settings */
 extern const char sim_purpose[];
 

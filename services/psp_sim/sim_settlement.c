@@ -66,3 +66,32 @@ size_t sim_settlement_lines(sim_call_t *call, int64_t from_us, int64_t before_us
     free(rows);
     return count;
 }
+
+/* ---- batches ---- */
+
+int64_t sim_batch_close(sim_t *self)
+{
+    int64_t number = 0;
+    pthread_mutex_lock(&self->lock);
+    if (self->batch_count < SIM_BATCHES_MAX) {
+        const int64_t last = self->batch_count ? self->batches[self->batch_count - 1] : 0,
+                      now_ms = clock_wall_us() / 1000 + 1;
+        number = now_ms > last ? now_ms : last + 1;
+        self->batches[self->batch_count++] = number;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return number;
+}
+
+bool sim_batch_find(sim_t *self, int64_t number, int64_t *from_us, int64_t *before_us)
+{
+    bool found = false;
+    pthread_mutex_lock(&self->lock);
+    for (int i = 0; i < self->batch_count && !found; i++) {
+        found = self->batches[i] == number;
+        *from_us = i ? self->batches[i - 1] * 1000 : 0;
+        *before_us = number * 1000;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return found;
+}

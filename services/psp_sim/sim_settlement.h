@@ -9,12 +9,12 @@
 typedef struct sim_settlement_line {
     sim_movement_t kind;
     sim_checkout_t checkout;
-    sim_refund_t refund; /* SIM_REFUND: it */
-    uint64_t serial;     /* of the charge or the refund */
-    int64_t amount;      /* as the report says it */
-    int64_t fee;         /* 2 % of a charge */
-    int64_t at_us;      /* when it was made … */
-    int64_t paid_us;    /* … and paid out */
+    sim_refund_t refund;           /* SIM_REFUND: it */
+    uint64_t serial;               /* of the charge or the refund */
+    int64_t amount;                /* as the report says it */
+    int64_t fee;                   /* 2 % of a charge */
+    int64_t at_us;                 /* when it was made … */
+    int64_t paid_us;               /* … and paid out */
     char settlement[SIM_REF_SIZE]; /* the payout: one a day */
     char utr[SIM_REF_SIZE];        /* the bank's reference of it */
 } sim_settlement_line_t;
@@ -25,6 +25,12 @@ size_t sim_settlement_lines(sim_call_t *call, int64_t from_us, int64_t before_us
                             sim_settlement_line_t *lines, size_t at_most);
 /* Midnight of a day; false: there is no such day. */
 bool sim_settlement_day(int year, int month, int day, int64_t *from_us);
+
+/* Adyen's way: closes the batch of what was paid out since the one before; its number, or 0: there
+ * is room for no more. They are kept while the process lives. */
+int64_t sim_batch_close(sim_t *self);
+/* When it began and was closed. False: there is no such batch. */
+bool sim_batch_find(sim_t *self, int64_t number, int64_t *from_us, int64_t *before_us);
 
 #define SIM_DAY_US INT64_C(86400000000)
 

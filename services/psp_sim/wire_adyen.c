@@ -13,7 +13,7 @@
 #include "lib/clock.h"
 #include "lib/hmac.h"
 #include "lib/payment/money.h"
-#include "services/psp_sim/sim_wire.h"
+#include "services/psp_sim/wire_adyen.h"
 
 enum { BODY_MAX_BYTES = 64 * 1024, KEY_MAX_BYTES = 64 };
 
@@ -337,22 +337,27 @@ typedef struct item {
     int64_t amount;
 } item_t;
 
-static void write_signature(const psp_account_t *account, const sim_checkout_t *checkout,
-                            const item_t *item, const char *reference, buf_t *body)
+void wire_adyen_sign(const psp_account_t *account, const buf_t *fields, buf_t *body)
 {
     uint8_t key[KEY_MAX_BYTES], digest[HMAC_SHA256_SIZE];
     unsigned char encoded[48];
-    buf_t text = {0};
     const size_t key_size = first_key(account, key);
+    if (key_size == 0)
+        return;
+    hmac_sha256((str_t){(const char *)key, (uint32_t)key_size},
+                (str_t){fields->data, (uint32_t)fields->size}, digest);
+    EVP_EncodeBlock(encoded, digest, sizeof digest);
+    json_text(body, "hmacSignature", (const char *)encoded);
+}
+
+static void write_signature(const psp_account_t *account, const sim_checkout_t *checkout,
+                            const item_t *item, const char *reference, buf_t *body)
+{
+    buf_t text = {0};
     buf_printf(&text, "%s:%s:%s:%s:%lld:%s:%s:%s", item->psp_reference, item->original,
                account->account, reference, (long long)item->amount, checkout->currency,
                item->event_code, item->success);
-    if (key_size > 0) {
-        hmac_sha256((str_t){(const char *)key, (uint32_t)key_size},
-                    (str_t){text.data, (uint32_t)text.size}, digest);
-        EVP_EncodeBlock(encoded, digest, sizeof digest);
-        json_text(body, "hmacSignature", (const char *)encoded);
-    }
+    wire_adyen_sign(account, &text, body);
     buf_free(&text);
 }
 
@@ -454,12 +459,13 @@ static const http_route_t routes[] = {
     {"GET", "/checkoutshopper/sdk/{version}/adyen.js", dropin_script, 0},
     {"GET", "/checkoutshopper/sdk/{version}/adyen.css", dropin_style, 0},
     {"GET", "/pay/{session}", session_page, 0},
+    {"GET", "/reports/download/MerchantAccount/{account}/{file}", wire_adyen_report, 0},
     {NULL, NULL, NULL, 0},
 };
 
 const sim_wire_t sim_wire_adyen = {
     .psp_index = PSP_INDEX_adyen,
-    .hosts = {"checkout-test.adyen.com"},
+    .hosts = {"checkout-test.adyen.com", "ca-test.adyen.com"},
     .routes = routes,
     .write_error = write_error,
     .authorized = authorized,

@@ -13,7 +13,7 @@
 #include "lib/clock.h"
 #include "lib/form.h"
 #include "lib/payment/money.h"
-#include "services/psp_sim/sim_wire.h"
+#include "services/psp_sim/sim_settlement.h"
 
 enum {
     BODY_MAX_BYTES = 64 * 1024,
@@ -295,6 +295,97 @@ static void check_action(sim_call_t *call, const char *id)
     json_close_object(&call->body);
 }
 
+/* ---- settlements ---- */
+
+/* As a text; what PayU takes back has a minus before it. */
+static void write_rupees(buf_t *body, const char *name, const char *sign, int64_t amount)
+{
+    char text[AMOUNT_TEXT_SIZE], signed_text[AMOUNT_TEXT_SIZE + 1];
+    snprintf(signed_text, sizeof signed_text, "%s%s", sign, amount_format(amount, "INR", text));
+    json_text(body, name, signed_text);
+}
+
+static void write_settled(buf_t *body, const sim_settlement_line_t *line)
+{
+    const bool charge = line->kind == SIM_CHARGE;
+    const psp_t *psp = line->checkout.psp;
+    char text[SIM_REF_SIZE], at[32];
+    json_open_object(body, NULL);
+    json_text(body, "payuid",
+              charge ? sim_ref(text, "txn", psp, line->serial) : line->refund.charge_ref);
+    json_text(body, "txnid", line->checkout.reference);
+    write_ist(at, line->checkout.outcome_at_us);
+    json_text(body, "txndate", at);
+    json_text(body, "mode", "UPI");
+    write_rupees(body, "amount", "", charge ? line->amount : line->checkout.outcome_amount);
+    json_text(body, "requestid", sim_ref(text, charge ? "dsp" : "rfd", psp, line->serial));
+    write_ist(at, line->at_us);
+    json_text(body, "requestdate", at);
+    json_text(body, "requestaction", charge ? "capture" : "refund");
+    write_rupees(body, "requestamount", "", line->amount);
+    json_text(body, "mer_utr", line->utr);
+    write_rupees(body, "mer_service_fee", "", line->fee);
+    json_text(body, "mer_service_tax", "0.00000");
+    write_rupees(body, "mer_net_amount", charge ? "" : "-", line->amount - line->fee);
+    json_text(body, "bank_name", "UPI");
+    json_nil(body, "issuing_bank");
+    json_raw(body, "merchant_subvention_amount", "0.0", 3);
+    json_text(body, "cgst", "0.00000");
+    json_text(body, "igst", "0.00000");
+    json_text(body, "sgst", "0.00000");
+    json_text(body, "PG_TYPE", "UPI-PG");
+    json_nil(body, "Card Type");
+    json_nil(body, "token");
+    json_close_object(body);
+}
+
+/* A number of the form between two; `missing` where it is not there, or empty. */
+static bool form_number(const sim_call_t *call, const char *name, long most, long missing,
+                        long *number)
+{
+    char text[FIELD_SIZE], *end;
+    field(call->request->body, name, text);
+    *number = missing;
+    if (!text[0])
+        return true;
+    *number = strtol(text, &end, 10);
+    return *end == '\0' && *number >= 1 && *number <= most;
+}
+
+/* Of a day; 2000 lines on a page unless fewer are asked for. */
+static void settlements(sim_call_t *call, const char *day)
+{
+    enum { LINES_MAX = 2000, PAGES_MAX = 100000 };
+    int year, month, of_month, used = 0;
+    long page, size;
+    int64_t from_us;
+    if (sscanf(day, "%4d-%2d-%2d%n", &year, &month, &of_month, &used) != 3 || day[used] ||
+        !sim_settlement_day(year, month, of_month, &from_us) ||
+        !form_number(call, "var2", PAGES_MAX, 1, &page) ||
+        !form_number(call, "var3", LINES_MAX, LINES_MAX, &size)) {
+        sim_call_refuse(call, 200,
+                        "Please check the date, which should be YYYY-MM-DD, and the page");
+        return;
+    }
+    sim_settlement_line_t *lines = calloc((size_t)size, sizeof *lines);
+    CHECK(lines);
+    const size_t count = sim_settlement_lines(call, from_us, from_us + SIM_DAY_US,
+                                              (size_t)((page - 1) * size), lines, (size_t)size);
+    buf_t words = {0};
+    buf_printf(&words, "%zu transactions settled on %s", count, day);
+    call->status = 200;
+    json_open_object(&call->body, NULL);
+    json_int(&call->body, "status", 1);
+    json_text(&call->body, "msg", words.data);
+    json_open_array(&call->body, "Txn_details");
+    for (size_t i = 0; i < count; i++)
+        write_settled(&call->body, &lines[i]);
+    json_close_array(&call->body);
+    json_close_object(&call->body);
+    buf_free(&words);
+    free(lines);
+}
+
 static void command(http_request_t *request)
 {
     sim_call_t call;
@@ -312,9 +403,7 @@ static void command(http_request_t *request)
         } else if (strcmp(name, "check_action_status") == 0) {
             check_action(&call, var1);
         } else if (strcmp(name, "get_settlement_details") == 0) {
-            call.status = 200;
-            buf_add_text(&call.body,
-                         "{\"status\":1,\"msg\":\"0 transactions settled\",\"Txn_details\":[]}");
+            settlements(&call, var1);
         } else {
             sim_call_refuse(&call, 200, "Invalid Command.");
         }

@@ -69,7 +69,9 @@ static void write_line(buf_t *body, const sim_settlement_line_t *line, bool expa
     json_close_array(body);
     json_int(body, "net", charge ? line->amount - line->fee : -line->amount);
     json_text(body, "reporting_category", charge ? "charge" : "refund");
-    if (!charge) {
+    if (!charge && expanded) {
+        wire_stripe_write_refund(body, "source", &line->refund);
+    } else if (!charge) {
         json_text(body, "source", sim_ref(text, "rfd", line->checkout.psp, line->serial));
     } else if (expanded) {
         write_charge(body, line, currency);

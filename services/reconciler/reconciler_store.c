@@ -168,14 +168,17 @@ err_t reconciler_store_claim_reports(reconciler_store_t *self, const psp_t *cons
                                      PGresult **result, err_detail_t *detail)
 {
     pg_params_reset(&self->params);
-    const int names = pg_array_begin(&self->params, PG_ARRAY_TEXT);
+    const int by_day = pg_array_begin(&self->params, PG_ARRAY_TEXT);
+    const int announcing = pg_array_begin(&self->params, PG_ARRAY_TEXT);
     for (size_t i = 0; i < psp_count; i++)
-        pg_array_add_text(&self->params, names, str_of(psp_name(psps[i])));
+        pg_array_add_text(&self->params, psp_settlement_is_announced(psps[i]) ? announcing : by_day,
+                          str_of(psp_name(psps[i])));
     pg_param_bool(&self->params, everything);
     pg_param_int4(&self->params, at_most);
     pg_param_int4(&self->params, lease_s);
     return pg_exec(self->pg, "settlement_reports_claim",
-                   "SELECT psp, day_us, cursor FROM settlement_reports_claim($1, $2, $3, $4)",
+                   "SELECT psp, day_us, url, cursor "
+                   "FROM settlement_reports_claim($1, $2, $3, $4, $5)",
                    &self->params, result, detail);
 }
 
@@ -183,7 +186,8 @@ void reconciler_store_report(const PGresult *result, int row, reconciler_report_
 {
     str_copy(pg_get_text(result, row, 0), report->psp, sizeof report->psp);
     report->query.day_us = pg_get_int8(result, row, 1);
-    str_copy(pg_get_text(result, row, 2), report->query.cursor, sizeof report->query.cursor);
+    str_copy(pg_get_text(result, row, 2), report->query.url, sizeof report->query.url);
+    str_copy(pg_get_text(result, row, 3), report->query.cursor, sizeof report->query.cursor);
 }
 
 err_t reconciler_store_news(reconciler_store_t *self, const char *psp, const psp_report_t *lines,
@@ -210,36 +214,40 @@ err_t reconciler_store_news(reconciler_store_t *self, const char *psp, const psp
     return ERR_OK;
 }
 
-err_t reconciler_store_report_read(reconciler_store_t *self, const char *psp, int64_t day_us,
+static void name_report(reconciler_store_t *self, const reconciler_report_t *report)
+{
+    pg_params_reset(&self->params);
+    pg_param_text(&self->params, str_of(report->psp));
+    pg_param_int8(&self->params, report->query.day_us);
+    pg_param_text(&self->params, str_of(report->query.url));
+}
+
+err_t reconciler_store_report_read(reconciler_store_t *self, const reconciler_report_t *report,
                                    const char *next, int news, int64_t interval_s, int lease_s,
                                    err_detail_t *detail)
 {
     PGresult *result = NULL;
-    pg_params_reset(&self->params);
-    pg_param_text(&self->params, str_of(psp));
-    pg_param_int8(&self->params, day_us);
+    name_report(self, report);
     pg_param_text(&self->params, str_of(next));
     pg_param_int4(&self->params, news);
     pg_param_int8(&self->params, interval_s);
     pg_param_int4(&self->params, lease_s);
     TRY(pg_exec(self->pg, "settlement_reports_read",
-                "SELECT settlement_reports_read($1, $2, $3, $4, $5, $6)", &self->params, &result,
-                detail));
+                "SELECT settlement_reports_read($1, $2, $3, $4, $5, $6, $7)", &self->params,
+                &result, detail));
     PQclear(result);
     return ERR_OK;
 }
 
-err_t reconciler_store_report_failed(reconciler_store_t *self, const char *psp, int64_t day_us,
+err_t reconciler_store_report_failed(reconciler_store_t *self, const reconciler_report_t *report,
                                      bool from_beginning, int again_s, err_detail_t *detail)
 {
     PGresult *result = NULL;
-    pg_params_reset(&self->params);
-    pg_param_text(&self->params, str_of(psp));
-    pg_param_int8(&self->params, day_us);
+    name_report(self, report);
     pg_param_bool(&self->params, from_beginning);
     pg_param_int4(&self->params, again_s);
     TRY(pg_exec(self->pg, "settlement_reports_failed",
-                "SELECT settlement_reports_failed($1, $2, $3, $4)", &self->params, &result,
+                "SELECT settlement_reports_failed($1, $2, $3, $4, $5)", &self->params, &result,
                 detail));
     PQclear(result);
     return ERR_OK;

@@ -49,7 +49,8 @@ err_t reconciler_store_page(reconciler_store_t *self, int64_t before, int at_mos
                             PGresult **result, err_detail_t *detail) MUST_CHECK;
 
 /* Claims at most `at_most` settlement reports of these PSPs to read, for lease_s: those that are
- * due, or (`everything`) were read lately. The result is the caller's. */
+ * due, or (`everything`) were read lately; of PSPs that announce theirs, those that were announced.
+ * The result is the caller's. */
 err_t reconciler_store_claim_reports(reconciler_store_t *self, const psp_t *const *psps,
                                      size_t psp_count, bool everything, int at_most, int lease_s,
                                      PGresult **result, err_detail_t *detail) MUST_CHECK;
@@ -63,12 +64,12 @@ void reconciler_store_report(const PGresult *result, int row, reconciler_report_
 err_t reconciler_store_news(reconciler_store_t *self, const char *psp, const psp_report_t *lines,
                             size_t count, bool *news, err_detail_t *detail) MUST_CHECK;
 /* A page is read, with so many new lines; `next`: where the next begins; "": it was the last, and
- * the report is due again after interval_s. */
-err_t reconciler_store_report_read(reconciler_store_t *self, const char *psp, int64_t day_us,
+ * the report is due again after interval_s, or never, if it was announced. */
+err_t reconciler_store_report_read(reconciler_store_t *self, const reconciler_report_t *report,
                                    const char *next, int news, int64_t interval_s, int lease_s,
                                    err_detail_t *detail) MUST_CHECK;
 /* It could not be read: it is due again after again_s, where it was left or from_beginning. */
-err_t reconciler_store_report_failed(reconciler_store_t *self, const char *psp, int64_t day_us,
+err_t reconciler_store_report_failed(reconciler_store_t *self, const reconciler_report_t *report,
                                      bool from_beginning, int again_s,
                                      err_detail_t *detail) MUST_CHECK;
 

@@ -195,5 +195,7 @@ const char *webhook_item_kind(const webhook_item_t *item)
         return item->poison ? "poison" : "malformed";
     if (item->report.hint)
         return "hint";
+    if (item->report.announced[0])
+        return "announcement";
     return psp_fact_kind_name(item->report.kind);
 }

@@ -56,7 +56,8 @@ void webhook_item_read(webhook_item_t *item);
 /* Makes an item malformed for a reason found later; what is not plain text in it is left out. */
 void webhook_item_fault(webhook_item_t *item, const char *fault);
 
-/* A kind of fact, "none", "malformed" or "poison": as webhooks_apply takes it. */
+/* A kind of fact, "none", "hint", "announcement", "malformed" or "poison": as webhooks_apply takes
+ * it. */
 const char *webhook_item_kind(const webhook_item_t *item);
 /* "applied" …; static. WEBHOOK_UNDECIDED for another text. */
 const char *webhook_outcome_name(webhook_outcome_t outcome);

@@ -93,7 +93,8 @@ static void fill_params(webhook_store_t *self, const webhook_item_t *items, size
         pg_array_add_uuid(p, order_ids, uuid_or_null(&report->order_id));
         pg_array_add_uuid(p, refund_ids, uuid_or_null(refund_id));
         pg_array_add_text(p, kinds, str_of(webhook_item_kind(item)));
-        pg_array_add_text(p, psp_refs, str_of(report->psp_ref));
+        pg_array_add_text(p, psp_refs,
+                          str_of(report->announced[0] ? report->announced : report->psp_ref));
         pg_array_add_bool(p, refs_per_payment, report->ref_is_per_payment);
         pg_array_add_int8(p, amounts, report->amount);
         pg_array_add_int8(p, fees, report->fee);

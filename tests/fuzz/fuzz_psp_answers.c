@@ -5,6 +5,7 @@
  * one line of a header, or none; what it repeats of our keys is not there any more.
  *
  * The first byte chooses the HTTP status. */
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/payment/money.h"
@@ -116,6 +117,7 @@ static void check_line(const psp_t *psp, psp_fact_kind_t kind, str_t line, bool 
     CHECK(report.amount >= 1 && report.amount <= AMOUNT_MAX);
     CHECK(report.fee >= 0 && report.fee <= report.amount);
     CHECK(report.fee == 0 || kind == PSP_FACT_SETTLED);
+    CHECK(uuid_is_nil(&report.refund_id) || kind == PSP_FACT_REFUND_SUCCEEDED);
     CHECK(currency_known(str_of(report.currency)));
     CHECK(report.occurred_at_us >= 0);
     /* On its way through the stream nothing of it is lost. */
@@ -128,28 +130,60 @@ static void check_line(const psp_t *psp, psp_fact_kind_t kind, str_t line, bool 
     buf_free(&entry);
 }
 
-/* A settlement report: its lines are bytes of it, and each can be read, or is malformed. */
+/* What a line is goes into a log: one word. */
+static void check_type(const psp_t *psp, str_t line)
+{
+    char type[PSP_SETTLEMENT_TYPE_SIZE];
+    psp_settlement_line_type(psp, line, type);
+    CHECK(memchr(type, 0, sizeof type) && type[0]);
+    for (const char *at = type; *at; at++)
+        CHECK(*at > ' ' && *at <= '~');
+}
+
+/* A settlement report: its lines are bytes of it, or of what was made of it, and each can be read,
+ * or is malformed. */
+static void check_report(const psp_t *psp, int status, str_t body,
+                         const psp_settlement_page_t *page)
+{
+    CHECK(status == 200 && page->count <= PSP_SETTLEMENT_LINES_MAX);
+    CHECK(memchr(page->next, 0, sizeof page->next));
+    CHECK(!page->made.overflow);
+    const str_t from =
+        page->made.size > 0 ? (str_t){page->made.data, (uint32_t)page->made.size} : body;
+    for (size_t i = 0; i < page->count; i++) {
+        CHECK(page->lines[i].data >= from.data &&
+              page->lines[i].data + page->lines[i].size <= from.data + from.size);
+        check_line(psp, PSP_FACT_SETTLED, page->lines[i], false);
+        check_line(psp, PSP_FACT_CAPTURED, page->lines[i], false);
+        check_line(psp, PSP_FACT_REFUND_SUCCEEDED, page->lines[i], false);
+    }
+}
+
+static void try_report(const psp_t *psp, const psp_settlement_query_t *query, int status,
+                       str_t body)
+{
+    static psp_settlement_page_t page;
+    err_detail_t detail;
+    const err_t err = psp_settlement_read(psp, query, status, body, &page, &detail);
+    CHECK(err == ERR_OK || err == ERR_MALFORMED_WEBHOOK);
+    if (err == ERR_OK)
+        check_report(psp, status, body, &page);
+    psp_settlement_page_free(&page);
+}
+
 static void try_settlement(const psp_t *psp, int status, const uint8_t *data, size_t size)
 {
-    const psp_settlement_query_t query = {.day_us = INT64_C(1760000000000000)};
-    psp_settlement_page_t page;
-    err_detail_t detail;
-    str_t body = {(const char *)data, (uint32_t)size};
+    const str_t body = {(const char *)data, (uint32_t)size};
+    psp_settlement_query_t query = {.day_us = INT64_C(1760000000000000)};
     check_line(psp, PSP_FACT_SETTLED, body, false);
     check_line(psp, PSP_FACT_CAPTURED, body, false);
+    check_line(psp, PSP_FACT_REFUND_SUCCEEDED, body, false);
     check_line(psp, PSP_FACT_SETTLED, body, true);
-    const err_t err = psp_settlement_read(psp, &query, status, body, &page, &detail);
-    CHECK(err == ERR_OK || err == ERR_MALFORMED_WEBHOOK);
-    if (err != ERR_OK)
-        return;
-    CHECK(status == 200 && page.count <= PSP_SETTLEMENT_LINES_MAX);
-    CHECK(memchr(page.next, 0, sizeof page.next));
-    for (size_t i = 0; i < page.count; i++) {
-        CHECK(page.lines[i].data >= body.data &&
-              page.lines[i].data + page.lines[i].size <= body.data + body.size);
-        check_line(psp, PSP_FACT_SETTLED, page.lines[i], false);
-        check_line(psp, PSP_FACT_CAPTURED, page.lines[i], false);
-    }
+    check_type(psp, body);
+    try_report(psp, &query, status, body);
+    /* From where the page before may have ended. */
+    snprintf(query.cursor, sizeof query.cursor, "%zu", size / 2);
+    try_report(psp, &query, status, body);
 }
 
 /* An access token goes into a header: one line, which ends. */

@@ -486,8 +486,8 @@ static reports_t claim_reports(reconciler_store_t *store, bool everything)
 static void say_read(fixture_t *fixture, const reconciler_report_t *report, const char *next)
 {
     err_detail_t detail = {{0}};
-    if (reconciler_store_report_read(fixture->stores[0], report->psp, report->query.day_us, next, 1,
-                                     INTERVAL_S, 120, &detail) != ERR_OK)
+    if (reconciler_store_report_read(fixture->stores[0], report, next, 1, INTERVAL_S, 120,
+                                     &detail) != ERR_OK)
         fail_msg("%s", detail.text);
 }
 
@@ -536,6 +536,62 @@ static void a_report_that_its_reader_left_goes_on_with_the_page_remembered(void 
         assert_string_equal(second.of[i].query.cursor, "page-2");
 }
 
+static void who_asks_for_everything_gets_it_though_not_at_once(void **state)
+{
+    fixture_t *fixture = *state;
+    const psp_t *const psps[] = {psp_find(str_of("Razorpay")), psp_find(str_of("Stripe"))};
+    const reports_t first = claim_reports(fixture->stores[0], false);
+    int claimed = 0;
+    for (int i = 0; i < first.count; i++)
+        say_read(fixture, &first.of[i], "");
+    for (int i = 0; i < 3; i++) { /* room for three, then for the rest, then there is nothing */
+        err_detail_t detail = {{0}};
+        PGresult *result = NULL;
+        assert_int_equal(reconciler_store_claim_reports(fixture->stores[0], psps, 2, i == 0, 3, 120,
+                                                        &result, &detail),
+                         ERR_OK);
+        claimed += PQntuples(result);
+        assert_int_equal(claimed, i == 0 ? 3 : 4);
+        PQclear(result);
+    }
+}
+
+static void a_report_that_was_announced_is_read_once(void **state)
+{
+    fixture_t *fixture = *state;
+    const psp_t *const psps[] = {psp_find(str_of("Adyen"))};
+    err_detail_t detail = {{0}};
+    PGresult *result = NULL;
+    reconciler_report_t report;
+    look(fixture,
+         "INSERT INTO settlement_reports (psp, day, url) SELECT 'Adyen', current_date, "
+         "'https://a/' || n FROM generate_series(1, 2) AS n WHERE $1::uuid IS NOT NULL",
+         &nobody);
+    assert_int_equal(claim_reports(fixture->stores[0], true).count, 4); /* the others' alone */
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(reconciler_store_claim_reports(fixture->stores[0], psps, 1, true, 64, 120,
+                                                        &result, &detail),
+                         ERR_OK);
+        assert_int_equal(PQntuples(result), round == 0 ? 2 : 1);
+        reconciler_store_report(result, 0, &report);
+        assert_string_equal(report.psp, "Adyen");
+        if (round == 0) { /* one is left in the middle, the other is read */
+            assert_string_equal(report.query.url, "https://a/1");
+            say_read(fixture, &report, "17");
+            reconciler_store_report(result, 1, &report);
+            assert_string_equal(report.query.url, "https://a/2");
+            say_read(fixture, &report, "");
+            look(fixture,
+                 "UPDATE settlement_reports SET leased_until = now() WHERE $1::uuid IS NOT NULL",
+                 &nobody);
+        } else {
+            assert_string_equal(report.query.url, "https://a/1");
+            assert_string_equal(report.query.cursor, "17");
+        }
+        PQclear(result);
+    }
+}
+
 static void
 a_report_that_failed_is_due_again_and_where_it_was_left_or_from_its_beginning(void **state)
 {
@@ -545,9 +601,8 @@ a_report_that_failed_is_due_again_and_where_it_was_left_or_from_its_beginning(vo
     assert_int_equal(first.count, 4);
     for (int i = 0; i < first.count; i++) {
         say_read(fixture, &first.of[i], "page-2");
-        assert_int_equal(reconciler_store_report_failed(fixture->stores[0], first.of[i].psp,
-                                                        first.of[i].query.day_us, i % 2 == 0, 0,
-                                                        &detail),
+        assert_int_equal(reconciler_store_report_failed(fixture->stores[0], &first.of[i],
+                                                        i % 2 == 0, 0, &detail),
                          ERR_OK);
     }
     const reports_t second = claim_reports(fixture->stores[1], false);
@@ -630,6 +685,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(runs_are_listed_newest_first_page_by_page, setup, teardown),
     cmocka_unit_test_setup_teardown(what_is_old_is_forgotten_in_steps, setup, teardown),
     cmocka_unit_test_setup_teardown(two_reconcilers_read_each_report_once, setup, teardown),
+    cmocka_unit_test_setup_teardown(who_asks_for_everything_gets_it_though_not_at_once, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(a_report_that_was_announced_is_read_once, setup, teardown),
     cmocka_unit_test_setup_teardown(who_asks_for_everything_reads_what_was_read_lately, setup,
                                     teardown),
     cmocka_unit_test_setup_teardown(a_report_that_its_reader_left_goes_on_with_the_page_remembered,

@@ -580,6 +580,69 @@ static bool was_notified(void *arg)
     return refund_store_notified(arg);
 }
 
+/* ---- settlement lines, which name a refund by one of its two names ---- */
+
+#define SUCCESSES                                                                               \
+    "SELECT count(*) || ' ' || string_agg(f.psp_ref || ' ' || f.amount || ' ' || f.source "     \
+    "|| ' ' || (f.refund_id IS NOT NULL), ' ' ORDER BY f.fact_id) FROM facts f WHERE f.kind = " \
+    "'refund_succeeded'"
+#define DISCREPANCIES "SELECT coalesce(string_agg(kind, ' '), 'none') FROM discrepancies"
+
+static void a_line_without_our_id_is_of_the_refund_that_has_its_reference(void **state)
+{
+    fixture_t *fixture = *state;
+    const uuid_t refund_id = reserved(fixture, 1000);
+    tell_fact_by(fixture->admin, "refund_call", "Razorpay", &fixture->payment_id, &refund_id,
+                 "refund_requested", "ref_1", 1000);
+    tell_fact_by(fixture->admin, "settlement", "Razorpay", &fixture->payment_id, NULL,
+                 "refund_succeeded", "ref_1", 1000);
+    assert_string_equal(look(fixture, SUCCESSES), "1 ref_1 1000 settlement true");
+    assert_string_equal(look(fixture, STATUS), "SUCCESS");
+    assert_string_equal(look(fixture, DISCREPANCIES), "none");
+    /* One of another reference is nobody's. */
+    tell_fact_by(fixture->admin, "settlement", "Razorpay", &fixture->payment_id, NULL,
+                 "refund_succeeded", "ref_2", 500);
+    assert_string_equal(look(fixture, DISCREPANCIES), "refund_unknown");
+}
+
+static void a_line_without_a_reference_is_of_the_refund_that_has_our_id(void **state)
+{
+    fixture_t *fixture = *state;
+    char ours[UUID_TEXT_SIZE], expected[VALUE_SIZE];
+    for (int line_first = 0; line_first < 2; line_first++) {
+        const uuid_t refund_id = reserved(fixture, 1000);
+        uuid_format(&refund_id, ours);
+        if (!line_first)
+            tell_fact_by(fixture->admin, "refund_call", "Razorpay", &fixture->payment_id,
+                         &refund_id, "refund_requested", "ref_1", 1000);
+        tell_fact_by(fixture->admin, "settlement", "Razorpay", &fixture->payment_id, &refund_id,
+                     "refund_succeeded", ours, 1000);
+        tell_fact_by(fixture->admin, "webhook", "Razorpay", &fixture->payment_id, &refund_id,
+                     "refund_succeeded", line_first ? "ref_2" : "ref_1", 1000);
+        snprintf(expected, sizeof expected,
+                 line_first ? "2 ref_1 1000 settlement true %s 1000 settlement true"
+                            : "1 ref_1 1000 settlement true",
+                 ours);
+        assert_string_equal(look(fixture, SUCCESSES), expected);
+    }
+    assert_string_equal(look(fixture, STATUS " ORDER BY refund_id DESC"), "SUCCESS");
+    assert_string_equal(look(fixture, "SELECT refunded_amount FROM payments"), "2000");
+    assert_string_equal(look(fixture, DISCREPANCIES), "none");
+}
+
+/* A reference of the PSP's own is believed: it was given back twice. */
+static void a_line_with_another_reference_is_another_refund(void **state)
+{
+    fixture_t *fixture = *state;
+    const uuid_t refund_id = reserved(fixture, 1000);
+    tell_fact(fixture->admin, "Razorpay", &fixture->payment_id, &refund_id, "refund_succeeded",
+              "ref_1", 1000);
+    tell_fact_by(fixture->admin, "settlement", "Razorpay", &fixture->payment_id, &refund_id,
+                 "refund_succeeded", "ref_2", 1000);
+    assert_string_equal(look(fixture, "SELECT refunded_amount FROM payments"), "2000");
+    assert_string_equal(look(fixture, DISCREPANCIES), "reference_conflict");
+}
+
 static void whoever_reserves_a_refund_wakes_the_routers(void **state)
 {
     fixture_t *fixture = *state;
@@ -668,6 +731,12 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(whoever_was_overtaken_does_not_end_the_newer_claim, setup,
                                     teardown),
     cmocka_unit_test_setup_teardown(once_it_is_known_how_it_ended_nobody_is_asked_again, setup,
+                                    teardown),
+    cmocka_unit_test_setup_teardown(a_line_without_our_id_is_of_the_refund_that_has_its_reference,
+                                    setup, teardown),
+    cmocka_unit_test_setup_teardown(a_line_without_a_reference_is_of_the_refund_that_has_our_id,
+                                    setup, teardown),
+    cmocka_unit_test_setup_teardown(a_line_with_another_reference_is_another_refund, setup,
                                     teardown),
     cmocka_unit_test_setup_teardown(whoever_reserves_a_refund_wakes_the_routers, setup, teardown),
     cmocka_unit_test_setup_teardown(the_routers_role_cannot_write_refunds, setup, teardown),

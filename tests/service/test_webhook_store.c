@@ -616,6 +616,30 @@ static void of_parked_rows_that_were_claimed_in_vain_one_comes_at_a_time(void **
 
 /* A gateway that starts between the two must not be placed after both: a transaction that waited
  * for its locks stores its event late under the time at which it began. */
+static void a_report_that_is_announced_waits_for_its_reader(void **state)
+{
+    fixture_t *fixture = *state;
+    static const webhook_outcome_t outcomes[] = {WEBHOOK_APPLIED, WEBHOOK_DUPLICATE};
+    char value[4096];
+    for (int i = 0; i < 2; i++) {
+        webhook_item_t item = {.psp = STR_LITERAL("Adyen"),
+                               .event_id = STR_LITERAL("REPORT_AVAILABLE_a.csv"),
+                               .source = STR_LITERAL("webhook"),
+                               .body = STR_LITERAL("{}"),
+                               .received_at_us = clock_wall_us()};
+        snprintf(item.report.announced, sizeof item.report.announced, "https://adyen/a.csv");
+        apply(fixture, &item, 1);
+        assert_int_equal(item.outcome, outcomes[i]);
+        query(fixture, value,
+              "SELECT string_agg(psp || ' ' || url || ' ' || (next_read_at <= now()), ', ') "
+              "FROM settlement_reports");
+        assert_string_equal(value, "Adyen https://adyen/a.csv true");
+    }
+    query(fixture, value, "SELECT count(*) FROM facts");
+    assert_string_equal(value, "0");
+    assert_invariants(fixture);
+}
+
 static void times_of_the_feed_follow_its_numbers(void **state)
 {
     fixture_t *fixture = *state;
@@ -739,6 +763,8 @@ static const struct CMUnitTest tests[] = {
                                     setup, teardown),
     cmocka_unit_test_setup_teardown(of_parked_rows_that_were_claimed_in_vain_one_comes_at_a_time,
                                     setup, teardown),
+    cmocka_unit_test_setup_teardown(a_report_that_is_announced_waits_for_its_reader, setup,
+                                    teardown),
     cmocka_unit_test_setup_teardown(times_of_the_feed_follow_its_numbers, setup, teardown),
     cmocka_unit_test_setup_teardown(
         a_payment_committed_while_its_webhook_is_decided_gets_its_capture, setup, teardown),

@@ -18,23 +18,31 @@ static inline void facts_execute(PGconn *connection, const char *sql)
     PQclear(result);
 }
 
-/* One report by `psp` of a payment of INR; refund_id may be NULL. Each call is another event. */
-static inline void tell_fact(PGconn *connection, const char *psp, const uuid_t *payment_id,
-                             const uuid_t *refund_id, const char *kind, const char *ref,
-                             long amount)
+/* One report by `psp` of a payment of INR, as `source` has it; refund_id may be NULL. Each call is
+ * another event. */
+static inline void tell_fact_by(PGconn *connection, const char *source, const char *psp,
+                                const uuid_t *payment_id, const uuid_t *refund_id, const char *kind,
+                                const char *ref, long amount)
 {
     char sql[1024], payment[UUID_TEXT_SIZE], refund[UUID_TEXT_SIZE], event[UUID_TEXT_SIZE];
     const uuid_t event_id = uuid7_new();
     snprintf(sql, sizeof sql,
              "SELECT webhooks_apply(ARRAY[NULL]::bigint[], ARRAY['%s'], ARRAY['%s'], "
-             "ARRAY['webhook'], ARRAY['%s']::uuid[], ARRAY[NULL]::uuid[], "
+             "ARRAY['%s'], ARRAY['%s']::uuid[], ARRAY[NULL]::uuid[], "
              "ARRAY[nullif('%s', '')]::uuid[], ARRAY['%s'], ARRAY['%s'], ARRAY[false], "
              "ARRAY[%ld], ARRAY[0], ARRAY['INR'], ARRAY[1771632000000000], ARRAY[NULL]::text[], "
              "ARRAY['{}']::bytea[], ARRAY[NULL]::text[], ARRAY[0], "
              "ARRAY[(extract(epoch FROM now()) * 1000000)::bigint], ARRAY['a test'], 300)",
-             psp, uuid_format(&event_id, event), uuid_format(payment_id, payment),
+             psp, uuid_format(&event_id, event), source, uuid_format(payment_id, payment),
              refund_id != NULL ? uuid_format(refund_id, refund) : "", kind, ref, amount);
     facts_execute(connection, sql);
+}
+
+static inline void tell_fact(PGconn *connection, const char *psp, const uuid_t *payment_id,
+                             const uuid_t *refund_id, const char *kind, const char *ref,
+                             long amount)
+{
+    tell_fact_by(connection, "webhook", psp, payment_id, refund_id, kind, ref, amount);
 }
 
 /* A payment of INR 450.00 at `psp` for an order of its own, captured and applied. */

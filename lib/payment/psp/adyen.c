@@ -17,7 +17,8 @@
  * told by webhooks. Answers have no time: it is so since they came.
  *
  * Signature: each item has its own over eight of its fields (signature/adyen.c). All else in an
- * item is not signed, and nothing is decided by it: not `reason`, not the time, not metadata. So
+ * item is not signed, and nothing is decided by it: not `reason` (of a report's announcement:
+ * adyen_settlement.c), not the time, not metadata. So
  * ours is found by merchantReference alone; a refund's is "<payment>-<refund>", since its
  * notification may have either's. An item that is wrong is left out of its batch. There is no
  * timestamp; what is repeated is recognised by code, reference and success.
@@ -38,8 +39,8 @@
 
 #include "lib/form.h"
 #include "lib/json_raw.h"
+#include "lib/payment/psp/adyen.h"
 #include "lib/payment/psp/answers.h"
-#include "lib/payment/psp/connector.h"
 #include "lib/payment/psp/fields.h"
 #include "lib/payment/psp/units.h"
 
@@ -51,7 +52,6 @@
 
 enum {
     EVENT_CODE_MAX_BYTES = 40,
-    PSP_REFERENCE_MAX_BYTES = 64, /* of an item: its event id holds both */
     UUID_LENGTH = UUID_TEXT_SIZE - 1,
     PAIR_SIZE = 2 * UUID_LENGTH + 2,             /* "<payment>-<refund>" */
     SESSION_LIVES_AT_MOST_S = 24 * 60 * 60 - 60, /* Adyen's bound, by its clock */
@@ -63,7 +63,7 @@ static const psp_unit_t own_ways[] = {{"CLP", 2}, {"CVE", 0}, {"IDR", 0}, {"ISK"
 /* ---- fields ---- */
 
 /* One of Adyen's ids, as it can stand in a path. */
-static bool is_id(str_t text)
+bool adyen_is_id(str_t text)
 {
     if (!psp_is_reference(text))
         return false;
@@ -74,7 +74,7 @@ static bool is_id(str_t text)
 }
 
 /* Ours: the payment, or the payment and a refund of it. Nil where it is something else. */
-static void read_merchant_reference(str_t text, uuid_t *payment_id, uuid_t *refund_id)
+void adyen_read_merchant_reference(str_t text, uuid_t *payment_id, uuid_t *refund_id)
 {
     static const uuid_t nil;
     *payment_id = *refund_id = nil;
@@ -105,11 +105,11 @@ static err_t read_amount(const json_t *object, psp_report_t *report, err_detail_
     return ERR_OK;
 }
 
-static err_t read_psp_reference(const json_t *object, const char *field, psp_report_t *report,
-                                err_detail_t *detail)
+err_t adyen_read_psp_reference(const json_t *object, const char *field, psp_report_t *report,
+                               err_detail_t *detail)
 {
     str_t text = json_read_str(object, field);
-    if (!is_id(text) || text.size > PSP_REFERENCE_MAX_BYTES)
+    if (!adyen_is_id(text) || text.size > ADYEN_REFERENCE_MAX_BYTES)
         return psp_malformed(detail, field, "must be a reference of Adyen's");
     str_copy(text, report->psp_ref, sizeof report->psp_ref);
     return ERR_OK;
@@ -159,9 +159,9 @@ static err_t read_event_id(const json_t *item, psp_report_t *report, err_detail_
 {
     str_t code = json_read_str(item, "eventCode"), reference = json_read_str(item, "pspReference"),
           success = json_read_str(item, "success");
-    if (!is_id(code) || code.size > EVENT_CODE_MAX_BYTES)
+    if (!adyen_is_id(code) || code.size > EVENT_CODE_MAX_BYTES)
         return psp_malformed(detail, "eventCode", "must be the name of an event");
-    if (!is_id(reference) || reference.size > PSP_REFERENCE_MAX_BYTES)
+    if (!adyen_is_id(reference) || reference.size > ADYEN_REFERENCE_MAX_BYTES)
         return psp_malformed(detail, "pspReference", "must be a reference of Adyen's");
     if (!str_is(success, "true") && !str_is(success, "false"))
         return psp_malformed(detail, "success", "must be true or false");
@@ -188,18 +188,21 @@ static err_t read_item(const json_t *item, psp_report_t *report, err_detail_t *d
     const char *reference = NULL;
     uuid_t payment_id, refund_id;
     str_t reason = json_read_str(item, "reason");
+    if (str_is(json_read_str(item, "eventCode"), "REPORT_AVAILABLE"))
+        return adyen_read_announcement(item, report, detail);
     TRY(read_event_id(item, report, detail));
     const psp_fact_kind_t kind =
         kind_of(json_read_str(item, "eventCode"), str_is(json_read_str(item, "success"), "true"),
                 &reference);
-    read_merchant_reference(json_read_str(item, "merchantReference"), &payment_id, &refund_id);
+    adyen_read_merchant_reference(json_read_str(item, "merchantReference"), &payment_id,
+                                  &refund_id);
     if (kind == PSP_FACT_NONE || is_foreign(&payment_id, kind) || is_of_no_money(item))
         return ERR_OK;
     report->kind = kind;
     report->payment_id = payment_id;
     if (psp_fact_is_refund(kind))
         report->refund_id = refund_id;
-    TRY(read_psp_reference(item, reference, report, detail));
+    TRY(adyen_read_psp_reference(item, reference, report, detail));
     TRY(read_amount(item, report, detail));
     psp_read_reason(str_is(reason, "null") ? (str_t){NULL, 0} : reason, report);
     psp_read_fault((str_t){NULL, 0}, (str_t){NULL, 0}, report);
@@ -292,7 +295,7 @@ static const char *root_of(const psp_account_t *account)
     return live ? "/checkout/" API_VERSION : "/" API_VERSION;
 }
 
-static void begin(const psp_account_t *account, const char *method, http_client_request_t *request)
+void adyen_begin(const psp_account_t *account, const char *method, http_client_request_t *request)
 {
     request->method = method;
     http_client_request_header(request, "X-API-Key: %s", account->key_secret);
@@ -346,7 +349,7 @@ static void checkout_request(const psp_account_t *account, const psp_checkout_t 
         checkout->expires_at_us < latest_us ? checkout->expires_at_us : latest_us;
     buf_t *body = &request->body;
     buf_t url = {0};
-    begin(account, "POST", request);
+    adyen_begin(account, "POST", request);
     add_key(&checkout->attempt_id, request);
     snprintf(request->url, sizeof request->url, "%s%s/sessions", account->base_url,
              root_of(account));
@@ -384,7 +387,7 @@ static bool status_request(const psp_account_t *account, const psp_payment_t *pa
     buf_t query = {0};
     int size = -1;
     if (form_copy(returned, "redirectResult", result, sizeof result) && result[0]) {
-        begin(account, "POST", request);
+        adyen_begin(account, "POST", request);
         size = snprintf(request->url, sizeof request->url, "%s%s/payments/details",
                         account->base_url, root_of(account));
         json_open_object(&request->body, NULL);
@@ -393,8 +396,8 @@ static bool status_request(const psp_account_t *account, const psp_payment_t *pa
         json_close_object(&request->body);
         json_close_object(&request->body);
     } else if (form_copy(returned, "sessionResult", result, sizeof result) && result[0] &&
-               is_id(str_of(payment->psp_ref))) {
-        begin(account, "GET", request);
+               adyen_is_id(str_of(payment->psp_ref))) {
+        adyen_begin(account, "GET", request);
         form_add(&query, "sessionResult", result);
         size = snprintf(request->url, sizeof request->url, "%s%s/sessions/%s?%s", account->base_url,
                         root_of(account), payment->psp_ref, query.data);
@@ -408,7 +411,7 @@ static void refund_request(const psp_account_t *account, const psp_refund_t *ref
 {
     char reference[PAIR_SIZE], capture[PSP_SEGMENT_SIZE];
     buf_t *body = &request->body;
-    begin(account, "POST", request);
+    adyen_begin(account, "POST", request);
     add_key(&refund->refund_id, request);
     snprintf(request->url, sizeof request->url, "%s%s/payments/%s/refunds", account->base_url,
              root_of(account), psp_path_segment(refund->capture_ref, capture));
@@ -442,7 +445,7 @@ static void blame(const json_t *root, psp_checkout_answer_t *answer)
 static bool read_session(const json_t *root, psp_checkout_answer_t *answer)
 {
     str_t id = json_read_str(root, "id"), data = json_read_str(root, "sessionData");
-    if (!is_id(id) || data.size == 0 || id.size + 1 + data.size >= sizeof answer->page_data)
+    if (!adyen_is_id(id) || data.size == 0 || id.size + 1 + data.size >= sizeof answer->page_data)
         return false;
     for (uint32_t i = 0; i < data.size; i++)
         if (data.data[i] <= ' ' || data.data[i] > '~')
@@ -479,7 +482,7 @@ static err_t read_payment(const json_t *object, psp_fact_kind_t kind, const psp_
 {
     report->kind = kind;
     report->payment_id = payment->payment_id;
-    TRY(read_psp_reference(object, "pspReference", report, detail));
+    TRY(adyen_read_psp_reference(object, "pspReference", report, detail));
     TRY(read_amount(object, report, detail));
     psp_read_reason(json_read_str(object, "refusalReason"), report);
     psp_read_fault((str_t){NULL, 0}, json_read_str(object, "resultCode"), report);
@@ -514,7 +517,7 @@ static err_t read_status(const json_t *root, const psp_payment_t *payment, psp_r
     psp_fact_kind_t kind = PSP_FACT_NONE;
     const json_t *said = root;
     uuid_t payment_id, refund_id;
-    read_merchant_reference(reference, &payment_id, &refund_id);
+    adyen_read_merchant_reference(reference, &payment_id, &refund_id);
     if (!uuid_equal(&payment_id, &payment->payment_id))
         return psp_malformed(detail, result.data ? "merchantReference" : "reference",
                              "is of another payment than was asked for");
@@ -562,7 +565,7 @@ static err_t read_refund(const json_t *root, const psp_refund_t *asked, psp_repo
     report->kind = PSP_FACT_REFUND_REQUESTED;
     report->payment_id = asked->payment_id;
     report->refund_id = asked->refund_id;
-    TRY(read_psp_reference(root, "pspReference", report, detail));
+    TRY(adyen_read_psp_reference(root, "pspReference", report, detail));
     return read_amount(root, report, detail);
 }
 
@@ -676,6 +679,12 @@ const psp_connector_t psp_connector_adyen = {
     .status_read = status_read,
     .refund_request = refund_request,
     .refund_read = refund_read,
+    .settlement_request = adyen_settlement_request,
+    .settlement_page = adyen_settlement_page,
+    .settlement_type = "Type",
+    .settlement_of = adyen_settlement_of,
+    .settlement_charge = adyen_settlement_charge,
+    .settlement_refund = adyen_settlement_refund,
 };
 
 const psp_webhooks_t psp_webhooks_adyen = {

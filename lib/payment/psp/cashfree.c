@@ -483,7 +483,7 @@ const psp_webhooks_t psp_webhooks_cashfree = {
 
 /* What was settled on a day. (/pg/recon has the same lines by the day on which customers paid,
  * which is settled days later.) */
-static void settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
+static bool settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
                                http_client_request_t *request)
 {
     char at[RFC3339_SIZE];
@@ -501,6 +501,7 @@ static void settlement_request(const psp_account_t *account, const psp_settlemen
     json_text(body, "end_date", rfc3339_format(query->day_us + (DAY_S - 1) * second_us, at));
     json_close_object(body);
     json_close_object(body);
+    return true;
 }
 
 /* There may be more as long as there is a cursor, and something came. */
@@ -520,17 +521,21 @@ static err_t settlement_next(const psp_settlement_query_t *query, const json_t *
     return ERR_OK;
 }
 
+static psp_fact_kind_t settlement_of(const json_t *line)
+{
+    str_t type = json_read_str(line, "event_type"), sale = json_read_str(line, "sale_type");
+    if (!str_is(json_read_str(line, "event_status"), "SUCCESS"))
+        return PSP_FACT_NONE;
+    return str_is(type, "PAYMENT") && str_is(sale, "CREDIT") ? PSP_FACT_CAPTURED
+           : str_is(type, "REFUND") && str_is(sale, "DEBIT") ? PSP_FACT_REFUND_SUCCEEDED
+                                                             : PSP_FACT_NONE;
+}
+
 /* What is not settled of the amount is fees and their tax. */
-static err_t settlement_line(str_t text, const json_t *line, psp_report_t *report,
-                             err_detail_t *detail)
+static err_t settlement_charge(str_t text, const json_t *line, psp_report_t *report,
+                               err_detail_t *detail)
 {
     int64_t settled;
-    if (!str_is(json_read_str(line, "event_type"), "PAYMENT") ||
-        !str_is(json_read_str(line, "sale_type"), "CREDIT") ||
-        !str_is(json_read_str(line, "event_status"), "SUCCESS")) {
-        report->kind = PSP_FACT_NONE;
-        return ERR_OK;
-    }
     report->payment_id = psp_read_id(line, "order_id");
     TRY(read_id(line, "cf_payment_id", report->psp_ref, detail));
     TRY(read_currency_of(line, "event_currency", report->currency, detail));
@@ -545,6 +550,22 @@ static err_t settlement_line(str_t text, const json_t *line, psp_report_t *repor
     return ERR_OK;
 }
 
+/* The line has the merchant's id of the refund and no cf_refund_id. One that is not of ours has
+ * none but the event's. */
+static err_t settlement_refund(str_t text, const json_t *line, psp_report_t *report,
+                               err_detail_t *detail)
+{
+    report->payment_id = psp_read_id(line, "order_id");
+    report->refund_id = psp_read_id(line, "refund_id");
+    if (uuid_is_nil(&report->refund_id))
+        TRY(read_id(line, "event_id", report->psp_ref, detail));
+    else
+        uuid_format(&report->refund_id, report->psp_ref);
+    TRY(read_currency_of(line, "event_currency", report->currency, detail));
+    TRY(psp_read_decimal(text, "event_amount", report->currency, &report->amount, detail));
+    return psp_read_rfc3339(line, "event_time", &report->occurred_at_us, detail);
+}
+
 const psp_connector_t psp_connector_cashfree = {
     .checkout_request = checkout_request,
     .checkout_read = checkout_read,
@@ -557,6 +578,9 @@ const psp_connector_t psp_connector_cashfree = {
     .refund_read = refund_read,
     .settlement_request = settlement_request,
     .settlement_lines = "data",
+    .settlement_type = "event_type",
     .settlement_next = settlement_next,
-    .settlement_line = settlement_line,
+    .settlement_of = settlement_of,
+    .settlement_charge = settlement_charge,
+    .settlement_refund = settlement_refund,
 };

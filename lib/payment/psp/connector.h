@@ -54,19 +54,31 @@ typedef struct psp_connector {
                                   http_client_request_t *request);
     err_t (*refund_read)(const psp_refund_t *asked, int http_status, str_t body,
                          psp_report_t *report, err_detail_t *detail);
-    /* NULL: it has no settlement reports; then nor the other three. */
-    void (*settlement_request)(const psp_account_t *account, const psp_settlement_query_t *query,
+    /* NULL: it has no settlement reports; then nor the others. */
+    bool (*settlement_request)(const psp_account_t *account, const psp_settlement_query_t *query,
                                http_client_request_t *request);
-    const char *settlement_lines; /* the member of the answer that is the array of lines */
+    /* A report that is announced and comes whole, which is no JSON: what psp_settlement_read does
+     * of a body that came with 200. NULL: it is asked for by its day, and the next two are there.
+     */
+    err_t (*settlement_page)(const psp_settlement_query_t *query, str_t body,
+                             psp_settlement_page_t *page, err_detail_t *detail);
+    const char *settlement_lines; /* the member of the answer that is the list of lines … */
+    const char *settlement_type;  /* … and that of a line which says what it is */
     /* The cursor of the next page, of an answer with `count` lines; zeroed: none. */
     err_t (*settlement_next)(const psp_settlement_query_t *query, const json_t *answer,
                              size_t count, char next[PSP_SETTLEMENT_CURSOR_SIZE],
                              err_detail_t *detail);
-    /* `report->kind` comes in as SETTLED or CAPTURED, and is set to NONE where the line tells of no
-     * charge that is paid out. `text` is the line's bytes. The event id is not its concern, nor the
-     * fee of CAPTURED. */
-    err_t (*settlement_line)(str_t text, const json_t *line, psp_report_t *report,
-                             err_detail_t *detail);
+    /* What a line is of: CAPTURED, a charge that is paid out; REFUND_SUCCEEDED; NONE, anything
+     * else. */
+    psp_fact_kind_t (*settlement_of)(const json_t *line);
+    /* Of a charge: `report->kind` comes in as SETTLED or CAPTURED. `text` is the line's bytes. The
+     * event id is not its concern, nor the fee of CAPTURED. */
+    err_t (*settlement_charge)(str_t text, const json_t *line, psp_report_t *report,
+                               err_detail_t *detail);
+    /* Of a refund. Where the line has no reference of the PSP's, psp_ref is the refund's id: what
+     * else was told of it has the reference. */
+    err_t (*settlement_refund)(str_t text, const json_t *line, psp_report_t *report,
+                               err_detail_t *detail);
     void (*token_request)(const psp_account_t *account, http_client_request_t *request);
     bool (*token_read)(const http_client_response_t *response, int64_t now_us,
                        char header[PSP_TOKEN_SIZE], int64_t *lives_ms);

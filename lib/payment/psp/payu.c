@@ -11,6 +11,7 @@
  * meet those of payments. mihpayid and status, or request_id and status, are their id.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -24,7 +25,7 @@
 
 #define PRODUCT "Order"
 
-enum { PATH_SIZE = 128 };
+enum { PATH_SIZE = 128, PAGES_OF_A_DAY_MAX = 100000 };
 static const char live_url[] = "https://secure.payu.in", live_api_url[] = "https://info.payu.in";
 
 static str_t salt_of(const psp_account_t *account)
@@ -138,16 +139,17 @@ static psp_fact_kind_t kind_of(const json_t *transaction)
 }
 
 /* "2025-10-09 14:20:29", Indian time. */
-static err_t read_time(const json_t *transaction, int64_t *wall_us, err_detail_t *detail)
+static err_t read_time(const json_t *object, const char *field, int64_t *wall_us,
+                       err_detail_t *detail)
 {
     char text[40];
-    str_t added = json_read_str(transaction, "addedon");
-    if (added.size == 19) {
-        snprintf(text, sizeof text, "%.10sT%.8s+05:30", added.data, added.data + 11);
+    str_t at = json_read_str(object, field);
+    if (at.size == 19) {
+        snprintf(text, sizeof text, "%.10sT%.8s+05:30", at.data, at.data + 11);
         if (rfc3339_parse(text, wall_us))
             return ERR_OK;
     }
-    return psp_malformed(detail, "addedon", "must be a time, YYYY-MM-DD hh:mm:ss");
+    return psp_malformed(detail, field, "must be a time, YYYY-MM-DD hh:mm:ss");
 }
 
 static err_t read_transaction(str_t body, const json_t *root, const psp_payment_t *payment,
@@ -176,7 +178,7 @@ static err_t read_transaction(str_t body, const json_t *root, const psp_payment_
     str_copy(STR_LITERAL("INR"), report->currency, sizeof report->currency);
     snprintf(path, sizeof path, "transaction_details.%s.amt", txnid);
     TRY(psp_read_decimal(body, path, report->currency, &report->amount, detail));
-    TRY(read_time(transaction, &report->occurred_at_us, detail));
+    TRY(read_time(transaction, "addedon", &report->occurred_at_us, detail));
     psp_read_reason(report->kind == PSP_FACT_FAILED ? json_read_str(transaction, "error_Message")
                                                     : (str_t){NULL, 0},
                     report);
@@ -374,6 +376,85 @@ const psp_webhooks_t psp_webhooks_payu = {
     .read = webhook_read,
 };
 
+/* ---- settlement reports: docs.payu.in, get_settlement_details ---- */
+
+/* Of the day on which it was paid out, page by page: 1 is the first. The hash does not cover the
+ * page. */
+static bool settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
+                               http_client_request_t *request)
+{
+    char day[RFC3339_SIZE];
+    rfc3339_format(query->day_us, day);
+    day[sizeof "2025-10-09" - 1] = '\0';
+    command(account, "get_settlement_details", day, request);
+    form_add(&request->body, "var2", query->cursor[0] ? query->cursor : "1");
+    form_add_int(&request->body, "var3", PSP_SETTLEMENT_LINES_MAX);
+    return true;
+}
+
+/* Errors come with 200, and so does a day without lines. */
+static err_t settlement_next(const psp_settlement_query_t *query, const json_t *answer,
+                             size_t count, char next[PSP_SETTLEMENT_CURSOR_SIZE],
+                             err_detail_t *detail)
+{
+    const int page = query->cursor[0] ? atoi(query->cursor) : 1;
+    if (status_of(answer) != 1)
+        return psp_malformed(detail, "status", "must be 1");
+    if (count == PSP_SETTLEMENT_LINES_MAX && page <= PAGES_OF_A_DAY_MAX)
+        snprintf(next, PSP_SETTLEMENT_CURSOR_SIZE, "%d", page + 1);
+    return ERR_OK;
+}
+
+static psp_fact_kind_t settlement_of(const json_t *line)
+{
+    str_t action = json_read_str(line, "requestaction");
+    return str_is(action, "capture")  ? PSP_FACT_CAPTURED
+           : str_is(action, "refund") ? PSP_FACT_REFUND_SUCCEEDED
+                                      : PSP_FACT_NONE;
+}
+
+/* What both have: txnid is ours in short. */
+static void read_txnid(const json_t *line, psp_report_t *report)
+{
+    if (!short_id_parse(json_read_str(line, "txnid"), &report->payment_id))
+        memset(&report->payment_id, 0, sizeof report->payment_id); /* not ours */
+    str_copy(STR_LITERAL("INR"), report->currency, sizeof report->currency);
+}
+
+/* What is not paid out of the amount is PayU's fee and its tax. When it was is not said beyond the
+ * day. */
+static err_t settlement_charge(str_t text, const json_t *line, psp_report_t *report,
+                               err_detail_t *detail)
+{
+    int64_t net;
+    read_txnid(line, report);
+    TRY(psp_read_reference(line, "payuid", report->psp_ref, sizeof report->psp_ref, detail));
+    TRY(psp_read_decimal(text, "requestamount", report->currency, &report->amount, detail));
+    TRY(psp_read_decimal(text, "mer_net_amount", report->currency, &net, detail));
+    report->fee = report->amount - net;
+    return report->kind == PSP_FACT_CAPTURED
+               ? read_time(line, "txndate", &report->occurred_at_us, detail)
+               : ERR_OK;
+}
+
+/* It has the request's number and not our token. What is taken from the merchant may have a minus
+ * before it. */
+static err_t settlement_refund(str_t text, const json_t *line, psp_report_t *report,
+                               err_detail_t *detail)
+{
+    str_t amount = json_read_str(line, "requestamount");
+    read_txnid(line, report);
+    TRY(psp_read_reference(line, "requestid", report->psp_ref, sizeof report->psp_ref, detail));
+    if (amount.size > 1 && amount.data[0] == '-') {
+        amount = (str_t){amount.data + 1, amount.size - 1};
+        if (!amount_parse(amount, report->currency, &report->amount))
+            return psp_malformed(detail, "requestamount", "must be an amount");
+    } else {
+        TRY(psp_read_decimal(text, "requestamount", report->currency, &report->amount, detail));
+    }
+    return read_time(line, "requestdate", &report->occurred_at_us, detail);
+}
+
 const psp_connector_t psp_connector_payu = {
     .checkout_open = checkout_open,
     .page = page,
@@ -382,4 +463,11 @@ const psp_connector_t psp_connector_payu = {
     .refund_request = refund_request,
     .refund_status_request = refund_status_request,
     .refund_read = refund_read,
+    .settlement_request = settlement_request,
+    .settlement_lines = "Txn_details",
+    .settlement_type = "requestaction",
+    .settlement_next = settlement_next,
+    .settlement_of = settlement_of,
+    .settlement_charge = settlement_charge,
+    .settlement_refund = settlement_refund,
 };

@@ -461,7 +461,7 @@ static err_t refund_read(const psp_refund_t *asked, int http_status, str_t body,
 
 /* A day there is a day in India: its last five and a half hours come with the next day of ours,
  * while both are still read. */
-static void settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
+static bool settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
                                http_client_request_t *request)
 {
     char day[RFC3339_SIZE];
@@ -473,6 +473,7 @@ static void settlement_request(const psp_account_t *account, const psp_settlemen
              "%s/v1/settlements/recon/combined?year=%d&month=%d&day=%d&count=%d&skip=%d",
              account->base_url, year, month, of_month, PSP_SETTLEMENT_LINES_MAX,
              query->cursor[0] ? atoi(query->cursor) : 0);
+    return true;
 }
 
 /* A full page may have another after it. */
@@ -499,7 +500,7 @@ static err_t read_part(const json_t *line, const char *field, int64_t *amount, e
     return ERR_OK;
 }
 
-/* The notes are an object, or the text of one. */
+/* The notes are an object, or the text of one; of a refund, the refund's. */
 static void read_notes(const json_t *line, psp_report_t *report)
 {
     str_t text = json_read_str(line, "notes");
@@ -507,23 +508,30 @@ static void read_notes(const json_t *line, psp_report_t *report)
     const json_t *given = notes ? notes : json_object_get(line, "notes");
     report->payment_id = psp_read_id(given, "payment_id");
     report->order_id = psp_read_id(given, "order_id");
+    if (psp_fact_is_refund(report->kind))
+        report->refund_id = psp_read_id(given, "refund_id");
     json_decref(notes);
 }
 
+static psp_fact_kind_t settlement_of(const json_t *line)
+{
+    str_t type = json_read_str(line, "type");
+    if (!json_is_true(json_object_get(line, "settled")))
+        return PSP_FACT_NONE;
+    return str_is(type, "payment")  ? PSP_FACT_CAPTURED
+           : str_is(type, "refund") ? PSP_FACT_REFUND_SUCCEEDED
+                                    : PSP_FACT_NONE;
+}
+
 /* The fee has its tax in it: what is credited is the amount less the fee. */
-static err_t settlement_line(str_t text, const json_t *line, psp_report_t *report,
-                             err_detail_t *detail)
+static err_t settlement_charge(str_t text, const json_t *line, psp_report_t *report,
+                               err_detail_t *detail)
 {
     /* When the payment was made, or paid out. */
     const char *field = report->kind == PSP_FACT_CAPTURED ? "created_at" : "settled_at";
     const json_t *at = json_object_get(line, field);
     int64_t credit;
     (void)text;
-    if (!str_is(json_read_str(line, "type"), "payment") ||
-        !json_is_true(json_object_get(line, "settled"))) {
-        report->kind = PSP_FACT_NONE;
-        return ERR_OK;
-    }
     TRY(psp_read_reference(line, "entity_id", report->psp_ref, sizeof report->psp_ref, detail));
     TRY(psp_read_amount(line, &report->amount, detail));
     TRY(psp_read_currency(line, report->currency, detail));
@@ -538,6 +546,26 @@ static err_t settlement_line(str_t text, const json_t *line, psp_report_t *repor
     return ERR_OK;
 }
 
+/* One that was made at Razorpay's dashboard has no notes: the order's receipt is our payment. A
+ * refund at once has a fee, which is taken beside the amount. */
+static err_t settlement_refund(str_t text, const json_t *line, psp_report_t *report,
+                               err_detail_t *detail)
+{
+    int64_t debit;
+    (void)text;
+    TRY(psp_read_reference(line, "entity_id", report->psp_ref, sizeof report->psp_ref, detail));
+    TRY(psp_read_amount(line, &report->amount, detail));
+    TRY(psp_read_currency(line, report->currency, detail));
+    TRY(read_part(line, "debit", &debit, detail));
+    if (debit < report->amount)
+        return psp_malformed(detail, "debit", "must be the amount at least");
+    TRY(read_time(line, &report->occurred_at_us, detail));
+    read_notes(line, report);
+    if (uuid_is_nil(&report->payment_id))
+        report->payment_id = psp_read_id(line, "order_receipt");
+    return ERR_OK;
+}
+
 const psp_connector_t psp_connector_razorpay = {
     .checkout_request = checkout_request,
     .checkout_read = checkout_read,
@@ -549,8 +577,11 @@ const psp_connector_t psp_connector_razorpay = {
     .refund_read = refund_read,
     .settlement_request = settlement_request,
     .settlement_lines = "items",
+    .settlement_type = "type",
     .settlement_next = settlement_next,
-    .settlement_line = settlement_line,
+    .settlement_of = settlement_of,
+    .settlement_charge = settlement_charge,
+    .settlement_refund = settlement_refund,
 };
 
 const psp_webhooks_t psp_webhooks_razorpay = {

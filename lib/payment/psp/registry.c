@@ -3,7 +3,8 @@
  * docs.stripe.com/rate-limits (of test keys); the others' are not published. How long keys of
  * refunds live is docs.stripe.com/api/idempotent_requests and
  * docs.adyen.com/development-resources/api-idempotency (7 days at least); Razorpay does not say and
- * is taken to forget as soon as Stripe does. The others know a refund by the id that we give it. */
+ * is taken to forget as soon as Stripe does. The others know a refund by the id that we give it.
+ * Juspay and PhonePe have no settlement reports: neither documents a call for them (README.md). */
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp_accounts.h"
 

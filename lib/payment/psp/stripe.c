@@ -20,7 +20,7 @@
  * reference. A failed attempt is FAILED, though the customer may try again on the same page: a
  * capture after it counts.
  *
- * Amounts are minor units, but for the currencies in own_ways (docs.stripe.com/currencies).
+ * Amounts are minor units, but for the currencies in stripe_units (docs.stripe.com/currencies).
  *
  * What must never happen: a byte of the body believed before the signature fits.
  */
@@ -33,13 +33,12 @@
 #include "lib/payment/psp/answers.h"
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp/fields.h"
-#include "lib/payment/psp/units.h"
+#include "lib/payment/psp/stripe.h"
 
 #define SIGNATURE_HEADER "Stripe-Signature"
 #define API_VERSION "2026-10-28.endive"
 
 enum {
-    DAY_S = 86400,
     /* Stripe takes 30 minutes to 24 hours from the moment it gets the request, which may be sent
      * again a little later. */
     SESSION_LIVES_AT_LEAST_S = 30 * 60 + 300,
@@ -48,12 +47,12 @@ enum {
 static const int64_t second_us = 1000000, latest_s = INT64_C(253402300799); /* 9999-12-31 */
 
 /* Two digits for historical reasons where ISO 4217 has none, and the other way round. */
-static const psp_unit_t own_ways[] = {{"ISK", 2}, {"MGA", 0}, {"UGX", 2}, {"", 0}};
+const psp_unit_t stripe_units[] = {{"ISK", 2}, {"MGA", 0}, {"UGX", 2}, {"", 0}};
 
 /* ---- fields ---- */
 
 /* One of Stripe's ids, as it can stand in a path. */
-static bool is_id(str_t text)
+bool stripe_is_id(str_t text)
 {
     if (!psp_is_reference(text))
         return false;
@@ -71,7 +70,7 @@ static str_t id_of(const json_t *object, const char *field)
 }
 
 /* Metadata are whoever's made the object. */
-static uuid_t read_metadata(const json_t *object, const char *name)
+uuid_t stripe_read_metadata(const json_t *object, const char *name)
 {
     return psp_read_id(json_object_get(object, "metadata"), name);
 }
@@ -79,7 +78,7 @@ static uuid_t read_metadata(const json_t *object, const char *name)
 static uuid_t payment_of_session(const json_t *session)
 {
     const uuid_t reference = psp_read_id(session, "client_reference_id");
-    return uuid_is_nil(&reference) ? read_metadata(session, "payment_id") : reference;
+    return uuid_is_nil(&reference) ? stripe_read_metadata(session, "payment_id") : reference;
 }
 
 /* "inr" */
@@ -95,19 +94,19 @@ static err_t read_currency(const json_t *object, char currency[4], err_detail_t 
     return ERR_OK;
 }
 
-static err_t read_amount(const json_t *object, const char *field, psp_report_t *report,
+err_t stripe_read_amount(const json_t *object, const char *field, psp_report_t *report,
                          err_detail_t *detail)
 {
     const json_t *value = json_object_get(object, field);
     TRY(read_currency(object, report->currency, detail));
     if (!json_is_integer(value) ||
-        !psp_units_read(json_integer_value(value), report->currency, own_ways, &report->amount))
+        !psp_units_read(json_integer_value(value), report->currency, stripe_units, &report->amount))
         return psp_malformed(detail, field, "must be a positive integer in minor units");
     return ERR_OK;
 }
 
 /* Seconds since 1970. */
-static err_t read_time(const json_t *object, const char *field, int64_t *wall_us,
+err_t stripe_read_time(const json_t *object, const char *field, int64_t *wall_us,
                        err_detail_t *detail)
 {
     const json_t *value = json_object_get(object, field);
@@ -118,11 +117,11 @@ static err_t read_time(const json_t *object, const char *field, int64_t *wall_us
     return ERR_OK;
 }
 
-static err_t read_id(const json_t *object, const char *field, psp_report_t *report,
+err_t stripe_read_id(const json_t *object, const char *field, psp_report_t *report,
                      err_detail_t *detail)
 {
     str_t id = id_of(object, field);
-    if (!is_id(id))
+    if (!stripe_is_id(id))
         return psp_malformed(detail, field, "must be an id");
     str_copy(id, report->psp_ref, sizeof report->psp_ref);
     return ERR_OK;
@@ -135,10 +134,10 @@ static err_t read_intent(const json_t *intent, const char *amount_field, psp_rep
 {
     const json_t *error = json_object_get(intent, "last_payment_error");
     str_t words = json_read_str(error, "message");
-    report->payment_id = read_metadata(intent, "payment_id");
-    report->order_id = read_metadata(intent, "order_id");
-    TRY(read_id(intent, "id", report, detail));
-    TRY(read_amount(intent, amount_field, report, detail));
+    report->payment_id = stripe_read_metadata(intent, "payment_id");
+    report->order_id = stripe_read_metadata(intent, "order_id");
+    TRY(stripe_read_id(intent, "id", report, detail));
+    TRY(stripe_read_amount(intent, amount_field, report, detail));
     psp_read_reason(words.data ? words : json_read_str(error, "code"), report);
     psp_read_fault((str_t){NULL, 0}, json_read_str(error, "decline_code"), report);
     return ERR_OK;
@@ -156,16 +155,17 @@ static err_t read_session(const json_t *session, psp_report_t *report, err_detai
     }
     if (unpaid)
         report->kind = PSP_FACT_NONE; /* the money is under way */
-    report->order_id = read_metadata(session, "order_id");
-    TRY(read_id(session, unpaid || report->kind == PSP_FACT_EXPIRED ? "id" : "payment_intent",
-                report, detail));
-    TRY(read_amount(session, "amount_total", report, detail));
+    report->order_id = stripe_read_metadata(session, "order_id");
+    TRY(stripe_read_id(session,
+                       unpaid || report->kind == PSP_FACT_EXPIRED ? "id" : "payment_intent", report,
+                       detail));
+    TRY(stripe_read_amount(session, "amount_total", report, detail));
     psp_read_reason((str_t){NULL, 0}, report);
     return ERR_OK;
 }
 
 /* A refund, as its status says. */
-static err_t read_refund(const json_t *refund, psp_report_t *report, err_detail_t *detail)
+err_t stripe_read_refund(const json_t *refund, psp_report_t *report, err_detail_t *detail)
 {
     static const struct {
         const char *status;
@@ -182,11 +182,11 @@ static err_t read_refund(const json_t *refund, psp_report_t *report, err_detail_
             report->kind = statuses[i].kind;
     if (report->kind == PSP_FACT_NONE)
         return psp_malformed(detail, "status", "must be a status of a refund");
-    report->payment_id = read_metadata(refund, "payment_id");
-    report->order_id = read_metadata(refund, "order_id");
-    report->refund_id = read_metadata(refund, "refund_id");
-    TRY(read_id(refund, "id", report, detail));
-    TRY(read_amount(refund, "amount", report, detail));
+    report->payment_id = stripe_read_metadata(refund, "payment_id");
+    report->order_id = stripe_read_metadata(refund, "order_id");
+    report->refund_id = stripe_read_metadata(refund, "refund_id");
+    TRY(stripe_read_id(refund, "id", report, detail));
+    TRY(stripe_read_amount(refund, "amount", report, detail));
     psp_read_reason(json_read_str(refund, "failure_reason"), report);
     return ERR_OK;
 }
@@ -201,10 +201,10 @@ static err_t read_dispute(const json_t *dispute, psp_report_t *report, err_detai
                                             : PSP_FACT_NONE;
     if (report->kind == PSP_FACT_NONE)
         return ERR_OK;
-    report->payment_id = read_metadata(dispute, "payment_id");
-    report->order_id = read_metadata(dispute, "order_id");
-    TRY(read_id(dispute, "id", report, detail));
-    return read_amount(dispute, "amount", report, detail);
+    report->payment_id = stripe_read_metadata(dispute, "payment_id");
+    report->order_id = stripe_read_metadata(dispute, "order_id");
+    TRY(stripe_read_id(dispute, "id", report, detail));
+    return stripe_read_amount(dispute, "amount", report, detail);
 }
 
 /* ---- webhooks ---- */
@@ -254,7 +254,7 @@ static err_t read_event(size_t event, const json_t *object, psp_report_t *report
     case SESSION:
         return read_session(object, report, detail);
     case REFUND:
-        return read_refund(object, report, detail);
+        return stripe_read_refund(object, report, detail);
     case DISPUTE:
         break;
     }
@@ -285,7 +285,7 @@ static err_t webhook_read(str_t text, const json_t *body, psp_report_t *report,
         if (str_is(type, events[i].type) && str_is(json_read_str(body, "object"), "event")) {
             if (!json_is_object(object))
                 return psp_malformed(detail, "data.object", "is not in the event");
-            TRY(read_time(body, "created", &report->occurred_at_us, detail));
+            TRY(stripe_read_time(body, "created", &report->occurred_at_us, detail));
             TRY(read_event(i, object, report, detail));
         }
     forget_foreign(report);
@@ -312,7 +312,7 @@ static err_t webhook_verify(const psp_t *psp, const psp_account_t *account, bool
 
 /* ---- requests ---- */
 
-static void begin(const psp_account_t *account, const char *method, http_client_request_t *request)
+void stripe_begin(const psp_account_t *account, const char *method, http_client_request_t *request)
 {
     request->method = method;
     http_client_request_header(request, "Authorization: Bearer %s", account->key_secret);
@@ -324,7 +324,7 @@ static void begin_post(const psp_account_t *account, const char *resource, const
                        http_client_request_t *request)
 {
     char text[UUID_TEXT_SIZE];
-    begin(account, "POST", request);
+    stripe_begin(account, "POST", request);
     snprintf(request->url, sizeof request->url, "%s/v1/%s", account->base_url, resource);
     http_client_request_header(request, "Content-Type: application/x-www-form-urlencoded");
     http_client_request_header(request, "Idempotency-Key: %s", uuid_format(key, text));
@@ -339,7 +339,7 @@ static void add_uuid(buf_t *form, const char *name, const uuid_t *uuid)
 static void add_units(buf_t *form, const char *name, int64_t amount, const char *currency)
 {
     char text[PSP_UNITS_TEXT_SIZE];
-    form_add(form, name, psp_units_format(amount, currency, own_ways, text));
+    form_add(form, name, psp_units_format(amount, currency, stripe_units, text));
 }
 
 /* As the order says, in the bounds that Stripe has. */
@@ -397,9 +397,9 @@ static void checkout_request(const psp_account_t *account, const psp_checkout_t 
 static bool status_request(const psp_account_t *account, const psp_payment_t *payment,
                            http_client_request_t *request)
 {
-    if (!is_id(str_of(payment->psp_ref)))
+    if (!stripe_is_id(str_of(payment->psp_ref)))
         return false;
-    begin(account, "GET", request);
+    stripe_begin(account, "GET", request);
     const int size = snprintf(request->url, sizeof request->url,
                               "%s/v1/checkout/sessions/%s"
                               "?expand%%5B0%%5D=payment_intent.latest_charge",
@@ -412,7 +412,7 @@ static bool status_request(const psp_account_t *account, const psp_payment_t *pa
 static void begin_settle(const psp_account_t *account, const char *verb,
                          const psp_authorization_t *authorization, http_client_request_t *request)
 {
-    begin(account, "POST", request);
+    stripe_begin(account, "POST", request);
     snprintf(request->url, sizeof request->url, "%s/v1/payment_intents/%s/%s", account->base_url,
              authorization->psp_ref, verb);
     http_client_request_header(request, "Content-Type: application/x-www-form-urlencoded");
@@ -450,7 +450,7 @@ static void refund_status_request(const psp_account_t *account, const psp_refund
                                   http_client_request_t *request)
 {
     buf_t query = {0};
-    begin(account, "GET", request);
+    stripe_begin(account, "GET", request);
     form_add(&query, "payment_intent", refund->capture_ref);
     form_add_int(&query, "limit", 100);
     snprintf(request->url, sizeof request->url, "%s/v1/refunds?%s", account->base_url, query.data);
@@ -487,7 +487,7 @@ static void checkout_read(const http_client_response_t *response, psp_checkout_a
         psp_checkout_failed(response, words_of(root, response->status), answer);
         if (response->err == ERR_OK)
             blame(root, response->status, answer);
-    } else if (is_id(id) && psp_is_url(url, sizeof answer->checkout_url) &&
+    } else if (stripe_is_id(id) && psp_is_url(url, sizeof answer->checkout_url) &&
                str_is(json_read_str(root, "status"), "open")) {
         answer->outcome = PSP_CHECKOUT_OPEN;
         str_copy(id, answer->psp_ref, sizeof answer->psp_ref);
@@ -502,7 +502,7 @@ static void checkout_read(const http_client_response_t *response, psp_checkout_a
 static err_t read_intent_time(const json_t *intent, int64_t *wall_us, err_detail_t *detail)
 {
     const json_t *charge = json_object_get(intent, "latest_charge");
-    return read_time(json_is_object(charge) ? charge : intent, "created", wall_us, detail);
+    return stripe_read_time(json_is_object(charge) ? charge : intent, "created", wall_us, detail);
 }
 
 /* What the intent of a session says; kind NONE: nothing yet. */
@@ -541,14 +541,14 @@ static err_t read_session_status(const json_t *session, const psp_payment_t *pay
     if (report->kind == PSP_FACT_NONE && str_is(json_read_str(session, "status"), "expired")) {
         report->kind = PSP_FACT_EXPIRED;
         TRY(read_session(session, report, detail));
-        TRY(read_time(session, "expires_at", &report->occurred_at_us, detail));
+        TRY(stripe_read_time(session, "expires_at", &report->occurred_at_us, detail));
     }
     if (report->kind == PSP_FACT_NONE) {
         psp_status_pending(payment, json_read_str(session, "status"), report);
         return ERR_OK;
     }
     report->payment_id = payment->payment_id;
-    report->order_id = read_metadata(session, "order_id");
+    report->order_id = stripe_read_metadata(session, "order_id");
     psp_derive_event_id("status", report);
     return ERR_OK;
 }
@@ -572,7 +572,7 @@ static err_t status_read(const psp_payment_t *payment, int http_status, str_t bo
 
 static bool is_asked_for(const json_t *refund, const psp_refund_t *asked)
 {
-    const uuid_t refund_id = read_metadata(refund, "refund_id");
+    const uuid_t refund_id = stripe_read_metadata(refund, "refund_id");
     return uuid_equal(&refund_id, &asked->refund_id);
 }
 
@@ -598,9 +598,9 @@ static err_t read_refund_answer(const json_t *root, const psp_refund_t *asked, p
     if (!refund)
         return psp_malformed(detail, "metadata.refund_id",
                              "is of another refund than was asked for");
-    TRY(read_refund(refund, report, detail));
+    TRY(stripe_read_refund(refund, report, detail));
     report->payment_id = asked->payment_id;
-    return read_time(refund, "created", &report->occurred_at_us, detail);
+    return stripe_read_time(refund, "created", &report->occurred_at_us, detail);
 }
 
 /* A key that was used with another form says nothing about the refund. */
@@ -626,73 +626,6 @@ static err_t refund_read(const psp_refund_t *asked, int http_status, str_t body,
     return err;
 }
 
-/* ---- settlement reports: docs.stripe.com/api/balance_transactions ---- */
-
-/* What was booked to the account's balance on that day, each with the charge that it is of. When it
- * is paid out to a bank follows from the account's schedule, and is not waited for. */
-static void settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
-                               http_client_request_t *request)
-{
-    buf_t form = {0};
-    begin(account, "GET", request);
-    form_add_int(&form, "limit", PSP_SETTLEMENT_LINES_MAX);
-    form_add_int(&form, "created[gte]", query->day_us / second_us);
-    form_add_int(&form, "created[lt]", query->day_us / second_us + DAY_S);
-    form_add(&form, "expand[0]", "data.source");
-    if (query->cursor[0])
-        form_add(&form, "starting_after", query->cursor);
-    snprintf(request->url, sizeof request->url, "%s/v1/balance_transactions?%s", account->base_url,
-             form.data);
-    buf_free(&form);
-}
-
-/* The last line's id, where there are more after it. */
-static err_t settlement_next(const psp_settlement_query_t *query, const json_t *answer,
-                             size_t count, char next[PSP_SETTLEMENT_CURSOR_SIZE],
-                             err_detail_t *detail)
-{
-    const json_t *more = json_object_get(answer, "has_more");
-    (void)query;
-    if (!json_is_boolean(more))
-        return psp_malformed(detail, "has_more", "must be true or false");
-    if (!json_is_true(more) || count == 0)
-        return ERR_OK;
-    str_t id = json_read_str(json_array_get(json_object_get(answer, "data"), count - 1), "id");
-    if (!is_id(id))
-        return psp_malformed(detail, "id", "must be an id");
-    str_copy(id, next, PSP_SETTLEMENT_CURSOR_SIZE);
-    return ERR_OK;
-}
-
-/* Of an account whose balance is in another currency than its charges, amount and fee are what came
- * of it in that: CAPTURED is in the charge's own. */
-static err_t settlement_line(str_t text, const json_t *line, psp_report_t *report,
-                             err_detail_t *detail)
-{
-    const json_t *charge = json_object_get(line, "source"), *fee = json_object_get(line, "fee");
-    const bool settled = report->kind == PSP_FACT_SETTLED;
-    str_t type = json_read_str(line, "type");
-    (void)text;
-    if (!str_is(type, "charge") && !str_is(type, "payment")) {
-        report->kind = PSP_FACT_NONE;
-        return ERR_OK;
-    }
-    if (!json_is_object(charge))
-        return psp_malformed(detail, "source", "must be the charge");
-    report->payment_id = read_metadata(charge, "payment_id");
-    report->order_id = read_metadata(charge, "order_id");
-    TRY(read_id(charge, "payment_intent", report, detail));
-    TRY(read_time(line, settled ? "available_on" : "created", &report->occurred_at_us, detail));
-    if (!settled)
-        return read_amount(charge, "amount_captured", report, detail);
-    TRY(read_amount(line, "amount", report, detail));
-    if (!json_is_integer(fee) ||
-        (json_integer_value(fee) != 0 &&
-         !psp_units_read(json_integer_value(fee), report->currency, own_ways, &report->fee)))
-        return psp_malformed(detail, "fee", "must be an amount in minor units");
-    return ERR_OK;
-}
-
 const psp_connector_t psp_connector_stripe = {
     .checkout_request = checkout_request,
     .checkout_read = checkout_read,
@@ -703,10 +636,13 @@ const psp_connector_t psp_connector_stripe = {
     .refund_request = refund_request,
     .refund_status_request = refund_status_request,
     .refund_read = refund_read,
-    .settlement_request = settlement_request,
+    .settlement_request = stripe_settlement_request,
     .settlement_lines = "data",
-    .settlement_next = settlement_next,
-    .settlement_line = settlement_line,
+    .settlement_type = "type",
+    .settlement_next = stripe_settlement_next,
+    .settlement_of = stripe_settlement_of,
+    .settlement_charge = stripe_settlement_charge,
+    .settlement_refund = stripe_settlement_refund,
 };
 
 const psp_webhooks_t psp_webhooks_stripe = {

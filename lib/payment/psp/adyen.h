@@ -1,0 +1,34 @@
+/* adyen.h - what adyen.c and adyen_settlement.c share. Included by them alone. */
+#ifndef TIFFIN_LIB_PAYMENT_PSP_ADYEN_H
+#define TIFFIN_LIB_PAYMENT_PSP_ADYEN_H
+
+#include "lib/payment/psp/connector.h"
+
+/* Of an item: its event id holds both. */
+enum { ADYEN_REFERENCE_MAX_BYTES = 64 };
+
+/* One of Adyen's ids, as it can stand in a path. */
+bool adyen_is_id(str_t text);
+/* Ours: the payment, or the payment and a refund of it. Nil where it is something else. */
+void adyen_read_merchant_reference(str_t text, uuid_t *payment_id, uuid_t *refund_id);
+/* A member of the object that is a reference of Adyen's. */
+err_t adyen_read_psp_reference(const json_t *object, const char *field, psp_report_t *report,
+                               err_detail_t *detail) MUST_CHECK;
+/* The request's method and what each has in its headers. */
+void adyen_begin(const psp_account_t *account, const char *method, http_client_request_t *request);
+
+/* adyen_settlement.c: an item REPORT_AVAILABLE */
+err_t adyen_read_announcement(const json_t *item, psp_report_t *report,
+                              err_detail_t *detail) MUST_CHECK;
+/* As the members of psp_connector_t. */
+bool adyen_settlement_request(const psp_account_t *account, const psp_settlement_query_t *query,
+                              http_client_request_t *request);
+err_t adyen_settlement_page(const psp_settlement_query_t *query, str_t body,
+                            psp_settlement_page_t *page, err_detail_t *detail) MUST_CHECK;
+psp_fact_kind_t adyen_settlement_of(const json_t *line);
+err_t adyen_settlement_charge(str_t text, const json_t *line, psp_report_t *report,
+                              err_detail_t *detail) MUST_CHECK;
+err_t adyen_settlement_refund(str_t text, const json_t *line, psp_report_t *report,
+                              err_detail_t *detail) MUST_CHECK;
+
+#endif
