@@ -169,7 +169,12 @@ bool psp_takes(const psp_t *psp, const char *currency)
 
 bool psp_takes_manual_capture(const psp_t *psp)
 {
-    return psp->connector->capture_request != NULL && psp->connector->void_request != NULL;
+    return psp->connector->capture_request != NULL;
+}
+
+bool psp_takes_void(const psp_t *psp)
+{
+    return psp->connector->void_request != NULL;
 }
 
 bool psp_checkout_is_local(const psp_t *psp)
@@ -249,6 +254,13 @@ void psp_page_add_escaped(buf_t *html, const char *text)
         }
 }
 
+void psp_page_add_attribute(buf_t *html, const char *name, const char *value)
+{
+    buf_printf(html, " %s=\"", name);
+    psp_page_add_escaped(html, value);
+    buf_add_text(html, "\"");
+}
+
 bool psp_page(const psp_t *psp, const psp_account_t *account, const psp_checkout_t *checkout,
               const char *page_data, psp_page_t *page)
 {
@@ -306,7 +318,7 @@ void psp_capture_request(const psp_t *psp, const psp_account_t *account,
 void psp_void_request(const psp_t *psp, const psp_account_t *account,
                       const psp_authorization_t *authorization, http_client_request_t *request)
 {
-    CHECK(account && psp_takes_manual_capture(psp));
+    CHECK(account && psp_takes_void(psp));
     memset(request, 0, sizeof *request);
     psp->connector->void_request(account, authorization, request);
 }

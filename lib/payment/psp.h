@@ -174,8 +174,11 @@ const char *psp_checkout_lacks(const psp_t *psp, const psp_account_t *account,
                                const psp_checkout_t *checkout);
 /* Does the PSP take payments in this currency? */
 bool psp_takes(const psp_t *psp, const char *currency);
-/* Can a payment there be authorised first, and captured or voided by hand? */
+/* Can a payment there be authorised first, and captured by hand? */
 bool psp_takes_manual_capture(const psp_t *psp);
+/* Can what is authorised there be voided? Else the PSP alone releases it, some time after nobody
+ * has captured it. */
+bool psp_takes_void(const psp_t *psp);
 /* Does its connector open it without asking the PSP (the customer's browser brings all of it)? */
 bool psp_checkout_is_local(const psp_t *psp);
 /* Not for local ones. */
@@ -226,6 +229,8 @@ typedef struct psp_page {
 } psp_page_t;
 /* Appends text with &, <, >, " and ' escaped. */
 void psp_page_add_escaped(buf_t *html, const char *text);
+/* Appends ` name="value"`, escaped. */
+void psp_page_add_attribute(buf_t *html, const char *name, const char *value);
 /* False: this PSP has pages of its own. page->body is the caller's to free. */
 bool psp_page(const psp_t *psp, const psp_account_t *account, const psp_checkout_t *checkout,
               const char *page_data, psp_page_t *page);
@@ -240,9 +245,10 @@ typedef struct psp_authorization {
 } psp_authorization_t;
 
 /* Only where psp_takes_manual_capture. A request that is repeated moves nothing twice. What is
- * answered is no fact: psp_status_request tells what became of it. */
+ * answered is no fact: psp_status_request, or a webhook, tells what became of it. */
 void psp_capture_request(const psp_t *psp, const psp_account_t *account,
                          const psp_authorization_t *authorization, http_client_request_t *request);
+/* Only where psp_takes_void. */
 void psp_void_request(const psp_t *psp, const psp_account_t *account,
                       const psp_authorization_t *authorization, http_client_request_t *request);
 
@@ -323,10 +329,12 @@ err_t psp_settlement_read(const psp_t *psp, const psp_settlement_query_t *query,
                           str_t body, psp_settlement_page_t *page, err_detail_t *detail) MUST_CHECK;
 /* What a line tells. Of a charge that is paid out two things: SETTLED (with the fee), and CAPTURED,
  * since money that has arrived was taken from the customer; both have the capture's reference.
- * `kind` chooses. Of anything else (a refund, an adjustment, what is on hold) nothing: kind NONE. */
+ * `kind` chooses. Of anything else (a refund, an adjustment, what is on hold) nothing: kind NONE.
+ */
 err_t psp_settlement_line_read(const psp_t *psp, psp_fact_kind_t kind, str_t line,
                                psp_report_t *report, err_detail_t *detail) MUST_CHECK;
-/* One of the two as it goes into the stream: {"tells":"settled","line":{…}}, the line as it came. */
+/* One of the two as it goes into the stream: {"tells":"settled","line":{…}}, the line as it came.
+ */
 void psp_settlement_entry_write(psp_fact_kind_t kind, str_t line, buf_t *entry);
 /* The way back. Whatever is no such entry is a webhook in the prototype's format, or malformed. */
 err_t psp_settlement_entry_read(const psp_t *psp, str_t entry, psp_report_t *report,

@@ -57,6 +57,7 @@ static const http_route_t routes[] = {
     {"POST", "/checkout/{payment_id}/fail", sim_page_fail, BODY_MAX_BYTES},
     {"POST", "/_sim/payments/{payment_id}/pay", sim_script_pay, BODY_MAX_BYTES},
     {"POST", "/_sim/payments/{payment_id}/fail", sim_script_fail, BODY_MAX_BYTES},
+    {"POST", "/_sim/payments/{payment_id}/release", sim_script_release, BODY_MAX_BYTES},
     {"POST", "/_sim/payments/{payment_id}/dispute", sim_script_dispute, BODY_MAX_BYTES},
     {"POST", "/_sim/payments/{payment_id}/settle", sim_script_settle, BODY_MAX_BYTES},
     {"POST", "/_sim/payments/{payment_id}/send", sim_script_send, BODY_MAX_BYTES},
@@ -244,6 +245,17 @@ err_t sim_conclude(sim_t *self, const psp_t *psp, uint64_t serial, sim_state_t b
     sim_fault_t fault = sim_faults_get(&self->faults, psp);
     tell_outcome(self, checkout, &fault);
     return ERR_OK;
+}
+
+err_t sim_release(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout)
+{
+    TRY(sim_bank_find(self->bank, payment_id, NULL, checkout, NULL));
+    return sim_release_at(self, checkout->psp, checkout->serial, checkout);
+}
+
+err_t sim_release_at(sim_t *self, const psp_t *psp, uint64_t serial, sim_checkout_t *checkout)
+{
+    return sim_conclude(self, psp, serial, SIM_VOIDED, 0, checkout);
 }
 
 static void tell_refund(sim_t *self, const sim_refund_t *refund, bool on_loop)

@@ -8,6 +8,8 @@ const char sim_purpose[] =
     "\n"
     "  POST /_sim/payments/{payment_id}/pay, /fail\n"
     "      as if the customer had clicked; the PSP's own name (order_…, cs_…, pi_…) will do, too\n"
+    "  POST /_sim/payments/{payment_id}/release\n"
+    "      what is authorised was not captured in time: the PSP releases it\n"
     "  POST /_sim/payments/{payment_id}/dispute   {\"outcome\":\"opened|won|lost\"}\n"
     "      the webhook of a dispute over the payment; the book stays as it is\n"
     "  POST /_sim/payments/{payment_id}/settle\n"

@@ -612,13 +612,6 @@ static const char dropin_script[] =
     "  }).then(function (checkout) { new AdyenWeb.Dropin(checkout).mount(box); }, fail);\n"
     "})();";
 
-static void add_attribute(buf_t *html, const char *name, const char *value)
-{
-    buf_printf(html, " %s=\"", name);
-    psp_page_add_escaped(html, value);
-    buf_add_text(html, "\"");
-}
-
 /* Adyen's host gives the drop-in; whoever stands in for Adyen gives one, too. */
 static void add_dropin(const psp_account_t *account, bool live, psp_page_t *page)
 {
@@ -653,12 +646,13 @@ static void page(const psp_account_t *account, const psp_checkout_t *checkout,
     str_copy((str_t){page_data, (uint32_t)id_size}, id, sizeof id);
     add_return_url(checkout, &back);
     buf_add_text(html, "<h1>Payment</h1>\n<div id=\"adyen\"");
-    add_attribute(html, "data-session", id);
-    add_attribute(html, "data-session-data", page_data + id_size + (page_data[id_size] == ' '));
-    add_attribute(html, "data-client-key", account->key_id);
-    add_attribute(html, "data-environment", live ? "live" : "test");
-    add_attribute(html, "data-country", country_of(checkout->currency, country));
-    add_attribute(html, "data-back", back.data);
+    psp_page_add_attribute(html, "data-session", id);
+    psp_page_add_attribute(html, "data-session-data",
+                           page_data + id_size + (page_data[id_size] == ' '));
+    psp_page_add_attribute(html, "data-client-key", account->key_id);
+    psp_page_add_attribute(html, "data-environment", live ? "live" : "test");
+    psp_page_add_attribute(html, "data-country", country_of(checkout->currency, country));
+    psp_page_add_attribute(html, "data-back", back.data);
     buf_add_text(html, "></div>\n<p id=\"said\" role=\"status\"></p>\n"
                        "<noscript>Paying here needs JavaScript.</noscript>\n");
     add_dropin(account, live, page);

@@ -43,7 +43,7 @@ typedef struct psp_connector {
                            http_client_request_t *request);
     err_t (*status_read)(const psp_payment_t *payment, int http_status, str_t body,
                          psp_report_t *report, err_detail_t *detail);
-    /* NULL, both: it is always captured automatically. */
+    /* NULL, both: it is always captured automatically; void_request alone: the PSP has no void. */
     void (*capture_request)(const psp_account_t *account, const psp_authorization_t *authorization,
                             http_client_request_t *request);
     void (*void_request)(const psp_account_t *account, const psp_authorization_t *authorization,
