@@ -255,6 +255,7 @@ err_t sim_release(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkou
 
 err_t sim_release_at(sim_t *self, const psp_t *psp, uint64_t serial, sim_checkout_t *checkout)
 {
+    checkout->conclusion_serial = 0; /* nobody's call */
     return sim_conclude(self, psp, serial, SIM_VOIDED, 0, checkout);
 }
 
@@ -271,7 +272,9 @@ static void tell_refund(sim_t *self, const sim_refund_t *refund, bool on_loop)
 err_t sim_refund(sim_t *self, sim_refund_t *refund, int64_t now_us, bool *fresh)
 {
     TRY(sim_refund_request(self->bank, refund, now_us, fresh));
-    if (*fresh && refund->state == SIM_REFUND_DONE)
+    const sim_wire_t *wire = sim_wire_of(refund->psp);
+    if (*fresh && (refund->state == SIM_REFUND_DONE ||
+                   (refund->state == SIM_REFUND_REFUSED && wire && wire->refuses_later)))
         tell_refund(self, refund, false);
     else if (*fresh && refund->state == SIM_REFUND_PENDING)
         sim_due_wake(self->due);

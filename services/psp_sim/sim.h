@@ -70,8 +70,8 @@ err_t sim_fail_at(sim_t *self, const psp_t *psp, uint64_t serial,
 err_t sim_release(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout) MUST_CHECK;
 err_t sim_release_at(sim_t *self, const psp_t *psp, uint64_t serial,
                      sim_checkout_t *checkout) MUST_CHECK;
-/* A refund is asked for: the bank's book, then the webhook of one that is done. As
- * sim_refund_request. */
+/* A refund is asked for: the bank's book, then the webhook of one that is done, or refused where
+ * the PSP tells that by webhook. As sim_refund_request. */
 err_t sim_refund(sim_t *self, sim_refund_t *refund, int64_t now_us, bool *fresh) MUST_CHECK;
 /* The webhook of an event, as the PSP's faults want it. `on_loop`: called there, so it cannot wait.
  */

@@ -7,8 +7,8 @@ from test_psps import CUSTOMER, pays
 
 STACK = {"env": {"RECONCILE_INTERVAL_S": 1, "PSP_TIMEOUT_MS": 1000}}
 
-PSPS = ("Stripe", "Razorpay")
-VOIDING = ("Stripe",)
+PSPS = ("Stripe", "Razorpay", "Adyen")
+VOIDING = ("Stripe", "Adyen")
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +42,12 @@ def refused(answer, status, code):
     assert (answer.status, answer.json["code"]) == (status, code), answer
 
 
+def can_be_told(stack, psp):
+    """Adyen has no call that tells what became of an authorisation: its webhook does."""
+    if psp == "Adyen":
+        stack.faults(psp)
+
+
 def noted(stack, payment_id, error):
     wait_for(lambda: stack.psql(f"SELECT 1 FROM payments WHERE payment_id = '{payment_id}' AND capture_error = '{error}'"), 15,
              f"it is noted: {error}")
@@ -52,6 +58,7 @@ def noted(stack, payment_id, error):
 def test_a_capture_charges_once_and_can_be_refunded(stack, psp, webhook):
     stack.faults(psp, webhook=webhook)
     order_id, payment_id = authorized(stack, psp)
+    can_be_told(stack, psp)
     key = f"capture-{psp}-{webhook}"
     first = ask(stack, payment_id, "capture", **{"Idempotency-Key": key})
     assert first.status == 202 and first.json == {"payment_id": payment_id, "status": "AUTHORIZED"}, first
@@ -73,6 +80,7 @@ def test_a_capture_charges_once_and_can_be_refunded(stack, psp, webhook):
 def test_a_void_releases_what_was_authorised(stack, psp, webhook):
     stack.faults(psp, webhook=webhook)
     order_id, payment_id = authorized(stack, psp)
+    can_be_told(stack, psp)
     assert ask(stack, payment_id, "void").status == 202
     stack.wait_for_payment(payment_id, "FAILED")
     refused(ask(stack, payment_id, "capture"), 409, "PAYMENT_NOT_AUTHORIZED")
@@ -90,6 +98,28 @@ def test_what_is_authorised_when_its_order_ends_is_voided(stack, psp, ends):
     stack.wait_for_payment(payment_id, "FAILED", 15)
     stack.wait_for_order(order_id, "EXPIRED" if ends == "expires" else "CANCELLED")
     assert book(stack, payment_id) == []
+    stack.verify()
+
+
+def test_what_adyen_took_and_could_not_do_is_told_by_its_webhook(stack):
+    """Somebody cancels at Adyen what is being captured: its capture fails, and nothing moves."""
+    order_id, payment_id = authorized(stack, "Adyen")
+    stack.faults("Adyen", webhook="none")
+    assert stack.sim.post(f"/_sim/payments/{payment_id}/release").status == 200
+    stack.faults("Adyen")
+    assert ask(stack, payment_id, "capture").status == 202
+    wait_for(lambda: stack.psql(f"SELECT reason FROM facts WHERE payment_id = '{payment_id}' AND kind = 'failed'")
+             == [["Insufficient balance on payment"]], 15, "the capture has failed")
+    assert stack.get_payment(payment_id)["status"] == "AUTHORIZED" and stack.get_order(order_id)["status"] == "PENDING"
+    assert book(stack, payment_id) == []
+    stack.verify()
+
+
+def test_what_adyen_releases_by_itself_is_told_by_its_webhook(stack):
+    _, payment_id = authorized(stack, "Adyen")
+    assert stack.sim.post(f"/_sim/payments/{payment_id}/release").status == 200
+    stack.wait_for_payment(payment_id, "FAILED")
+    refused(ask(stack, payment_id, "capture"), 409, "PAYMENT_NOT_AUTHORIZED")
     stack.verify()
 
 

@@ -1,5 +1,7 @@
 /* test_psp_capture.c - capture by hand, PSP by PSP: how a payment is only authorised, how it is
  * captured or voided, and what tells that it was. Stripe's is in test_psp_stripe.c. */
+#include <openssl/evp.h>
+
 #include "lib/hmac.h"
 #include "tests/support/psp_wire.h"
 
@@ -46,12 +48,14 @@ static const char *header_of(void *arg, const char *name)
 
 static psp_report_t report_of(const char *psp, const psp_account_t *account, signed_body_t *given)
 {
-    psp_report_t report;
+    psp_webhook_t webhooks[PSP_WEBHOOKS_MAX];
+    size_t count = 0;
     err_detail_t detail = {{0}};
-    if (psp_verify_one(psp_named(psp), account, false, header_of, given, str_of(given->body),
-                       NOW_S * SECOND_US, &report, &detail) != ERR_OK)
+    if (psp_webhook_verify(psp_named(psp), account, false, header_of, given, str_of(given->body),
+                           NOW_S * SECOND_US, webhooks, &count, &detail) != ERR_OK)
         fail_msg("%s: %s", given->body, detail.text);
-    return report;
+    assert_int_equal(count, 1);
+    return webhooks[0].report;
 }
 
 static void who_takes_it_and_who_has_no_void(void **state)
@@ -265,6 +269,150 @@ static void razorpay_releases_what_was_never_captured(void **state)
     assert_string_equal(refund.psp_ref, "rfnd_1");
 }
 
+/* ---- Adyen ---- */
+
+#define ADYEN_KEY "55992DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056"
+#define MANUAL PAYMENT "-manual"
+static const psp_account_t adyen = {.base_url = "https://checkout-test.adyen.com",
+                                    .key_id = "test_CLIENT",
+                                    .key_secret = "made_up",
+                                    .webhook_secrets = ADYEN_KEY,
+                                    .account = "MadeUpECOM"};
+static const char *const adyens_renamed[] = {"ord_1",  MANUAL, "cap_1", MANUAL,
+                                             "void_1", MANUAL, NULL};
+
+static void adyens_session_says_that_it_is_captured_by_hand(void **state)
+{
+    (void)state;
+    static const char *const otherwise[] = {"Idempotency-Key", "returnUrl", NULL},
+                             *const without[] = {"t", NULL};
+    const wire_official_t official = {"adyen",        "POST",    "/v72/sessions",
+                                      adyens_renamed, otherwise, without};
+    const psp_checkout_t checkout = by_hand();
+    http_client_request_t request;
+    psp_checkout_request(psp_named("Adyen"), &adyen, &checkout, &request);
+    assert_as_official(&official, &request);
+    assert_non_null(strstr(request.body.data, "\"reference\":\"" MANUAL "\""));
+    assert_non_null(strstr(request.body.data, "\"additionalData\":{\"manualCapture\":\"true\"}"));
+    assert_null(strstr(request.body.data, "captureDelayHours"));
+    http_client_request_free(&request);
+}
+
+static void adyen_captures_and_cancels_as_its_library_does(void **state)
+{
+    (void)state;
+    static const char *const otherwise[] = {"Idempotency-Key", NULL}, *const without[] = {NULL};
+    wire_official_t official = {"adyen",        "POST",    "/v72/payments/PSP1/captures",
+                                adyens_renamed, otherwise, without};
+    const psp_authorization_t authorization = authorization_of("PSP1", 49900, "INR");
+    http_client_request_t request;
+    psp_capture_request(psp_named("Adyen"), &adyen, &authorization, &request);
+    assert_as_official(&official, &request);
+    assert_string_equal(header_named(&request, "Idempotency-Key"), PAYMENT "-captures");
+    assert_body(&request, "{\"amount\":{\"currency\":\"INR\",\"value\":49900},\"merchantAccount\":"
+                          "\"MadeUpECOM\",\"reference\":\"" MANUAL "\"}");
+    official.target = "/v72/payments/PSP1/cancels";
+    psp_void_request(psp_named("Adyen"), &adyen, &authorization, &request);
+    assert_as_official(&official, &request);
+    assert_string_equal(header_named(&request, "Idempotency-Key"), PAYMENT "-cancels");
+    assert_body(&request, "{\"merchantAccount\":\"MadeUpECOM\",\"reference\":\"" MANUAL "\"}");
+    const psp_authorization_t crowns = authorization_of("P/1", 5, "ISK");
+    psp_capture_request(psp_named("Adyen"), &adyen, &crowns, &request);
+    assert_string_equal(request.url, "https://checkout-test.adyen.com/v72/payments/P%2F1/captures");
+    assert_non_null(strstr(request.body.data, "\"value\":500}")); /* as Adyen counts them */
+    http_client_request_free(&request);
+}
+
+static psp_report_t adyen_tells(const char *code, const char *success, const char *original,
+                                const char *reference)
+{
+    static char body[2048];
+    char text[512];
+    uint8_t key[32], digest[HMAC_SHA256_SIZE];
+    unsigned char signature[48];
+    for (size_t i = 0; i < sizeof key; i++)
+        assert_int_equal(sscanf(ADYEN_KEY + 2 * i, "%2hhx", &key[i]), 1);
+    snprintf(text, sizeof text, "MOD1:%s:MadeUpECOM:%s:49900:INR:%s:%s", original, reference, code,
+             success);
+    hmac_sha256((str_t){(const char *)key, sizeof key}, str_of(text), digest);
+    EVP_EncodeBlock(signature, digest, sizeof digest);
+    snprintf(body, sizeof body,
+             "{\"live\":\"false\",\"notificationItems\":[{\"NotificationRequestItem\":{"
+             "\"additionalData\":{\"hmacSignature\":\"%s\"},\"amount\":{\"currency\":\"INR\","
+             "\"value\":49900},\"eventCode\":\"%s\",\"eventDate\":\"2025-10-09T10:50:29+02:00\","
+             "\"merchantAccountCode\":\"MadeUpECOM\",\"merchantReference\":\"%s\","
+             "\"originalReference\":\"%s\",\"pspReference\":\"MOD1\",\"reason\":\"words\","
+             "\"success\":\"%s\"}}]}",
+             (const char *)signature, code, reference, original, success);
+    signed_body_t given = {.body = body};
+    return report_of("Adyen", &adyen, &given);
+}
+
+static void adyens_notifications_tell_what_became_of_an_authorisation(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *code, *success, *original, *reference;
+        psp_fact_kind_t kind;
+        const char *ref;
+    } rows[] = {
+        {"AUTHORISATION", "true", "", MANUAL, PSP_FACT_AUTHORIZED, "MOD1"},
+        {"AUTHORISATION", "true", "", PAYMENT, PSP_FACT_CAPTURED, "MOD1"},
+        {"AUTHORISATION", "false", "", MANUAL, PSP_FACT_FAILED, "MOD1"},
+        {"CAPTURE", "true", "AUTH1", MANUAL, PSP_FACT_CAPTURED, "AUTH1"},
+        {"CAPTURE", "true", "AUTH1", PAYMENT, PSP_FACT_CAPTURED, "AUTH1"},
+        {"CAPTURE", "false", "AUTH1", MANUAL, PSP_FACT_FAILED, "AUTH1"},
+        {"CAPTURE_FAILED", "true", "AUTH1", MANUAL, PSP_FACT_FAILED, "AUTH1"},
+        {"CANCELLATION", "true", "AUTH1", MANUAL, PSP_FACT_VOIDED, "AUTH1"},
+        {"CANCELLATION", "false", "AUTH1", MANUAL, PSP_FACT_NONE, ""},
+        {"TECHNICAL_CANCEL", "true", "AUTH1", MANUAL, PSP_FACT_VOIDED, "AUTH1"},
+        {"EXPIRE", "true", "AUTH1", MANUAL, PSP_FACT_VOIDED, "AUTH1"},
+        {"CANCEL_OR_REFUND", "true", "AUTH1", MANUAL, PSP_FACT_REFUND_SUCCEEDED, "MOD1"},
+        {"REFUND", "true", "AUTH1", MANUAL, PSP_FACT_REFUND_SUCCEEDED, "MOD1"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const psp_report_t report =
+            adyen_tells(rows[i].code, rows[i].success, rows[i].original, rows[i].reference);
+        if (report.kind != rows[i].kind || strcmp(report.psp_ref, rows[i].ref) != 0)
+            fail_msg("%s %s: %s %s", rows[i].code, rows[i].success, psp_fact_kind_name(report.kind),
+                     report.psp_ref);
+        if (report.kind == PSP_FACT_NONE)
+            continue;
+        assert_is(&report.payment_id, PAYMENT);
+        assert_true(uuid_is_nil(&report.refund_id));
+        assert_int_equal(report.amount, 49900);
+    }
+    const psp_report_t refund = adyen_tells("REFUND", "false", "AUTH1", PAYMENT "-" REFUND);
+    assert_int_equal(refund.kind, PSP_FACT_REFUND_FAILED);
+    assert_is(&refund.refund_id, REFUND);
+    static const char *const foreign[] = {PAYMENT "-Manual", PAYMENT "-manual2", PAYMENT "manual",
+                                          "-manual", "0190a0b1-manual"};
+    for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
+        const psp_report_t report = adyen_tells("CAPTURE", "true", "AUTH1", foreign[i]);
+        assert_int_equal(report.kind, PSP_FACT_CAPTURED); /* money, but whose? */
+        assert_true(uuid_is_nil(&report.payment_id));
+    }
+}
+
+static void adyens_session_tells_of_an_authorisation_and_not_of_its_capture(void **state)
+{
+    (void)state;
+    const psp_t *psp = psp_named("Adyen");
+#define SESSION(reference)                                                                     \
+    "{\"id\":\"CS1\",\"reference\":\"" reference "\",\"status\":\"completed\",\"payments\":[{" \
+    "\"amount\":{\"currency\":\"INR\",\"value\":49900},\"pspReference\":\"AUTH1\","            \
+    "\"resultCode\":\"Authorised\"}]}"
+#define DETAILS(reference)                                                                  \
+    "{\"merchantReference\":\"" reference "\",\"pspReference\":\"AUTH1\",\"resultCode\":\"" \
+    "Authorised\",\"amount\":{\"currency\":\"INR\",\"value\":49900}}"
+    assert_int_equal(status_of(psp, SESSION(MANUAL)).kind, PSP_FACT_AUTHORIZED);
+    assert_int_equal(status_of(psp, SESSION(PAYMENT)).kind, PSP_FACT_CAPTURED);
+    assert_int_equal(status_of(psp, DETAILS(MANUAL)).kind, PSP_FACT_AUTHORIZED);
+    assert_int_equal(status_of(psp, DETAILS(PAYMENT)).kind, PSP_FACT_CAPTURED);
+    assert_string_equal(status_of(psp, SESSION(MANUAL)).psp_ref, "AUTH1");
+    assert_no_status(psp, 200, SESSION(ORDER "-manual"), "another payment");
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(who_takes_it_and_who_has_no_void),
     cmocka_unit_test(razorpay_authorises_payments_of_orders),
@@ -272,5 +420,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(razorpay_captures_as_its_library_does),
     cmocka_unit_test(razorpays_order_says_how_its_payments_stand),
     cmocka_unit_test(razorpay_releases_what_was_never_captured),
+    cmocka_unit_test(adyens_session_says_that_it_is_captured_by_hand),
+    cmocka_unit_test(adyen_captures_and_cancels_as_its_library_does),
+    cmocka_unit_test(adyens_notifications_tell_what_became_of_an_authorisation),
+    cmocka_unit_test(adyens_session_tells_of_an_authorisation_and_not_of_its_capture),
 };
 TEST_MAIN(tests)
