@@ -167,7 +167,14 @@ bool psp_takes(const psp_t *psp, const char *currency)
     return psp->only_currency == NULL || strcmp(psp->only_currency, currency) == 0;
 }
 
-bool psp_takes_manual_capture(const psp_t *psp)
+bool psp_takes_manual_capture(const psp_t *psp, const psp_account_t *account)
+{
+    if (!psp->connector->preauth_by_account)
+        return psp_takes_capture(psp);
+    return psp_takes_capture(psp) && account->preauth && strcmp(account->preauth, "yes") == 0;
+}
+
+bool psp_takes_capture(const psp_t *psp)
 {
     return psp->connector->capture_request != NULL;
 }
@@ -310,7 +317,7 @@ err_t psp_status_read(const psp_t *psp, const psp_payment_t *payment, int http_s
 void psp_capture_request(const psp_t *psp, const psp_account_t *account,
                          const psp_authorization_t *authorization, http_client_request_t *request)
 {
-    CHECK(account && psp_takes_manual_capture(psp));
+    CHECK(account && psp_takes_capture(psp));
     memset(request, 0, sizeof *request);
     psp->connector->capture_request(account, authorization, request);
 }

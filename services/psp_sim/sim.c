@@ -159,7 +159,8 @@ static void tell(sim_t *self, const sim_event_t *event, const sim_fault_t *fault
         return;
     sim_message_t message = {.content_type = NULL};
     write_message(self, account, event, fault->bad_signature, &message);
-    sim_webhook_send(self->webhook, event->psp, event->id, &message, &sending);
+    if (message.body.size > 0)
+        sim_webhook_send(self->webhook, event->psp, event->id, &message, &sending);
     buf_free(&message.body);
 }
 

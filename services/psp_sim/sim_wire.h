@@ -34,7 +34,7 @@ typedef struct sim_wire {
     /* Are these the account's keys? */
     bool (*authorized)(const http_request_t *request, const psp_account_t *account);
     /* Signed with the first of the account's secrets. False: it has no webhook for that, which then
-     * goes out in the prototype's format. */
+     * goes out in the prototype's format. True with an empty body: it tells nobody. */
     bool (*write_webhook)(const psp_account_t *account, const sim_event_t *event,
                           const sim_subject_t *subject, sim_message_t *message);
     bool refuses_later; /* a refund is taken in any case: also a refusal is told by webhook */

@@ -171,7 +171,7 @@ static due_call_t *prepare(void *captures, const PGresult *result, int row)
     capture_due_t due;
     capture_store_due(result, row, &due);
     const psp_account_t *account = due_calls_account(self->calls, due.psp, &psp);
-    if (account == NULL || !psp_takes_manual_capture(psp)) {
+    if (account == NULL || !psp_takes_capture(psp)) {
         note_called(self, &due, "the PSP is not configured at this router", DUE_NOT_CONFIGURED_MS);
         return NULL;
     }

@@ -7,8 +7,8 @@ from test_psps import CUSTOMER, pays
 
 STACK = {"env": {"RECONCILE_INTERVAL_S": 1, "PSP_TIMEOUT_MS": 1000}}
 
-PSPS = ("Stripe", "Razorpay", "Adyen")
-VOIDING = ("Stripe", "Adyen")
+PSPS = ("Stripe", "Razorpay", "Adyen", "Cashfree")
+VOIDING = ("Stripe", "Adyen", "Cashfree")
 
 
 @pytest.fixture(autouse=True)

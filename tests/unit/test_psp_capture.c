@@ -62,17 +62,18 @@ static void who_takes_it_and_who_has_no_void(void **state)
 {
     (void)state;
     static const struct {
-        const char *psp;
-        bool by_hand, voided;
-    } rows[] = {{"Razorpay", true, false},
-                {"Stripe", true, true},
-                {"Juspay", false, false},
-                {"PayU", false, false},
-                {"PhonePe", false, false}};
+        const char *psp, *preauth;
+        bool by_hand, captured, voided;
+    } rows[] = {{"Razorpay", NULL, true, true, false},  {"Stripe", NULL, true, true, true},
+                {"Adyen", NULL, true, true, true},      {"Cashfree", NULL, false, true, true},
+                {"Cashfree", "no", false, true, true},  {"Cashfree", "yes", true, true, true},
+                {"Juspay", "yes", false, false, false}, {"PayU", NULL, false, false, false},
+                {"PhonePe", NULL, false, false, false}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const psp_t *psp = psp_named(rows[i].psp);
-        if (psp_takes_manual_capture(psp) != rows[i].by_hand ||
-            psp_takes_void(psp) != rows[i].voided)
+        const psp_account_t account = {.preauth = rows[i].preauth};
+        if (psp_takes_manual_capture(psp, &account) != rows[i].by_hand ||
+            psp_takes_capture(psp) != rows[i].captured || psp_takes_void(psp) != rows[i].voided)
             fail_msg("%s", rows[i].psp);
     }
 }
@@ -413,6 +414,114 @@ static void adyens_session_tells_of_an_authorisation_and_not_of_its_capture(void
     assert_no_status(psp, 200, SESSION(ORDER "-manual"), "another payment");
 }
 
+/* ---- Cashfree ---- */
+
+static const psp_account_t cashfree = {.base_url = "https://sandbox.cashfree.com",
+                                       .key_id = "id_made_up",
+                                       .key_secret = "secret_made_up",
+                                       .webhook_secrets = "secret_made_up",
+                                       .preauth = "yes"};
+
+static void cashfree_captures_and_voids_an_orders_payment_as_documented(void **state)
+{
+    (void)state;
+    const psp_authorization_t authorization = authorization_of("1453002795", 49900, "INR");
+    psp_checkout_t checkout = by_hand();
+    http_client_request_t request;
+    psp_capture_request(psp_named("Cashfree"), &cashfree, &authorization, &request);
+    assert_string_equal(request.method, "POST");
+    assert_string_equal(request.url,
+                        "https://sandbox.cashfree.com/pg/orders/" PAYMENT "/authorization");
+    assert_string_equal(header_named(&request, "x-client-id"), "id_made_up");
+    assert_string_equal(header_named(&request, "x-client-secret"), "secret_made_up");
+    assert_string_equal(header_named(&request, "x-api-version"), "2025-01-01");
+    assert_string_equal(header_named(&request, "Content-Type"), "application/json");
+    assert_null(header_named(&request, "x-idempotency-key"));
+    assert_body(&request, "{\"action\":\"CAPTURE\",\"amount\":499.00}");
+    psp_void_request(psp_named("Cashfree"), &cashfree, &authorization, &request);
+    assert_string_equal(request.url,
+                        "https://sandbox.cashfree.com/pg/orders/" PAYMENT "/authorization");
+    assert_body(&request, "{\"action\":\"VOID\"}");
+    psp_checkout_request(psp_named("Cashfree"), &cashfree, &checkout, &request);
+    assert_non_null(strstr(request.body.data, "\"order_note\":\"preauth_transaction\""));
+    http_client_request_free(&request);
+    checkout.manual_capture = false;
+    psp_checkout_request(psp_named("Cashfree"), &cashfree, &checkout, &request);
+    assert_null(strstr(request.body.data, "order_note"));
+    http_client_request_free(&request);
+}
+
+#define TRY_OF(rest)                                                                            \
+    "{\"cf_payment_id\":\"1453002795\",\"order_id\":\"" PAYMENT "\",\"payment_amount\":499.00," \
+    "\"payment_currency\":\"INR\",\"payment_time\":\"2025-10-09T14:23:20+05:30\"," rest "}"
+
+static void cashfrees_order_says_what_became_of_an_authorisation(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *one;
+        psp_fact_kind_t kind;
+    } rows[] = {
+        {TRY_OF("\"payment_status\":\"SUCCESS\",\"is_captured\":true"), PSP_FACT_CAPTURED},
+        {TRY_OF("\"payment_status\":\"SUCCESS\",\"is_captured\":false,\"authorization\":null"),
+         PSP_FACT_AUTHORIZED},
+        {TRY_OF("\"payment_status\":\"SUCCESS\",\"is_captured\":false,\"authorization\":{"
+                "\"action\":\"CAPTURE\",\"status\":\"PENDING\",\"captured_amount\":499}"),
+         PSP_FACT_AUTHORIZED},
+        {TRY_OF("\"payment_status\":\"SUCCESS\",\"is_captured\":true,\"payment_message\":"
+                "\"PRE_AUTH|Transaction Success\",\"authorization\":{\"action\":\"CAPTURE\","
+                "\"status\":\"SUCCESS\",\"captured_amount\":499}"),
+         PSP_FACT_CAPTURED},
+        {TRY_OF("\"payment_status\":\"SUCCESS\",\"is_captured\":false,\"authorization\":{"
+                "\"action\":\"VOID\",\"status\":\"PENDING\"}"),
+         PSP_FACT_AUTHORIZED},
+        {TRY_OF("\"payment_status\":\"SUCCESS\",\"is_captured\":false,\"authorization\":{"
+                "\"action\":\"VOID\",\"status\":\"SUCCESS\"}"),
+         PSP_FACT_VOIDED},
+        {TRY_OF("\"payment_status\":\"VOID\",\"is_captured\":false"), PSP_FACT_VOIDED},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char body[1024];
+        snprintf(body, sizeof body, "[%s]", rows[i].one);
+        const psp_report_t report = status_of(psp_named("Cashfree"), body);
+        if (report.kind != rows[i].kind)
+            fail_msg("%s: %s", body, psp_fact_kind_name(report.kind));
+        assert_string_equal(report.psp_ref, "1453002795");
+        assert_int_equal(report.amount, 49900);
+    }
+}
+
+static psp_fact_kind_t cashfree_tells(const char *message)
+{
+    static char body[1024];
+    char text[1100];
+    uint8_t digest[HMAC_SHA256_SIZE];
+    unsigned char encoded[48];
+    snprintf(body, sizeof body,
+             "{\"data\":{\"order\":{\"order_id\":\"" PAYMENT "\",\"order_amount\":499.00},"
+             "\"payment\":{\"cf_payment_id\":\"1453002795\",\"payment_status\":\"SUCCESS\","
+             "\"payment_amount\":499.00,\"payment_currency\":\"INR\",\"payment_message\":\"%s\","
+             "\"payment_time\":\"2025-10-09T14:23:20+05:30\"}},\"event_time\":"
+             "\"2025-10-09T14:23:21+05:30\",\"type\":\"PAYMENT_SUCCESS_WEBHOOK\"}",
+             message);
+    snprintf(text, sizeof text, "1760000000000%s", body);
+    hmac_sha256(str_of("secret_made_up"), str_of(text), digest);
+    EVP_EncodeBlock(encoded, digest, sizeof digest);
+    signed_body_t given = {{"x-webhook-signature", "x-webhook-timestamp", "x-idempotency-key"},
+                           {(const char *)encoded, "1760000000000", "evt_1"},
+                           body};
+    return report_of("Cashfree", &cashfree, &given).kind;
+}
+
+static void cashfrees_webhook_marks_what_is_only_authorised(void **state)
+{
+    (void)state;
+    assert_int_equal(cashfree_tells("00::Transaction success"), PSP_FACT_CAPTURED);
+    assert_int_equal(cashfree_tells("PRE_AUTH|Transaction Success"), PSP_FACT_AUTHORIZED);
+    assert_int_equal(cashfree_tells(""), PSP_FACT_CAPTURED);
+    assert_int_equal(cashfree_tells("not PRE_AUTH|"), PSP_FACT_CAPTURED);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(who_takes_it_and_who_has_no_void),
     cmocka_unit_test(razorpay_authorises_payments_of_orders),
@@ -424,5 +533,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(adyen_captures_and_cancels_as_its_library_does),
     cmocka_unit_test(adyens_notifications_tell_what_became_of_an_authorisation),
     cmocka_unit_test(adyens_session_tells_of_an_authorisation_and_not_of_its_capture),
+    cmocka_unit_test(cashfree_captures_and_voids_an_orders_payment_as_documented),
+    cmocka_unit_test(cashfrees_order_says_what_became_of_an_authorisation),
+    cmocka_unit_test(cashfrees_webhook_marks_what_is_only_authorised),
 };
 TEST_MAIN(tests)

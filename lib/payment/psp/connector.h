@@ -48,6 +48,7 @@ typedef struct psp_connector {
                             http_client_request_t *request);
     void (*void_request)(const psp_account_t *account, const psp_authorization_t *authorization,
                          http_client_request_t *request);
+    bool preauth_by_account; /* only accounts that the PSP has enabled for it authorise alone */
     void (*refund_request)(const psp_account_t *account, const psp_refund_t *refund,
                            http_client_request_t *request);
     void (*refund_status_request)(const psp_account_t *account, const psp_refund_t *refund,
