@@ -154,7 +154,21 @@ def test_where_there_is_no_void_what_is_left_over_is_noted_once_until_the_psp_re
     stack.verify()
 
 
-def test_only_an_authorised_payment_of_such_an_order_is_captured(stack):
+@pytest.mark.parametrize("action", ["capture", "void"])
+def test_what_an_account_authorises_though_its_order_did_not_ask_is_captured_or_voided_too(stack, action):
+    order_id, payment_id = authorized(stack, "Cashfree")
+    for table in ("orders", "payments"):  # as if the order were like any other
+        stack.psql(f"UPDATE {table} SET manual_capture = false WHERE order_id = '{order_id}'")
+    assert ask(stack, payment_id, action).status == 202
+    if action == "capture":
+        stack.wait_for_order(order_id, "PAID")
+    else:
+        stack.wait_for_payment(payment_id, "FAILED")
+    assert book(stack, payment_id) == ([("charge", 45000)] if action == "capture" else [])
+    stack.verify()
+
+
+def test_only_an_authorised_payment_is_captured(stack):
     order_id = stack.create_order()
     payment_id = stack.initiate(order_id, method="CARD", gateway="Stripe")["payment_id"]
     refused(ask(stack, payment_id, "capture"), 409, "PAYMENT_NOT_AUTHORIZED")
