@@ -148,7 +148,7 @@ CREATE TABLE payments (
     disputed         boolean NOT NULL GENERATED ALWAYS AS (disputes_lost > 0 OR disputes_opened > disputes_won) STORED,
     -- when the reconciler asks the PSP next; NULL: never again; -infinity: at once, a PSP has hinted at news
     next_check_at    timestamptz DEFAULT now(),
-    -- of an order that is captured by hand: what the PSP is to be told about the authorisation, and when next
+    -- what the PSP is to be told about the authorisation, and when next; manual_capture: of an order that is captured by hand
     manual_capture   boolean NOT NULL DEFAULT false,
     capture_action   text CHECK (capture_action IN ('capture', 'void')),
     capture_next_at  timestamptz,
@@ -161,7 +161,7 @@ CREATE TABLE payments (
 ) WITH (fillfactor = 80);
 CREATE INDEX payments_by_order ON payments (order_id, payment_id);
 CREATE INDEX payments_to_capture ON payments (capture_next_at)
-    WHERE manual_capture AND authorization_count > 0 AND void_count = 0 AND capture_count = 0;
+    WHERE authorization_count > 0 AND void_count = 0 AND capture_count = 0 AND capture_next_at IS NOT NULL;
 CREATE INDEX payments_to_check ON payments (next_check_at) WHERE capture_count = 0 AND next_check_at IS NOT NULL;
 
 -- One try at one PSP, written before the PSP is called; its id is the PSP's idempotency key.

@@ -337,11 +337,14 @@ GRANT EXECUTE ON FUNCTION payments_begin, attempts_record, payment_documents, pa
 --
 -- What a merchant asks for is written down first. A router then tells the PSP, again and again, until a fact says what became of the
 -- authorisation; its answer is no fact: the PSP is asked at once how the payment stands. One that is still authorised when its order
--- ends (expired, cancelled, paid otherwise) is voided without being asked for.
+-- ends (expired, cancelled, paid otherwise) is voided without being asked for; where the PSP has no void, that is noted once, and the
+-- PSP is asked until it says that it has released it. What is authorised of another order, since the PSP's account is set so, is
+-- captured or voided when somebody asks for it.
 
 -- `verdict`: capturing (the PSP is told), payment_not_found, not_authorized (or the opposite was asked for before), order_not_payable,
--- key_reused. The first answer of a key is remembered.
-CREATE FUNCTION payment_capture(of_payment_id uuid, wanted text, key_id uuid, of_fingerprint uuid, request_id uuid)
+-- void_unsupported (it is at one of psps_without_void), key_reused. The first answer of a key is remembered.
+CREATE FUNCTION payment_capture(of_payment_id uuid, wanted text, key_id uuid, of_fingerprint uuid, request_id uuid,
+                                psps_without_void text[] DEFAULT '{}')
 RETURNS TABLE (verdict text, replayed boolean, first_request_id uuid, status text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
@@ -374,9 +377,11 @@ BEGIN
     SELECT p.* INTO payment FROM payments p WHERE p.payment_id = of_payment_id FOR NO KEY UPDATE;
     status := payment.status;
     verdict := CASE WHEN payment.payment_id IS NULL THEN 'payment_not_found'
-                    WHEN payment.status <> 'AUTHORIZED' OR NOT payment.manual_capture
+                    WHEN payment.status <> 'AUTHORIZED'
                          OR coalesce(payment.capture_action, wanted) <> wanted THEN 'not_authorized'
                     WHEN wanted = 'capture' AND (parent.status <> 'PENDING' OR parent.expires_at <= now()) THEN 'order_not_payable'
+                    WHEN wanted = 'void' AND (SELECT f.psp FROM facts f WHERE f.payment_id = of_payment_id AND f.kind = 'authorized'
+                                               ORDER BY f.fact_id DESC LIMIT 1) = ANY (psps_without_void) THEN 'void_unsupported'
                     ELSE 'capturing' END;
     IF verdict = 'capturing' AND payment.capture_action IS NULL THEN
         UPDATE payments p SET capture_action = wanted, capture_next_at = now() WHERE p.payment_id = of_payment_id;
@@ -400,8 +405,8 @@ BEGIN
     RETURN QUERY
         WITH due AS MATERIALIZED (
             SELECT q.payment_id FROM payments q
-             WHERE q.manual_capture AND q.authorization_count > 0 AND q.void_count = 0 AND q.capture_count = 0
-               AND q.capture_next_at <= now() AND q.psp <> ALL (except_psps)
+             WHERE q.authorization_count > 0 AND q.void_count = 0 AND q.capture_count = 0 AND q.capture_next_at <= now()
+               AND q.psp <> ALL (except_psps)
              ORDER BY q.capture_next_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
         ), claimed AS (
             UPDATE payments p
@@ -420,8 +425,8 @@ BEGIN
 END
 $$;
 
--- A call has ended; claimed_calls: the `calls` that the caller was given. The next comes after retry_after_ms, unless it is known by
--- then what became of the authorisation: the PSP is asked about that now.
+-- A call has ended; claimed_calls: the `calls` that the caller was given. The next comes after retry_after_ms (NULL: there is none, the
+-- PSP has no void), unless it is known by then what became of the authorisation: the PSP is asked about that now.
 CREATE FUNCTION payment_capture_called(of_payment_id uuid, claimed_calls int, error text, retry_after_ms bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$

@@ -20,6 +20,8 @@
     POINT(router_refund_claimed, "router", "due refunds are claimed; no PSP is called")                              \
     POINT(router_refund_answered, "router", "a PSP has refunded; its answer is not in the stream")                   \
     POINT(router_refund_appended, "router", "the answer is in the stream; the refund's row does not know it")        \
+    POINT(router_capture_claimed, "router", "due captures and voids are claimed; no PSP is called")                   \
+    POINT(router_capture_answered, "router", "a PSP has captured or voided; it is not noted")                         \
     POINT(processor_read, "webhook-processor", "entries are delivered; nothing is committed")                        \
     POINT(processor_committed, "webhook-processor", "the effect is committed; nothing is acknowledged")              \
     POINT(processor_acknowledged, "webhook-processor", "entries are acknowledged; nothing is published")             \

@@ -168,9 +168,21 @@ bool psp_takes(const psp_t *psp, const char *currency)
     return psp->only_currency == NULL || strcmp(psp->only_currency, currency) == 0;
 }
 
-bool psp_takes_manual_capture(const psp_t *psp)
+bool psp_takes_manual_capture(const psp_t *psp, const psp_account_t *account)
 {
-    return psp->connector->capture_request != NULL && psp->connector->void_request != NULL;
+    if (!psp->connector->preauth_by_account)
+        return psp_takes_capture(psp);
+    return psp_takes_capture(psp) && account->preauth && strcmp(account->preauth, "yes") == 0;
+}
+
+bool psp_takes_capture(const psp_t *psp)
+{
+    return psp->connector->capture_request != NULL;
+}
+
+bool psp_takes_void(const psp_t *psp)
+{
+    return psp->connector->void_request != NULL;
 }
 
 bool psp_checkout_is_local(const psp_t *psp)
@@ -250,6 +262,13 @@ void psp_page_add_escaped(buf_t *html, const char *text)
         }
 }
 
+void psp_page_add_attribute(buf_t *html, const char *name, const char *value)
+{
+    buf_printf(html, " %s=\"", name);
+    psp_page_add_escaped(html, value);
+    buf_add_text(html, "\"");
+}
+
 bool psp_page(const psp_t *psp, const psp_account_t *account, const psp_checkout_t *checkout,
               const char *page_data, psp_page_t *page)
 {
@@ -299,7 +318,7 @@ err_t psp_status_read(const psp_t *psp, const psp_payment_t *payment, int http_s
 void psp_capture_request(const psp_t *psp, const psp_account_t *account,
                          const psp_authorization_t *authorization, http_client_request_t *request)
 {
-    CHECK(account && psp_takes_manual_capture(psp));
+    CHECK(account && psp_takes_capture(psp));
     memset(request, 0, sizeof *request);
     psp->connector->capture_request(account, authorization, request);
 }
@@ -307,7 +326,7 @@ void psp_capture_request(const psp_t *psp, const psp_account_t *account,
 void psp_void_request(const psp_t *psp, const psp_account_t *account,
                       const psp_authorization_t *authorization, http_client_request_t *request)
 {
-    CHECK(account && psp_takes_manual_capture(psp));
+    CHECK(account && psp_takes_void(psp));
     memset(request, 0, sizeof *request);
     psp->connector->void_request(account, authorization, request);
 }

@@ -33,7 +33,9 @@ typedef struct psp_account {
     const char *webhook_secrets; /* comma separated: rotation */
     const char *account;         /* what else the PSP wants to be told */
     const char *default_phone;   /* of customers whose order has none */
-    bool given;                  /* by somebody; else they are development values */
+    const char *preauth; /* "yes": the PSP has enabled this account to authorise alone; where it has
+                            to */
+    bool given;          /* by somebody; else they are development values */
 } psp_account_t;
 
 typedef struct psp psp_t; /* a registry row */
@@ -177,8 +179,13 @@ const char *psp_checkout_lacks(const psp_t *psp, const psp_account_t *account,
                                const psp_checkout_t *checkout);
 /* Does the PSP take payments in this currency? */
 bool psp_takes(const psp_t *psp, const char *currency);
-/* Can a payment there be authorised first, and captured or voided by hand? */
-bool psp_takes_manual_capture(const psp_t *psp);
+/* Can a payment of this account there be authorised first, and captured by hand? */
+bool psp_takes_manual_capture(const psp_t *psp, const psp_account_t *account);
+/* Can what is authorised there, on whichever account, be captured? */
+bool psp_takes_capture(const psp_t *psp);
+/* Can what is authorised there be voided? Else the PSP alone releases it, some time after nobody
+ * has captured it. */
+bool psp_takes_void(const psp_t *psp);
 /* Does its connector open it without asking the PSP (the customer's browser brings all of it)? */
 bool psp_checkout_is_local(const psp_t *psp);
 /* Not for local ones. */
@@ -229,6 +236,8 @@ typedef struct psp_page {
 } psp_page_t;
 /* Appends text with &, <, >, " and ' escaped. */
 void psp_page_add_escaped(buf_t *html, const char *text);
+/* Appends ` name="value"`, escaped. */
+void psp_page_add_attribute(buf_t *html, const char *name, const char *value);
 /* False: this PSP has pages of its own. page->body is the caller's to free. */
 bool psp_page(const psp_t *psp, const psp_account_t *account, const psp_checkout_t *checkout,
               const char *page_data, psp_page_t *page);
@@ -242,10 +251,11 @@ typedef struct psp_authorization {
     char currency[4];
 } psp_authorization_t;
 
-/* Only where psp_takes_manual_capture. A request that is repeated moves nothing twice. What is
- * answered is no fact: psp_status_request tells what became of it. */
+/* Only where psp_takes_capture. A request that is repeated moves nothing twice. What is
+ * answered is no fact: psp_status_request, or a webhook, tells what became of it. */
 void psp_capture_request(const psp_t *psp, const psp_account_t *account,
                          const psp_authorization_t *authorization, http_client_request_t *request);
+/* Only where psp_takes_void. */
 void psp_void_request(const psp_t *psp, const psp_account_t *account,
                       const psp_authorization_t *authorization, http_client_request_t *request);
 

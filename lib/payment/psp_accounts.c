@@ -21,11 +21,12 @@ typedef enum value {
     WEBHOOK_SECRET,
     ACCOUNT,
     DEFAULT_PHONE,
+    PREAUTH,
     VALUES
 } value_t;
 
-static const char *const settings[VALUES] = {"BASE_URL",       "KEY_ID",  "KEY_SECRET",
-                                             "WEBHOOK_SECRET", "ACCOUNT", "DEFAULT_PHONE"};
+static const char *const settings[VALUES] = {
+    "BASE_URL", "KEY_ID", "KEY_SECRET", "WEBHOOK_SECRET", "ACCOUNT", "DEFAULT_PHONE", "PREAUTH"};
 
 /* What each PSP's values are in development, NULL for those that it has not; which it does without
  * (BASE_URL among them: it is where the API is, as the PSP says it). */
@@ -42,9 +43,9 @@ static const struct {
     [PSP_INDEX_cashfree] = {"CASHFREE",
                             "https://api.cashfree.com",
                             "https://sandbox.cashfree.com",
-                            1 << DEFAULT_PHONE,
+                            1 << DEFAULT_PHONE | 1 << PREAUTH,
                             {SIMULATOR "cashfree", "cf_test_key", DEV_SECRET, DEV_SECRET, NULL,
-                             "9999999999"}},
+                             "9999999999", "yes"}},
     [PSP_INDEX_juspay] = {"JUSPAY",
                           "https://api.juspay.in",
                           "https://sandbox.juspay.in",
@@ -80,7 +81,8 @@ static const char **value_of(psp_account_t *account, unsigned value)
 {
     const char **values[VALUES] = {&account->base_url,   &account->key_id,
                                    &account->key_secret, &account->webhook_secrets,
-                                   &account->account,    &account->default_phone};
+                                   &account->account,    &account->default_phone,
+                                   &account->preauth};
     return values[value];
 }
 
@@ -185,6 +187,9 @@ static void check_forms(unsigned psp, psp_account_t *account)
             if ((unsigned char)*value < ' ' || *value == 127)
                 refuse(psp, i, "must not hold control characters");
     }
+    if (account->preauth && strcmp(account->preauth, "yes") != 0 &&
+        strcmp(account->preauth, "no") != 0)
+        refuse(psp, PREAUTH, "must be yes or no");
     if (!psp_secret_next(&rest, &secret))
         refuse(psp, WEBHOOK_SECRET, "holds no secret");
 }

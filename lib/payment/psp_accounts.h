@@ -52,6 +52,10 @@ typedef struct psp_accounts {
                     "phone number that Cashfree is told where the order has none; without it "     \
                     "such orders are refused; in dev 9999999999",                                  \
                     type, member),                                                                 \
+        PSP_SETTING("CASHFREE_PREAUTH", cashfree, preauth, 0,                                      \
+                    "yes: Cashfree has enabled preauthorisation for the account, so that orders "  \
+                    "that are captured by hand go there; else no; in dev yes",                     \
+                    type, member),                                                                 \
         PSP_SETTING("JUSPAY_BASE_URL", juspay, base_url, 0, PSP_URL_HELP("Juspay"), type, member), \
         PSP_SETTING("JUSPAY_KEY_ID", juspay, key_id, 0, "merchant id at Juspay", type, member),    \
         PSP_SETTING("JUSPAY_KEY_SECRET", juspay, key_secret, CONFIG_SECRET, "API key at Juspay",   \

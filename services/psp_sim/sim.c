@@ -57,6 +57,7 @@ static const http_route_t routes[] = {
     {"POST", "/checkout/{payment_id}/fail", sim_page_fail, BODY_MAX_BYTES},
     {"POST", "/_sim/payments/{payment_id}/pay", sim_script_pay, BODY_MAX_BYTES},
     {"POST", "/_sim/payments/{payment_id}/fail", sim_script_fail, BODY_MAX_BYTES},
+    {"POST", "/_sim/payments/{payment_id}/release", sim_script_release, BODY_MAX_BYTES},
     {"POST", "/_sim/payments/{payment_id}/dispute", sim_script_dispute, BODY_MAX_BYTES},
     {"POST", "/_sim/payments/{payment_id}/settle", sim_script_settle, BODY_MAX_BYTES},
     {"POST", "/_sim/payments/{payment_id}/send", sim_script_send, BODY_MAX_BYTES},
@@ -159,7 +160,8 @@ static void tell(sim_t *self, const sim_event_t *event, const sim_fault_t *fault
         return;
     sim_message_t message = {.content_type = NULL};
     write_message(self, account, event, fault->bad_signature, &message);
-    sim_webhook_send(self->webhook, event->psp, event->id, &message, &sending);
+    if (message.body.size > 0)
+        sim_webhook_send(self->webhook, event->psp, event->id, &message, &sending);
     buf_free(&message.body);
 }
 
@@ -247,6 +249,18 @@ err_t sim_conclude(sim_t *self, const psp_t *psp, uint64_t serial, sim_state_t b
     return ERR_OK;
 }
 
+err_t sim_release(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout)
+{
+    TRY(sim_bank_find(self->bank, payment_id, NULL, checkout, NULL));
+    return sim_release_at(self, checkout->psp, checkout->serial, checkout);
+}
+
+err_t sim_release_at(sim_t *self, const psp_t *psp, uint64_t serial, sim_checkout_t *checkout)
+{
+    checkout->conclusion_serial = 0; /* nobody's call */
+    return sim_conclude(self, psp, serial, SIM_VOIDED, 0, checkout);
+}
+
 static void tell_refund(sim_t *self, const sim_refund_t *refund, bool on_loop)
 {
     char id[UUID_TEXT_SIZE];
@@ -260,7 +274,9 @@ static void tell_refund(sim_t *self, const sim_refund_t *refund, bool on_loop)
 err_t sim_refund(sim_t *self, sim_refund_t *refund, int64_t now_us, bool *fresh)
 {
     TRY(sim_refund_request(self->bank, refund, now_us, fresh));
-    if (*fresh && refund->state == SIM_REFUND_DONE)
+    const sim_wire_t *wire = sim_wire_of(refund->psp);
+    if (*fresh && (refund->state == SIM_REFUND_DONE ||
+                   (refund->state == SIM_REFUND_REFUSED && wire && wire->refuses_later)))
         tell_refund(self, refund, false);
     else if (*fresh && refund->state == SIM_REFUND_PENDING)
         sim_due_wake(self->due);

@@ -70,8 +70,13 @@ err_t sim_conclude(sim_t *self, const psp_t *psp, uint64_t serial, sim_state_t b
 err_t sim_fail(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout) MUST_CHECK;
 err_t sim_fail_at(sim_t *self, const psp_t *psp, uint64_t serial,
                   sim_checkout_t *checkout) MUST_CHECK;
-/* A refund is asked for: the bank's book, then the webhook of one that is done. As
- * sim_refund_request. */
+/* The time in which it may be captured is over: what is authorised is released.
+ * ERR_PAYMENT_NOT_FOUND; ERR_UNPROCESSABLE: it is not authorised. */
+err_t sim_release(sim_t *self, const uuid_t *payment_id, sim_checkout_t *checkout) MUST_CHECK;
+err_t sim_release_at(sim_t *self, const psp_t *psp, uint64_t serial,
+                     sim_checkout_t *checkout) MUST_CHECK;
+/* A refund is asked for: the bank's book, then the webhook of one that is done, or refused where
+ * the PSP tells that by webhook. As sim_refund_request. */
 err_t sim_refund(sim_t *self, sim_refund_t *refund, int64_t now_us, bool *fresh) MUST_CHECK;
 /* The webhook of an event, as the PSP's faults want it. `on_loop`: called there, so it cannot wait.
  */
@@ -82,8 +87,8 @@ http_handler_fn sim_api_create, sim_api_status, sim_api_refund;
 /* sim_page.c: the hosted page */
 http_handler_fn sim_page_show, sim_page_pay, sim_page_fail;
 /* sim_script.c: for scripts */
-http_handler_fn sim_script_pay, sim_script_fail, sim_script_faults, sim_script_book,
-    sim_script_reset, sim_script_health;
+http_handler_fn sim_script_pay, sim_script_fail, sim_script_release, sim_script_faults,
+    sim_script_book, sim_script_reset, sim_script_health;
 /* sim_script_send.c: webhooks of things that no customer does */
 http_handler_fn sim_script_dispute, sim_script_settle, sim_script_send;
 /* wire_adyen_report.c: a batch is paid out */

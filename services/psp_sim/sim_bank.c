@@ -171,6 +171,7 @@ void sim_bank_add_outcome(sim_bank_t *self, sim_checkout_record_t *record,
     checkout->second_serial = outcome->second_serial;
     checkout->outcome_amount = outcome->outcome_amount;
     checkout->outcome_at_us = outcome->outcome_at_us;
+    checkout->conclusion_serial = outcome->conclusion_serial;
     if (is_new && !checkout->one_name)
         sim_bank_name(self, checkout->outcome_serial, record, NULL);
     if (checkout->state == SIM_PAID)
@@ -436,7 +437,7 @@ err_t sim_bank_fail_at(sim_bank_t *self, const psp_t *psp, uint64_t serial, int6
 
 /* The transaction keeps its name. */
 static err_t conclude(sim_bank_t *self, sim_checkout_record_t *record, sim_state_t becomes,
-                      int64_t amount, int64_t now_us)
+                      int64_t amount, uint64_t conclusion_serial, int64_t now_us)
 {
     sim_checkout_t outcome = record->checkout;
     if (outcome.state != SIM_AUTHORIZED || amount < 0 || amount > outcome.outcome_amount)
@@ -444,6 +445,7 @@ static err_t conclude(sim_bank_t *self, sim_checkout_record_t *record, sim_state
     outcome.state = becomes;
     outcome.outcome_amount = amount > 0 ? amount : outcome.outcome_amount;
     outcome.outcome_at_us = now_us;
+    outcome.conclusion_serial = conclusion_serial;
     if (!sim_book_reserve(&self->book))
         return ERR_STORE_UNAVAILABLE;
     TRY(sim_bank_write_outcome(self, &outcome));
@@ -456,7 +458,9 @@ err_t sim_bank_conclude(sim_bank_t *self, const psp_t *psp, uint64_t serial, sim
 {
     pthread_mutex_lock(&self->lock);
     sim_checkout_record_t *record = record_at(self, psp, serial);
-    err_t err = record ? conclude(self, record, becomes, amount, now_us) : ERR_PAYMENT_NOT_FOUND;
+    err_t err = record
+                    ? conclude(self, record, becomes, amount, checkout->conclusion_serial, now_us)
+                    : ERR_PAYMENT_NOT_FOUND;
     if (record)
         *checkout = record->checkout;
     pthread_mutex_unlock(&self->lock);

@@ -57,6 +57,7 @@ typedef struct sim_checkout {
                                 else 0 */
     int64_t outcome_amount;  /* of each charge */
     int64_t outcome_at_us;
+    uint64_t conclusion_serial; /* names the call that captured or voided it; 0: it has no name */
 } sim_checkout_t;
 
 /* How a PSP charges whoever pays. */
@@ -106,8 +107,8 @@ err_t sim_bank_fail(sim_bank_t *self, const uuid_t *payment_id, int64_t now_us,
 err_t sim_bank_fail_at(sim_bank_t *self, const psp_t *psp, uint64_t serial, int64_t now_us,
                        sim_checkout_t *checkout, bool *changed) MUST_CHECK;
 /* The merchant captures (SIM_PAID; `amount`, 0: all of it) or voids (SIM_VOIDED) what is
- * authorised. ERR_PAYMENT_NOT_FOUND; ERR_UNPROCESSABLE: it is not authorised, or for less;
- * *checkout is then as it stands. */
+ * authorised. *checkout comes in with the conclusion_serial that it gets. ERR_PAYMENT_NOT_FOUND;
+ * ERR_UNPROCESSABLE: it is not authorised, or for less; *checkout is then as it stands. */
 err_t sim_bank_conclude(sim_bank_t *self, const psp_t *psp, uint64_t serial, sim_state_t becomes,
                         int64_t amount, int64_t now_us, sim_checkout_t *checkout) MUST_CHECK;
 /* A JSON array of what was moved, in that order; of one payment, or all (NULL). */

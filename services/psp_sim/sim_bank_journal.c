@@ -84,6 +84,8 @@ err_t sim_bank_write_outcome(sim_bank_t *self, const sim_checkout_t *outcome)
     write_serial(&line, "serial", outcome->outcome_serial);
     if (outcome->second_serial)
         write_serial(&line, "second", outcome->second_serial);
+    if (outcome->conclusion_serial)
+        write_serial(&line, "conclusion", outcome->conclusion_serial);
     return append(self, &line);
 }
 
@@ -189,6 +191,9 @@ static bool replay_outcome(sim_bank_t *self, const json_t *line, sim_checkout_t 
         !read_serial(line, "serial", &outcome->outcome_serial))
         return false;
     if (json_object_get(line, "second") && !read_serial(line, "second", &outcome->second_serial))
+        return false;
+    if (json_object_get(line, "conclusion") &&
+        !read_serial(line, "conclusion", &outcome->conclusion_serial))
         return false;
     outcome->outcome_amount = read_int(line, "amount");
     outcome->outcome_at_us = read_int(line, "at_us");

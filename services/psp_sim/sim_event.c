@@ -44,6 +44,17 @@ sim_event_t sim_event_of_checkout(const sim_checkout_t *checkout, sim_charge_t c
     return event;
 }
 
+sim_event_t sim_event_of_refusal(const sim_checkout_t *checkout, const char *what,
+                                 const char *why_not, uint64_t serial, int64_t now_us)
+{
+    sim_event_t event = of_checkout(checkout, checkout->outcome_amount, now_us);
+    sim_ref(event.id, "evt_refused", checkout->psp, serial);
+    sim_ref(event.ref, "rfd", checkout->psp, serial);
+    event.status = what;
+    event.error = why_not;
+    return event;
+}
+
 sim_event_t sim_event_of_refund(const sim_refund_t *refund)
 {
     static const psp_fact_kind_t kinds[] = {[SIM_REFUND_PENDING] = PSP_FACT_REFUND_REQUESTED,

@@ -15,7 +15,7 @@ typedef struct sim_event {
     uuid_t refund_id;     /* nil: of no refund */
     psp_fact_kind_t kind; /* NONE: the status says it */
     const char *status;   /* NULL: the kind says it */
-    const char *error;    /* NULL: none. Borrowed from the refund that the event is of */
+    const char *error;    /* NULL: none. Borrowed from the refund that the event is of, or static */
     int64_t amount;
     int64_t fee; /* of a settlement */
     char currency[4];
@@ -29,6 +29,9 @@ typedef enum sim_charge { SIM_FIRST_CHARGE, SIM_SECOND_CHARGE } sim_charge_t;
  * where there is one. */
 sim_event_t sim_event_of_checkout(const sim_checkout_t *checkout, sim_charge_t charge,
                                   int64_t now_us);
+/* A capture or void (`what`, as the PSP calls it) that the PSP took and then did not carry out. */
+sim_event_t sim_event_of_refusal(const sim_checkout_t *checkout, const char *what,
+                                 const char *why_not, uint64_t serial, int64_t now_us);
 /* How a refund stands. It must outlive the event. */
 sim_event_t sim_event_of_refund(const sim_refund_t *refund);
 /* The dispute over the first charge (each has one at most), opened, won or lost. */

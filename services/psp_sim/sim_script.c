@@ -1,5 +1,5 @@
-/* sim_script.c - what scripts ask of the simulator: pay, fail, misbehave, show the book, forget.
- * sim_script_send.c has the rest. */
+/* sim_script.c - what scripts ask of the simulator: pay, fail, release, misbehave, show the book,
+ * forget. sim_script_send.c has the rest. */
 #include <string.h>
 
 #include "services/psp_sim/sim.h"
@@ -45,7 +45,9 @@ static void settle(http_request_t *request, err_t (*act)(sim_t *, const uuid_t *
         answer_outcome(request, &checkout);
     else
         http_respond_problem(request, err,
-                             err == ERR_ORDER_NOT_PAYABLE ? "the payment is paid already" : NULL);
+                             err == ERR_ORDER_NOT_PAYABLE ? "the payment is paid already"
+                             : err == ERR_UNPROCESSABLE   ? "the payment is not authorised"
+                                                          : NULL);
 }
 
 void sim_script_pay(http_request_t *request)
@@ -56,6 +58,11 @@ void sim_script_pay(http_request_t *request)
 void sim_script_fail(http_request_t *request)
 {
     settle(request, sim_fail, sim_fail_at);
+}
+
+void sim_script_release(http_request_t *request)
+{
+    settle(request, sim_release, sim_release_at);
 }
 
 void sim_script_faults(http_request_t *request)

@@ -257,7 +257,8 @@ bool sim_call_open(sim_call_t *call, sim_checkout_t *checkout, const char *key,
 {
     sim_checkout_t paid;
     checkout->psp = call->psp;
-    checkout->payment_id = sim_id_of(checkout->reference);
+    if (uuid_is_nil(&checkout->payment_id))
+        checkout->payment_id = sim_id_of(checkout->reference);
     if (uuid_is_nil(&checkout->order_id))
         checkout->order_id = checkout->payment_id;
     checkout->attempt_id = sim_id_of(key[0] ? key : checkout->reference);

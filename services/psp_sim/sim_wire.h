@@ -34,9 +34,10 @@ typedef struct sim_wire {
     /* Are these the account's keys? */
     bool (*authorized)(const http_request_t *request, const psp_account_t *account);
     /* Signed with the first of the account's secrets. False: it has no webhook for that, which then
-     * goes out in the prototype's format. */
+     * goes out in the prototype's format. True with an empty body: it tells nobody. */
     bool (*write_webhook)(const psp_account_t *account, const sim_event_t *event,
                           const sim_subject_t *subject, sim_message_t *message);
+    bool refuses_later; /* a refund is taken in any case: also a refusal is told by webhook */
     /* What the PSP gives a customer along who goes back to the merchant; NULL: nothing. */
     void (*add_return_query)(const sim_checkout_t *checkout, buf_t *url);
 } sim_wire_t;
@@ -88,9 +89,9 @@ uuid_t sim_id_of(const char *reference);
 /* Is this one of the names that SDKs' examples have? */
 bool sim_is_sample(str_t reference);
 
-/* Opens a checkout for call->psp: fills the ids by the reference, sim_bank_open, and the webhook
- * before the answer where that is the fault. `key` is the idempotency key; "": the reference.
- * False: the error is the answer (409 where the key came with another request). */
+/* Opens a checkout for call->psp: fills the ids that are missing by the reference, sim_bank_open,
+ * and the webhook before the answer where that is the fault. `key` is the idempotency key; "": the
+ * reference. False: the error is the answer (409 where the key came with another request). */
 bool sim_call_open(sim_call_t *call, sim_checkout_t *checkout, const char *key,
                    const char *return_url);
 /* The checkout by the merchant's reference. */

@@ -13,6 +13,7 @@
 #include "lib/clock.h"
 #include "lib/hmac.h"
 #include "lib/payment/money.h"
+#include "lib/sha256.h"
 #include "services/psp_sim/wire_adyen.h"
 
 enum { BODY_MAX_BYTES = 64 * 1024, KEY_MAX_BYTES = 64 };
@@ -108,9 +109,16 @@ static void session_create(http_request_t *request)
         str_t reference = json_read_str(call.json, "reference"),
               expires = json_read_str(call.json, "expiresAt");
         str_t url = json_read_str(call.json, "returnUrl");
-        sim_checkout_t checkout = {.method = "CARD",
-                                   .order_id = metadata(call.json, "order_id"),
-                                   .expires_at_us = clock_wall_us() + INT64_C(3600000000)};
+        const json_t *manual =
+            json_object_get(json_object_get(call.json, "additionalData"), "manualCapture");
+        sim_checkout_t checkout = {
+            .method = "CARD",
+            .payment_id = metadata(call.json, "payment_id"),
+            .order_id = metadata(call.json, "order_id"),
+            .manual_capture =
+                json_is_true(manual) ||
+                (json_is_string(manual) && strcmp(json_string_value(manual), "true") == 0),
+            .expires_at_us = clock_wall_us() + INT64_C(3600000000)};
         char return_url[SIM_URL_SIZE];
         str_copy(reference, checkout.reference, sizeof checkout.reference);
         str_copy(url, return_url, sizeof return_url);
@@ -146,7 +154,7 @@ static void write_payments(buf_t *body, const sim_checkout_t *checkout)
         json_close_object(body);
         json_text(body, "pspReference",
                   sim_ref(text, "txn", checkout->psp, checkout->outcome_serial));
-        json_text(body, "resultCode", checkout->state == SIM_PAID ? "Authorised" : "Refused");
+        json_text(body, "resultCode", checkout->state == SIM_FAILED ? "Refused" : "Authorised");
         json_close_object(body);
     }
     json_close_array(body);
@@ -174,9 +182,9 @@ static void session_fetch(http_request_t *request)
                 write_payments(&call.body, &checkout);
                 json_text(&call.body, "reference", checkout.reference);
                 json_text(&call.body, "status",
-                          checkout.state == SIM_PAID     ? "completed"
+                          checkout.state == SIM_PENDING  ? "active"
                           : checkout.state == SIM_FAILED ? "refused"
-                                                         : "active");
+                                                         : "completed");
                 json_close_object(&call.body);
             }
         }
@@ -280,25 +288,69 @@ static void payment_refund(http_request_t *request)
             memcpy(checkout.currency, currency, sizeof checkout.currency);
             if (sim_call_refund(&call, &checkout, reference, amount, &refund))
                 write_modification(&call, refund.serial, amount, currency);
-            else if (call.status == 400)
-                sim_call_refuse(&call, 422, "The refund is over what is left of the payment");
+            else if (call.status == 400 && refund.state == SIM_REFUND_REFUSED) {
+                buf_clear(&call.body);
+                write_modification(&call, refund.serial, amount, currency);
+            } else if (call.status == 400) {
+                sim_call_refuse(&call, 422, "Original pspReference required for this operation");
+            }
         }
     }
     sim_call_end(&call);
 }
 
-/* All that is authorised here is captured at once: a capture changes nothing, a cancel comes too
- * late, and both are taken all the same, as the real one does. */
+/* The call's own reference: of the same key the same. */
+static uint64_t name_modification(const http_request_t *request, const sim_checkout_t *checkout,
+                                  const char *what)
+{
+    const char *key = http_header(request, "Idempotency-Key");
+    char payment_id[UUID_TEXT_SIZE];
+    uint8_t digest[SHA256_SIZE];
+    uint64_t serial;
+    if (!key)
+        return sim_serial();
+    uuid_format(&checkout->payment_id, payment_id);
+    sha256((const str_t[]){str_of(key), str_of(what), str_of(payment_id)}, 3, digest);
+    memcpy(&serial, digest, sizeof serial);
+    return (serial >> 5) | 1; /* as many digits as others, and not 0 */
+}
+
+/* A capture or a cancel: carried out where something is authorised, and told of by webhook. Else it
+ * is taken all the same, as the real one does, and its webhook says that it failed. */
+static void modify(sim_call_t *call, sim_checkout_t *checkout, sim_state_t becomes, int64_t amount,
+                   const char *currency)
+{
+    const bool captures = becomes == SIM_PAID;
+    const char *what = captures ? "CAPTURE" : "CANCELLATION";
+    const uint64_t serial = name_modification(call->request, checkout, what);
+    checkout->conclusion_serial = serial;
+    const err_t err = sim_is_sample(call->request->params[0])
+                          ? ERR_OK
+                          : sim_conclude(call->self, call->psp, checkout->outcome_serial, becomes,
+                                         amount, checkout);
+    if (err == ERR_STORE_UNAVAILABLE) {
+        sim_call_refuse(call, 500, "the bank's journal cannot be written");
+        return;
+    }
+    if (err != ERR_OK && checkout->conclusion_serial != serial) { /* not by this call before */
+        const sim_event_t event = sim_event_of_refusal(
+            checkout, what, captures ? "Insufficient balance on payment" : "Transaction not found",
+            serial, clock_wall_us());
+        sim_tell(call->self, &event, false);
+    }
+    write_modification(call, serial, amount, currency);
+}
+
 static void payment_capture(http_request_t *request)
 {
     sim_call_t call;
     sim_checkout_t checkout;
-    if (sim_call_begin(&call, request, &sim_wire_adyen, SIM_CALL_READ) &&
+    if (sim_call_begin(&call, request, &sim_wire_adyen, SIM_CALL_OPEN) &&
         find_payment(&call, &checkout)) {
         int64_t amount;
         char currency[4];
         if (read_amount(&call, &amount, currency))
-            write_modification(&call, sim_serial(), amount, currency);
+            modify(&call, &checkout, SIM_PAID, amount, currency);
     }
     sim_call_end(&call);
 }
@@ -307,9 +359,9 @@ static void payment_cancel(http_request_t *request)
 {
     sim_call_t call;
     sim_checkout_t checkout;
-    if (sim_call_begin(&call, request, &sim_wire_adyen, SIM_CALL_READ) &&
+    if (sim_call_begin(&call, request, &sim_wire_adyen, SIM_CALL_OPEN) &&
         find_payment(&call, &checkout))
-        write_modification(&call, sim_serial(), 0, "");
+        modify(&call, &checkout, SIM_VOIDED, 0, "");
     sim_call_end(&call);
 }
 
@@ -381,7 +433,8 @@ static void write_item(const psp_account_t *account, const sim_event_t *event,
                        const sim_subject_t *subject, const item_t *item, buf_t *body)
 {
     const sim_checkout_t *checkout = &subject->checkout;
-    const char *reference = item->original[0] ? subject->refund.reference : checkout->reference;
+    const char *reference =
+        uuid_is_nil(&event->refund_id) ? checkout->reference : subject->refund.reference;
     char at[RFC3339_SIZE];
     json_open_object(body, NULL);
     json_open_object(body, "NotificationRequestItem");
@@ -409,6 +462,7 @@ static bool write_webhook(const psp_account_t *account, const sim_event_t *event
 {
     const bool of_refund = !uuid_is_nil(&event->refund_id);
     const sim_checkout_t *checkout = &subject->checkout;
+    char payment[SIM_REF_SIZE];
     item_t item = {.original = "",
                    .event_code = "AUTHORISATION",
                    .success = "true",
@@ -416,15 +470,32 @@ static bool write_webhook(const psp_account_t *account, const sim_event_t *event
                    .amount = event->amount};
     if (event->kind != PSP_FACT_NONE && !of_refund)
         return false;
+    sim_ref(payment, "txn", event->psp, sim_charge_of(event, checkout));
     if (of_refund) {
         item.original = subject->refund.charge_ref;
-        item.event_code = subject->refund.state == SIM_REFUND_DONE ? "REFUND" : "REFUND_FAILED";
+        item.event_code = subject->refund.state == SIM_REFUND_FAILED ? "REFUND_FAILED" : "REFUND";
+        item.success = subject->refund.state == SIM_REFUND_REFUSED ? "false" : "true";
         item.reason = subject->refund.error;
         sim_ref(item.psp_reference, "rfd", event->psp, subject->refund.serial);
+    } else if (event->error) { /* a capture or a cancel that was not carried out */
+        item.original = payment;
+        item.event_code = event->status;
+        item.success = "false";
+        item.reason = event->error;
+        snprintf(item.psp_reference, sizeof item.psp_reference, "%s", event->ref);
+    } else if (checkout->state == SIM_VOIDED ||
+               (checkout->state == SIM_PAID && checkout->manual_capture)) {
+        item.original = payment;
+        item.event_code = checkout->state == SIM_PAID   ? "CAPTURE"
+                          : checkout->conclusion_serial ? "CANCELLATION"
+                                                        : "EXPIRE";
+        sim_ref(item.psp_reference, "rfd", event->psp,
+                checkout->conclusion_serial ? checkout->conclusion_serial
+                                            : checkout->outcome_serial);
     } else {
-        sim_ref(item.psp_reference, "txn", event->psp, sim_charge_of(event, checkout));
-        item.success = checkout->state == SIM_PAID ? "true" : "false";
-        item.reason = checkout->state == SIM_PAID ? "" : "Refused";
+        snprintf(item.psp_reference, sizeof item.psp_reference, "%s", payment);
+        item.success = checkout->state == SIM_FAILED ? "false" : "true";
+        item.reason = checkout->state == SIM_FAILED ? "Refused" : "";
     }
     buf_t *body = &message->body;
     json_open_object(body, NULL);
@@ -470,5 +541,6 @@ const sim_wire_t sim_wire_adyen = {
     .write_error = write_error,
     .authorized = authorized,
     .write_webhook = write_webhook,
+    .refuses_later = true,
     .add_return_query = add_return_query,
 };

@@ -55,7 +55,7 @@ static void write_order(buf_t *body, const sim_checkout_t *checkout, const char 
 {
     char text[SIM_REF_SIZE];
     buf_t session = {0};
-    const bool paid = checkout->state == SIM_PAID,
+    const bool paid = checkout->state > SIM_FAILED,
                expired = checkout->expires_at_us <= clock_wall_us();
     sim_ref(text, "chk", checkout->psp, checkout->serial);
     json_open_object(body, NULL);
@@ -69,7 +69,10 @@ static void write_order(buf_t *body, const sim_checkout_t *checkout, const char 
     json_text(body, "payment_session_id", session.data);
     buf_free(&session);
     sim_write_ist(body, "order_expiry_time", checkout->expires_at_us);
-    json_nil(body, "order_note");
+    if (checkout->manual_capture)
+        json_text(body, "order_note", "preauth_transaction");
+    else
+        json_nil(body, "order_note");
     sim_write_ist(body, "created_at", clock_wall_us());
     json_nil(body, "order_splits");
     write_customer(body, "customer_details");
@@ -82,24 +85,54 @@ static void write_order(buf_t *body, const sim_checkout_t *checkout, const char 
     json_close_object(body);
 }
 
-/* What a payment says of itself, wherever it stands. */
+/* What was made of an authorisation; nothing yet: null. */
+static void write_authorization(buf_t *body, const sim_checkout_t *checkout)
+{
+    if (!checkout->manual_capture || checkout->state < SIM_PAID ||
+        checkout->state == SIM_AUTHORIZED) {
+        json_nil(body, "authorization");
+        return;
+    }
+    json_open_object(body, "authorization");
+    json_text(body, "action", checkout->state == SIM_PAID ? "CAPTURE" : "VOID");
+    json_text(body, "status", "SUCCESS");
+    sim_write_decimal(body, "captured_amount",
+                      checkout->state == SIM_PAID ? checkout->outcome_amount : 0,
+                      checkout->currency);
+    json_nil(body, "start_time");
+    json_nil(body, "end_time");
+    json_nil(body, "approve_by");
+    sim_write_ist(body, "action_time", checkout->outcome_at_us);
+    json_close_object(body);
+}
+
+/* What a payment says of itself, wherever it stands; a webhook says nothing of capture. */
 static void write_payment(buf_t *body, const char *key, const sim_checkout_t *checkout,
-                          uint64_t serial)
+                          uint64_t serial, bool of_webhook)
 {
     char text[SIM_REF_SIZE];
-    const bool paid = checkout->state == SIM_PAID;
+    const bool paid = checkout->state > SIM_FAILED;
     json_open_object(body, key);
     json_text(body, "cf_payment_id", sim_ref(text, "txn", checkout->psp, serial));
     json_text(body, "order_id", checkout->reference);
     json_text(body, "entity", "payment");
-    json_text(body, "payment_status", paid ? "SUCCESS" : "FAILED");
+    json_text(body, "payment_status",
+              checkout->state == SIM_VOIDED ? "VOID"
+              : paid                        ? "SUCCESS"
+                                            : "FAILED");
     sim_write_decimal(body, "payment_amount", checkout->outcome_amount, checkout->currency);
     sim_write_decimal(body, "order_amount", checkout->amount, checkout->currency);
     json_text(body, "payment_currency", checkout->currency);
-    json_text(body, "payment_message", paid ? "00::Transaction success" : "ZM::INVALID MPIN");
+    json_text(body, "payment_message",
+              !paid                      ? "ZM::INVALID MPIN"
+              : checkout->manual_capture ? "PRE_AUTH|Transaction Success"
+                                         : "00::Transaction success");
     sim_write_ist(body, "payment_time", checkout->outcome_at_us);
     sim_write_ist(body, "payment_completion_time", checkout->outcome_at_us);
-    json_bool(body, "is_captured", paid);
+    if (!of_webhook) {
+        json_bool(body, "is_captured", checkout->state == SIM_PAID);
+        write_authorization(body, checkout);
+    }
     json_text(body, "bank_reference", "234928698581");
     json_nil(body, "auth_id");
     json_open_object(body, "payment_method");
@@ -187,9 +220,11 @@ static void create(sim_call_t *call)
     str_t expiry = json_read_str(call->json, "order_expiry_time");
     const json_t *meta = json_object_get(call->json, "order_meta"),
                  *customer = json_object_get(call->json, "customer_details");
-    sim_checkout_t checkout = {.method = "UPI",
-                               .order_id = tag(call->json, "order_id"),
-                               .expires_at_us = clock_wall_us() + INT64_C(2592000000000)};
+    sim_checkout_t checkout = {
+        .method = "UPI",
+        .order_id = tag(call->json, "order_id"),
+        .expires_at_us = clock_wall_us() + INT64_C(2592000000000),
+        .manual_capture = str_is(json_read_str(call->json, "order_note"), "preauth_transaction")};
     char return_url[SIM_URL_SIZE];
     sim_notes_of_json(call->json, "order_tags", &call->notes);
     checkout.notes = call->notes.data;
@@ -246,8 +281,41 @@ static void order_payments(http_request_t *request)
         call.status = 200;
         json_open_array(&call.body, NULL);
         if (checkout.state != SIM_PENDING)
-            write_payment(&call.body, NULL, &checkout, checkout.outcome_serial);
+            write_payment(&call.body, NULL, &checkout, checkout.outcome_serial, false);
         json_close_array(&call.body);
+    }
+    sim_call_end(&call);
+}
+
+/* Captures (all of it) or voids what is authorised, once. */
+static void order_authorization(http_request_t *request)
+{
+    sim_call_t call;
+    sim_checkout_t checkout;
+    int64_t amount = 0;
+    if (sim_call_begin(&call, request, &sim_wire_cashfree, SIM_CALL_OPEN) &&
+        find(&call, &checkout)) {
+        str_t action = json_read_str(call.json, "action");
+        const bool captures = str_is(action, "CAPTURE");
+        if (!captures && !str_is(action, "VOID")) {
+            sim_call_refuse(&call, 400, "action : invalid value provided");
+        } else if (captures &&
+                   !sim_read_decimal(request->body, "amount", checkout.currency, &amount)) {
+            sim_call_refuse(&call, 400, "amount : invalid value provided");
+        } else {
+            const err_t err =
+                sim_is_sample(request->params[0])
+                    ? ERR_OK
+                    : sim_conclude(call.self, call.psp, checkout.outcome_serial,
+                                   captures ? SIM_PAID : SIM_VOIDED, amount, &checkout);
+            if (err == ERR_OK) {
+                call.status = 200;
+                write_payment(&call.body, NULL, &checkout, checkout.outcome_serial, false);
+            } else {
+                sim_call_refuse(&call, err == ERR_STORE_UNAVAILABLE ? 500 : 400,
+                                "transaction is not in an authorised state");
+            }
+        }
     }
     sim_call_end(&call);
 }
@@ -502,7 +570,7 @@ static void write_data(buf_t *body, const sim_event_t *event, const sim_checkout
     json_text(body, "order_currency", checkout->currency);
     sim_notes_write(body, "order_tags", checkout->notes, "null");
     json_close_object(body);
-    write_payment(body, "payment", checkout, sim_charge_of(event, checkout));
+    write_payment(body, "payment", checkout, sim_charge_of(event, checkout), true);
     write_customer(body, "customer_details");
     json_close_object(body);
 }
@@ -531,6 +599,9 @@ static bool write_webhook(const psp_account_t *account, const sim_event_t *event
     buf_t *body = &message->body;
     if (event->kind != PSP_FACT_NONE && !of_refund)
         return false;
+    if (!of_refund && subject->checkout.manual_capture &&
+        (subject->checkout.state == SIM_PAID || subject->checkout.state == SIM_VOIDED))
+        return true; /* it is told to whoever asks */
     json_open_object(body, NULL);
     if (of_refund) {
         json_open_object(body, "data");
@@ -541,9 +612,9 @@ static bool write_webhook(const psp_account_t *account, const sim_event_t *event
     }
     sim_write_ist(body, "event_time", event->at_us);
     json_text(body, "type",
-              of_refund                             ? "REFUND_STATUS_WEBHOOK"
-              : subject->checkout.state == SIM_PAID ? "PAYMENT_SUCCESS_WEBHOOK"
-                                                    : "PAYMENT_FAILED_WEBHOOK");
+              of_refund                               ? "REFUND_STATUS_WEBHOOK"
+              : subject->checkout.state != SIM_FAILED ? "PAYMENT_SUCCESS_WEBHOOK"
+                                                      : "PAYMENT_FAILED_WEBHOOK");
     json_close_object(body);
     sign(account, event, message);
     return true;
@@ -553,6 +624,7 @@ static const http_route_t routes[] = {
     {"POST", "/pg/orders", order_create, BODY_MAX_BYTES},
     {"GET", "/pg/orders/{id}", order_fetch, 0},
     {"GET", "/pg/orders/{id}/payments", order_payments, 0},
+    {"POST", "/pg/orders/{id}/authorization", order_authorization, BODY_MAX_BYTES},
     {"POST", "/pg/orders/{id}/refunds", refund_create, BODY_MAX_BYTES},
     {"GET", "/pg/orders/{id}/refunds", refund_list, 0},
     {"GET", "/pg/orders/{id}/refunds/{refund}", refund_fetch, 0},

@@ -1,5 +1,6 @@
 /* wire_razorpay.c - Razorpay's API and webhooks: orders, payment links, payments, refunds. Formats:
- * razorpay.com/docs/api. wire_razorpay_settlements.c has the settlement report.
+ * razorpay.com/docs/api. wire_razorpay_order.c has the page of an order and the
+ * capture by hand, wire_razorpay_settlements.c the settlement report.
  *
  * An order and a payment link are one checkout here: order_… and plink_… have the same digits. Two
  * orders may have one receipt; a link is alone with its reference_id, by which links are listed.
@@ -53,13 +54,15 @@ static void name_link(char text[SIM_REF_SIZE], uint64_t serial)
     snprintf(text, SIM_REF_SIZE, "plink_%.32s", order + sizeof "order_" - 1);
 }
 
-/* A payment: once there is an outcome. `given_back` is what of it is refunded. */
-static void write_payment(buf_t *body, const char *key, const sim_checkout_t *checkout,
-                          uint64_t serial, int64_t given_back)
+void wire_razorpay_write_payment(buf_t *body, const char *key, const sim_checkout_t *checkout,
+                                 uint64_t serial, int64_t given_back)
 {
     char text[SIM_REF_SIZE];
     const bool paid = checkout->state == SIM_PAID;
+    const bool good = checkout->state != SIM_FAILED;
     const int64_t fee = checkout->outcome_amount * FEE_PERCENT / 100;
+    if (checkout->state == SIM_VOIDED)
+        given_back = checkout->outcome_amount; /* it was not captured in time */
     wire_razorpay_name(text, "txn", serial);
     json_open_object(body, key);
     json_text(body, "id", text);
@@ -67,7 +70,8 @@ static void write_payment(buf_t *body, const char *key, const sim_checkout_t *ch
     json_int(body, "amount", checkout->outcome_amount);
     json_text(body, "currency", checkout->currency);
     json_text(body, "status",
-              !paid                                    ? "failed"
+              !good                                    ? "failed"
+              : checkout->state == SIM_AUTHORIZED      ? "authorized"
               : given_back >= checkout->outcome_amount ? "refunded"
                                                        : "captured");
     wire_razorpay_name(text, "chk", checkout->serial);
@@ -97,8 +101,8 @@ static void write_payment(buf_t *body, const char *key, const sim_checkout_t *ch
         json_nil(body, "fee");
         json_nil(body, "tax");
     }
-    json_text(body, "error_code", paid ? "" : "BAD_REQUEST_ERROR");
-    json_text(body, "error_description", paid ? "" : "Payment failed");
+    json_text(body, "error_code", good ? "" : "BAD_REQUEST_ERROR");
+    json_text(body, "error_description", good ? "" : "Payment failed");
     json_open_object(body, "acquirer_data");
     json_text(body, "rrn", "512345678901");
     json_close_object(body);
@@ -124,9 +128,9 @@ static void write_order(buf_t *body, const sim_checkout_t *checkout)
         json_text(body, "receipt", checkout->reference);
     json_nil(body, "offer_id");
     json_text(body, "status",
-              paid                            ? "paid"
-              : checkout->state == SIM_FAILED ? "attempted"
-                                              : "created");
+              paid                             ? "paid"
+              : checkout->state != SIM_PENDING ? "attempted"
+                                               : "created");
     json_int(body, "attempts", checkout->state != SIM_PENDING);
     sim_notes_write(body, "notes", checkout->notes, "[]");
     json_int(body, "created_at", clock_wall_us() / second_us);
@@ -206,8 +210,7 @@ static void write_refund(buf_t *body, const char *key, const sim_refund_t *refun
     json_close_object(body);
 }
 
-/* The checkout that an id of ours names; false: the error is the answer. */
-static bool find(sim_call_t *call, str_t id, const char *kind, sim_checkout_t *checkout)
+bool wire_razorpay_find(sim_call_t *call, str_t id, const char *kind, sim_checkout_t *checkout)
 {
     uint64_t serial;
     char order[SIM_REF_SIZE];
@@ -287,6 +290,8 @@ static void order_create(http_request_t *request)
         char key[UUID_TEXT_SIZE];
         checkout.expires_at_us = clock_wall_us() + INT64_C(86400000000);
         checkout.shares_reference = true;
+        checkout.manual_capture =
+            str_is(json_read_str(json_object_get(call.json, "payment"), "capture"), "manual");
         if (sim_call_open(&call, &checkout, uuid_format(&fresh, key), "")) {
             call.status = 200;
             write_order(&call.body, &checkout);
@@ -300,7 +305,7 @@ static void order_payments(http_request_t *request)
     sim_call_t call;
     sim_checkout_t checkout;
     if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_READ) &&
-        find(&call, request->params[0], "chk", &checkout)) {
+        wire_razorpay_find(&call, request->params[0], "chk", &checkout)) {
         const bool any = checkout.state != SIM_PENDING;
         call.status = 200;
         json_open_object(&call.body, NULL);
@@ -308,8 +313,8 @@ static void order_payments(http_request_t *request)
         json_int(&call.body, "count", any);
         json_open_array(&call.body, "items");
         if (any)
-            write_payment(&call.body, NULL, &checkout, checkout.outcome_serial,
-                          sim_refunded(call.self, &checkout));
+            wire_razorpay_write_payment(&call.body, NULL, &checkout, checkout.outcome_serial,
+                                        sim_refunded(call.self, &checkout));
         json_close_array(&call.body);
         json_close_object(&call.body);
     }
@@ -321,7 +326,7 @@ static void order_fetch(http_request_t *request)
     sim_call_t call;
     sim_checkout_t checkout;
     if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_READ) &&
-        find(&call, request->params[0], "chk", &checkout)) {
+        wire_razorpay_find(&call, request->params[0], "chk", &checkout)) {
         call.status = 200;
         write_order(&call.body, &checkout);
     }
@@ -362,7 +367,7 @@ static void link_fetch(http_request_t *request)
     sim_call_t call;
     sim_checkout_t checkout;
     if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_READ) &&
-        find(&call, request->params[0], "chk", &checkout)) {
+        wire_razorpay_find(&call, request->params[0], "chk", &checkout)) {
         call.status = 200;
         write_link(&call.body, call.self, &checkout, "");
     }
@@ -403,27 +408,10 @@ static void payment_fetch(http_request_t *request)
         return;
     }
     if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_READ) &&
-        find(&call, request->params[0], "txn", &checkout)) {
+        wire_razorpay_find(&call, request->params[0], "txn", &checkout)) {
         call.status = 200;
-        write_payment(&call.body, NULL, &checkout, checkout.outcome_serial,
-                      sim_refunded(call.self, &checkout));
-    }
-    sim_call_end(&call);
-}
-
-/* All that is paid here is captured at once. */
-static void payment_capture(http_request_t *request)
-{
-    sim_call_t call;
-    sim_checkout_t checkout;
-    if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_READ) &&
-        find(&call, request->params[0], "txn", &checkout)) {
-        if (sim_is_sample(request->params[0])) {
-            call.status = 200;
-            write_payment(&call.body, NULL, &checkout, checkout.outcome_serial, 0);
-        } else {
-            sim_call_refuse(&call, 400, "This payment has already been captured");
-        }
+        wire_razorpay_write_payment(&call.body, NULL, &checkout, checkout.outcome_serial,
+                                    sim_refunded(call.self, &checkout));
     }
     sim_call_end(&call);
 }
@@ -445,7 +433,7 @@ static void payment_refund(http_request_t *request)
     sim_call_t call;
     sim_checkout_t checkout;
     if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_REFUND) && read_notes(&call) &&
-        find(&call, request->params[0], "txn", &checkout)) {
+        wire_razorpay_find(&call, request->params[0], "txn", &checkout)) {
         const char *key = http_header(request, "X-Refund-Idempotency");
         str_t receipt = json_read_str(call.json, "receipt");
         sim_refund_t refund = {.payment_id = checkout.payment_id,
@@ -506,7 +494,7 @@ static void refund_list(http_request_t *request)
     sim_call_t call;
     sim_checkout_t checkout;
     if (sim_call_begin(&call, request, &sim_wire_razorpay, SIM_CALL_READ) &&
-        find(&call, request->params[0], "txn", &checkout)) {
+        wire_razorpay_find(&call, request->params[0], "txn", &checkout)) {
         sim_refund_t refunds[REFUNDS_MAX];
         const size_t count = sim_refunds_of(call.self->bank, &checkout, refunds, REFUNDS_MAX);
         call.status = 200;
@@ -530,11 +518,14 @@ static bool write_webhook(const psp_account_t *account, const sim_event_t *event
     const sim_checkout_t *checkout = &subject->checkout;
     const bool of_refund = !uuid_is_nil(&event->refund_id);
     const uint64_t serial = sim_charge_of(event, checkout);
+    const bool released = !of_refund && checkout->state == SIM_VOIDED;
     const char *name_of_event =
         of_refund
             ? (event->kind == PSP_FACT_REFUND_SUCCEEDED ? "refund.processed" : "refund.failed")
-        : checkout->state == SIM_PAID ? "payment.captured"
-                                      : "payment.failed";
+        : released                          ? "refund.processed"
+        : checkout->state == SIM_PAID       ? "payment.captured"
+        : checkout->state == SIM_AUTHORIZED ? "payment.authorized"
+                                            : "payment.failed";
     if (event->kind != PSP_FACT_NONE && !of_refund)
         return false; /* disputes and settlements are told in the prototype's format */
     buf_t *body = &message->body;
@@ -543,18 +534,21 @@ static bool write_webhook(const psp_account_t *account, const sim_event_t *event
     json_text(body, "account_id", "acc_Simulator00001");
     json_text(body, "event", name_of_event);
     json_open_array(body, "contains");
-    if (of_refund)
+    if (of_refund || released)
         json_text(body, NULL, "refund");
     json_text(body, NULL, "payment");
     json_close_array(body);
     json_open_object(body, "payload");
-    if (of_refund) {
+    if (of_refund || released) {
         json_open_object(body, "refund");
-        write_refund(body, "entity", &subject->refund);
+        if (of_refund)
+            write_refund(body, "entity", &subject->refund);
+        else
+            wire_razorpay_write_release(body, "entity", checkout);
         json_close_object(body);
     }
     json_open_object(body, "payment");
-    write_payment(body, "entity", checkout, serial, of_refund ? event->amount : 0);
+    wire_razorpay_write_payment(body, "entity", checkout, serial, of_refund ? event->amount : 0);
     json_close_object(body);
     json_close_object(body);
     json_int(body, "created_at", event->at_us / second_us);
@@ -578,12 +572,14 @@ static const http_route_t routes[] = {
     {"GET", "/v1/payment_links", link_list, 0},
     {"GET", "/v1/payment_links/{id}", link_fetch, 0},
     {"GET", "/v1/payments/{id}", payment_fetch, 0},
-    {"POST", "/v1/payments/{id}/capture", payment_capture, BODY_MAX_BYTES},
+    {"POST", "/v1/payments/{id}/capture", wire_razorpay_capture, BODY_MAX_BYTES},
     {"POST", "/v1/payments/{id}/refund", payment_refund, BODY_MAX_BYTES},
     {"GET", "/v1/payments/{id}/refunds", refund_list, 0},
     {"GET", "/v1/payments/{id}/refunds/{refund}", refund_fetch, 0},
     {"GET", "/v1/refunds/{id}", refund_fetch, 0},
     {"GET", "/v1/settlements/recon/combined", wire_razorpay_settlements, 0},
+    {"GET", "/v1/checkout.js", wire_razorpay_script, 0},
+    {"GET", "/pay/{order}", wire_razorpay_order_page, 0},
     {NULL, NULL, NULL, 0},
 };
 

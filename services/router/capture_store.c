@@ -38,6 +38,7 @@ static capture_verdict_t verdict_of(str_t text)
         [CAPTURE_PAYMENT_NOT_FOUND] = "payment_not_found",
         [CAPTURE_NOT_AUTHORIZED] = "not_authorized",
         [CAPTURE_ORDER_NOT_PAYABLE] = "order_not_payable",
+        [CAPTURE_VOID_UNSUPPORTED] = "void_unsupported",
         [CAPTURE_KEY_REUSED] = "key_reused",
     };
     size_t i = 0;
@@ -57,9 +58,13 @@ err_t capture_store_ask(capture_store_t *self, const payment_capture_t *asked,
     pg_param_uuid(&self->params, &asked->idempotency_id);
     pg_param_uuid(&self->params, &asked->fingerprint);
     pg_param_uuid(&self->params, request_id);
+    const int without_void = pg_array_begin(&self->params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < psp_count(); i++)
+        if (!psp_takes_void(psp_at(i)))
+            pg_array_add_text(&self->params, without_void, str_of(psp_name(psp_at(i))));
     TRY(pg_exec(self->pg, "payment_capture",
                 "SELECT verdict, replayed, first_request_id, status "
-                "FROM payment_capture($1, $2, $3, $4, $5)",
+                "FROM payment_capture($1, $2, $3, $4, $5, $6)",
                 &self->params, &result, detail));
     CHECK(PQntuples(result) == 1);
     *answer = (capture_answer_t){.verdict = verdict_of(pg_get_text(result, 0, 0)),
@@ -114,7 +119,10 @@ err_t capture_store_called(capture_store_t *self, const capture_due_t *due, cons
     pg_param_uuid(&self->params, &due->authorization.payment_id);
     pg_param_int4(&self->params, due->calls);
     pg_param_text(&self->params, str_of(error));
-    pg_param_int8(&self->params, retry_after_ms);
+    if (retry_after_ms == CAPTURE_NEVER_AGAIN)
+        pg_param_null_int8(&self->params);
+    else
+        pg_param_int8(&self->params, retry_after_ms);
     const err_t err =
         pg_exec(self->pg, "payment_capture_called", "SELECT payment_capture_called($1, $2, $3, $4)",
                 &self->params, &result, detail);

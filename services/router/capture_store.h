@@ -22,6 +22,7 @@ typedef enum capture_verdict {
     CAPTURE_PAYMENT_NOT_FOUND,
     CAPTURE_NOT_AUTHORIZED,
     CAPTURE_ORDER_NOT_PAYABLE,
+    CAPTURE_VOID_UNSUPPORTED,
     CAPTURE_KEY_REUSED,
 } capture_verdict_t;
 
@@ -52,7 +53,9 @@ err_t capture_store_claim(capture_store_t *self, const due_claim_t *claim, PGres
                           err_detail_t *detail) MUST_CHECK;
 /* Row `row` of that result, copied. */
 void capture_store_due(const PGresult *result, int row, capture_due_t *due);
-/* A call has ended: `error` NULL, the PSP took it. How the payment stands is asked at once. */
+/* A call has ended: `error` NULL, the PSP took it. How the payment stands is asked at once.
+ * retry_after_ms CAPTURE_NEVER_AGAIN: the PSP is not told again. */
+#define CAPTURE_NEVER_AGAIN INT64_C(-1)
 err_t capture_store_called(capture_store_t *self, const capture_due_t *due, const char *error,
                            int64_t retry_after_ms, err_detail_t *detail) MUST_CHECK;
 

@@ -5,7 +5,8 @@
  *
  * A PSP is told until a fact says what became of the authorisation: a call that was lost, timed out
  * or was refused is made again, and captures or voids nothing twice. What it answers is not taken
- * for a fact.
+ * for a fact. One that has no void is not told to release what is left over: it does so by itself,
+ * and the reconciler asks until it says so.
  *
  * Must never happen: a PSP told of what is not committed; a capture and a void at once.
  */
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/crash_point.h"
 #include "lib/limits.h"
 #include "lib/log.h"
 #include "proto/bus_reply.h"
@@ -91,6 +93,9 @@ static err_t refusal_of(const capture_answer_t *answer, const payment_capture_t 
                        answer->status);
     case CAPTURE_ORDER_NOT_PAYABLE:
         return err_set(detail, ERR_ORDER_NOT_PAYABLE, "the order has ended");
+    case CAPTURE_VOID_UNSUPPORTED:
+        return err_set(detail, ERR_VOID_UNSUPPORTED,
+                       "the PSP has no void: it releases what is not captured by itself");
     case CAPTURE_KEY_REUSED:
         return err_set(detail, ERR_IDEMPOTENCY_KEY_REUSED, "the key came with another body before");
     }
@@ -153,7 +158,10 @@ static bool notified(void *captures)
 static err_t claim(void *captures, const due_claim_t *claim, PGresult **result,
                    err_detail_t *detail)
 {
-    return capture_store_claim(((captures_t *)captures)->store, claim, result, detail);
+    TRY(capture_store_claim(((captures_t *)captures)->store, claim, result, detail));
+    if (PQntuples(*result) > 0)
+        CRASH_POINT(router_capture_claimed);
+    return ERR_OK;
 }
 
 static due_call_t *prepare(void *captures, const PGresult *result, int row)
@@ -163,8 +171,16 @@ static due_call_t *prepare(void *captures, const PGresult *result, int row)
     capture_due_t due;
     capture_store_due(result, row, &due);
     const psp_account_t *account = due_calls_account(self->calls, due.psp, &psp);
-    if (account == NULL || !psp_takes_manual_capture(psp)) {
+    if (account == NULL || !psp_takes_capture(psp)) {
         note_called(self, &due, "the PSP is not configured at this router", DUE_NOT_CONFIGURED_MS);
+        return NULL;
+    }
+    if (!due.capture && !psp_takes_void(psp)) {
+        char payment_id[UUID_TEXT_SIZE];
+        log_info(NULL, "authorisation left to its PSP", "payment_id=%s psp=%s",
+                 uuid_format(&due.authorization.payment_id, payment_id), due.psp);
+        note_called(self, &due, "the PSP has no void: it releases it by itself",
+                    CAPTURE_NEVER_AGAIN);
         return NULL;
     }
     call_t *call = calloc(1, sizeof *call);
@@ -193,6 +209,8 @@ static void end_call(captures_t *self, const capture_due_t *due,
              "payment_id=%s psp=%s taken=%d took_ms=%lld error=\"%s\"",
              uuid_format(&due->authorization.payment_id, payment_id), due->psp, taken,
              (long long)response->took_ms, error);
+    if (taken)
+        CRASH_POINT(router_capture_answered);
     note_called(self, due, taken ? NULL : error, due_calls_retry_after_ms(taken, due->calls));
 }
 

@@ -92,14 +92,22 @@ typedef struct candidates {
     const routing_rule_t *rule; /* NULL: no rule decided */
 } candidates_t;
 
-static void add(candidates_t *candidates, const router_choice_of_t *of, const psp_t *psp,
-                bool listed, unsigned share)
+static bool is_by_hand(const router_choice_t *self, const psp_t *psp)
+{
+    for (size_t i = 0; i < self->psps->count; i++)
+        if (self->psps->of[i] == psp)
+            return self->psps->by_hand[i];
+    return false;
+}
+
+static void add(candidates_t *candidates, const router_choice_t *self, const router_choice_of_t *of,
+                const psp_t *psp, bool listed, unsigned share)
 {
     for (size_t i = 0; i < candidates->count; i++)
         if (candidates->psps[i] == psp)
             return;
     if (psp == NULL || router_psp_is_listed(of->tried_psps, psp) ||
-        (of->manual_capture && !psp_takes_manual_capture(psp)))
+        (of->manual_capture && !is_by_hand(self, psp)))
         return;
     candidates->listed[candidates->count] = listed;
     candidates->shares[candidates->count] = share;
@@ -111,7 +119,7 @@ static void add_unasked(candidates_t *candidates, const router_choice_t *self,
 {
     for (size_t i = 0; i < self->psps->count; i++)
         if (self->psps->unasked[i])
-            add(candidates, of, self->psps->of[i], false, 0);
+            add(candidates, self, of, self->psps->of[i], false, 0);
 }
 
 static void add_of_rule(candidates_t *candidates, const router_choice_t *self,
@@ -119,7 +127,7 @@ static void add_of_rule(candidates_t *candidates, const router_choice_t *self,
 {
     const routing_rule_t *rule = candidates->rule;
     for (size_t i = 0; i < rule->psp_count; i++)
-        add(candidates, of, router_psps_find(self->psps, psp_name(rule->psps[i])),
+        add(candidates, self, of, router_psps_find(self->psps, psp_name(rule->psps[i])),
             rule->policy == ROUTING_ORDER, rule->shares[i]);
     if (rule->others)
         add_unasked(candidates, self, of);
@@ -150,7 +158,7 @@ static candidates_t candidates_of(const router_choice_t *self, const router_choi
     candidates_t candidates = {.policy = ROUTING_PRIORITY};
     if (of->requested_psp[0] != '\0') {
         candidates.policy = ROUTING_REQUESTED;
-        add(&candidates, of, router_psps_find(self->psps, of->requested_psp), false, 0);
+        add(&candidates, self, of, router_psps_find(self->psps, of->requested_psp), false, 0);
         return candidates;
     }
     if (self->rules != NULL)

@@ -72,6 +72,7 @@ void router_psps_init(router_psps_t *psps, const psp_accounts_t *accounts)
         if (account == NULL)
             continue;
         psps->unasked[psps->count] = account->given || i <= PSP_INDEX_juspay;
+        psps->by_hand[psps->count] = psp_takes_manual_capture(psp_at(i), account);
         psps->of[psps->count++] = psp_at(i);
     }
 }

@@ -74,6 +74,7 @@ typedef struct router_psps {
     /* Is it tried when nobody asks for it by name? In development the first three, which the
      * simulator plays out of the box, and those that somebody has keys for. */
     bool unasked[PSP_COUNT];
+    bool by_hand[PSP_COUNT]; /* its payments can be captured by hand */
     size_t count;
 } router_psps_t;
 

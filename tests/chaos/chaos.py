@@ -189,7 +189,11 @@ class Run:
         # The bank's own time: what it is asked about later is asked about now.
         self.stack.psql("""UPDATE refunds SET next_call_at = now() WHERE refund_id IN (
             SELECT refund_id FROM refunds WHERE next_call_at > now() + interval '2 s' FOR NO KEY UPDATE SKIP LOCKED)""")
-        for what, sql in (("parked webhooks", "SELECT count(*) FROM inbox WHERE outcome = 'parked'"),
+        self.stack.psql("""UPDATE payments SET capture_next_at = now() WHERE payment_id IN (
+            SELECT payment_id FROM payments WHERE capture_next_at > now() + interval '2 s' AND capture_action IS NOT NULL
+               AND authorization_count > 0 AND capture_count = 0 AND void_count = 0 FOR NO KEY UPDATE SKIP LOCKED)""")
+        for what, sql in (("captures and voids", f"SELECT count(*) FROM payments WHERE {checks.BEING_TOLD}"),
+                          ("parked webhooks", "SELECT count(*) FROM inbox WHERE outcome = 'parked'"),
                           ("refunds", "SELECT count(*) FROM refunds WHERE next_call_at IS NOT NULL")):
             if (count := self.stack.psql(sql)[0][0]) != "0":
                 return f"{count} {what}"

@@ -9,6 +9,11 @@ from stores import broken_invariants
 from clients import AMOUNT, CURRENCY
 
 
+# An authorisation that its PSP is told to capture or to void, and has not yet said what became of it.
+BEING_TOLD = """manual_capture AND authorization_count > 0 AND capture_count = 0 AND void_count = 0
+    AND capture_next_at IS NOT NULL AND (capture_action IS NOT NULL OR capture_next_at <= now())"""
+
+
 class Findings:
     def __init__(self):
         self.lost, self.doubled, self.broken, self.differs, self.missing = [], [], [], [], []
@@ -72,6 +77,24 @@ def answered(stack, record, findings):
             findings.lost.append(f"webhook {event_id} was answered 200: {inbox.get(event_id)}")
 
 
+def by_hand(stack, record, findings):
+    """What a merchant captured is captured, or voided where its order ended before; what was voided was never charged."""
+    for payment_id, action in stack.psql(f"SELECT payment_id, capture_action FROM payments WHERE {BEING_TOLD}"):
+        findings.lost.append(f"{action} of payment {payment_id}: nothing became of it")
+    stands = {row[0]: row[1:] for row in stack.psql("SELECT payment_id, capture_count, capture_action FROM payments WHERE manual_capture")}
+    charged = {row["payment_id"] for row in stack.sim.get("/_sim/book").json if row["kind"] == "charge"}
+    for answer in record.of("/capture", 202):
+        payment_id = answer.path.split("/")[2]
+        if stands[payment_id][0] == "0" and stands[payment_id][1] != "void":
+            findings.lost.append(f"capture of payment {payment_id}: {stands[payment_id]}")
+    for answer in record.of("/void", 202):
+        if answer.path.split("/")[2] in charged:
+            findings.doubled.append(f"payment {answer.path.split('/')[2]} was voided, and charged")
+    for payment_id in charged & set(stands):
+        if stands[payment_id][1] is None:
+            findings.doubled.append(f"payment {payment_id} was charged, and nobody captured it")
+
+
 def money(stack, findings):
     """The bank's book against ours, payment by payment and capture by capture."""
     for (psp, payment_id), (bank, ledger) in sorted(book_difference(stack).items()):
@@ -121,7 +144,7 @@ def orders(stack, facts, findings):
 
 
 def model_status(facts, amount):
-    """A captured or failed payment's status from its facts: the public rules, the first line that holds. None: not decided here."""
+    """A captured, authorised or failed payment's status from its facts: the public rules, the first line that holds. None: not decided here."""
     kinds = collections.Counter(kind for kind, _, _ in facts)
     captured = sum(money for kind, money, _ in facts if kind == "captured")
     refunded = sum(money for kind, money, _ in facts if kind == "refund_succeeded")
@@ -129,7 +152,9 @@ def model_status(facts, amount):
         return "MISMATCH"
     if kinds["captured"]:
         return "REFUNDED" if refunded >= captured else "PARTIALLY_REFUNDED" if refunded else "SUCCESS"
-    return "FAILED" if kinds["failed"] else None
+    if kinds["authorized"] and not kinds["voided"]:
+        return "AUTHORIZED"
+    return "FAILED" if kinds["failed"] or kinds["voided"] else None
 
 
 def statuses(stack, findings):
@@ -191,6 +216,7 @@ def check(stack, record, subscribers):
     findings = Findings()
     findings.broken += record.problems
     answered(stack, record, findings)
+    by_hand(stack, record, findings)
     money(stack, findings)
     statuses(stack, findings)
     invariants(stack, findings)

@@ -122,7 +122,9 @@ class Shopper(threading.Thread):
     def shop(self):
         drawn = self.drawn
         receipt = uuid.UUID(int=drawn.getrandbits(128)).hex
-        order = self.keyed("/orders", {"user_id": self.user, "amount": AMOUNT, "currency": CURRENCY, "receipt": receipt})
+        by_hand = drawn.random() < 0.25
+        order = self.keyed("/orders", {"user_id": self.user, "amount": AMOUNT, "currency": CURRENCY, "receipt": receipt}
+                           | ({"capture": "manual"} if by_hand else {}))
         if order is None or order.status != 201:
             return
         order_id = order.json["order_id"]
@@ -138,18 +140,28 @@ class Shopper(threading.Thread):
                 self.at_the_simulator(payment_id, "fail")
             if drawn.random() < 0.85:
                 self.at_the_simulator(payment_id, "pay")
+                if by_hand:
+                    self.capture_or_void(payment_id)
                 if drawn.random() < 0.3:
                     self.send_again(payment_id)
         if drawn.random() < 0.1:
             self.keyed(f"/orders/{order_id}/cancel", {})
         self.after_sale(order_id)
 
+    def capture_or_void(self, payment_id):
+        """The merchant, once the payment is authorised; sometimes at once, sometimes not at all."""
+        action = self.drawn.choice(("capture", "capture", "capture", "void", None))
+        if self.drawn.random() < 0.8:
+            self.watch(payment_id, lambda payment: payment["status"] == "AUTHORIZED")
+        if action:
+            self.keyed(f"/payments/{payment_id}/{action}", {})
+
     def after_sale(self, order_id):
         drawn = self.drawn
         if not self.payments or drawn.random() < 0.4:
             return
         payment_id = drawn.choice(list(self.payments))
-        self.watch_until_captured(payment_id)
+        self.watch(payment_id, lambda payment: payment["captured_amount"] > 0)
         for _ in range(drawn.choice((1, 1, 2, 4))):
             body = drawn.choice(({"amount": 20000}, {"amount": 15000, "reason": "cold"}, {"amount": AMOUNT}, {"amount": 1}, {}))
             self.keyed(f"/payments/{payment_id}/refunds", body)
@@ -159,12 +171,12 @@ class Shopper(threading.Thread):
             self.at_the_simulator(payment_id, "dispute", {"outcome": "opened"})
             self.at_the_simulator(payment_id, "dispute", {"outcome": drawn.choice(("won", "lost"))})
 
-    def watch_until_captured(self, payment_id, at_most_s=1.5):
+    def watch(self, payment_id, seen, at_most_s=1.5):
         end = time.monotonic() + at_most_s
         while time.monotonic() < end and not self.stopping.is_set():
             try:
                 response = self.gateway().get(f"/payments/{payment_id}")
-                if response.status == 200 and response.json["captured_amount"] > 0:
+                if response.status == 200 and seen(response.json):
                     return
             except NO_ANSWER:
                 pass

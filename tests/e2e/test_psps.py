@@ -36,10 +36,10 @@ def posted_form(page):
 
 
 def led_by_script(page):
-    """What the simulator's stand-in for Cashfree's script does."""
-    script = html.unescape(re.search(r'<script src="([^"]+)/js/v3/cashfree.js"', page)[1])
-    session = re.search(r'paymentSessionId: "([^"]+)"', page)[1]
-    answer = fetch(f"{script}/pay/{session}")
+    """What the simulator's stand-ins for Cashfree's and Razorpay's scripts do."""
+    script = html.unescape(re.search(r'<script src="([^"]+)/(?:js/v3/cashfree|v1/checkout)\.js"', page)[1])
+    opened_with = re.search(r'paymentSessionId: "([^"]+)"|data-order="([^"]+)"', page)
+    answer = fetch(f"{script}/pay/{opened_with[1] or opened_with[2]}")
     assert answer.status == 303, answer
     return answer.headers["Location"]
 
@@ -53,7 +53,7 @@ def pays(stack, payment, action="pay"):
         page = ours.body.decode()
         if payment["gateway"] == "PayU":
             page_url = posted_form(page)
-        elif payment["gateway"] == "Cashfree":
+        elif payment["gateway"] in ("Cashfree", "Razorpay"):
             page_url = led_by_script(page)
         else:  # Adyen's drop-in shows its methods on our page
             page_url = f"http://127.0.0.1:{stack.sim.port}/checkout/{payment['payment_id']}"
@@ -61,6 +61,8 @@ def pays(stack, payment, action="pay"):
     answer = fetch(f"{page_url}/{action}", "POST", b"")
     assert answer.status == 303, answer
     back = answer.headers["Location"]
+    if payment["gateway"] == "Razorpay" and back.startswith("../"):  # checkout.js leads back by itself
+        back = html.unescape(re.search(r' data-back="([^"]+)"', page)[1])
     assert f"/checkout/{payment['payment_id']}/return" in back, back
     answer = fetch(back)
     assert answer.status == 303 and answer.headers["Location"] == "https://shop.example/thanks", answer

@@ -89,6 +89,37 @@ static void development_needs_no_settings(void **state)
     assert_int_equal(sample.before, 0);
 }
 
+static void preauthorisation_is_said_of_an_account_by_yes_or_no(void **state)
+{
+    (void)state;
+    const psp_t *psp = psp_find(str_of("Cashfree"));
+#define CASHFREE(preauth)                                                                  \
+    "CASHFREE_KEY_ID", "id", "CASHFREE_KEY_SECRET", "k1", "CASHFREE_WEBHOOK_SECRET", "k1", \
+        "CASHFREE_PREAUTH", preauth
+    static const struct {
+        const char *environment[9];
+        bool dev, taken;
+    } rows[] = {{{NULL}, true, true}, /* the simulator's account */
+                {{CASHFREE("no"), NULL}, true, false},
+                {{CASHFREE("yes"), NULL}, false, true},
+                {{CASHFREE("no"), NULL}, false, false},
+                {{CASHFREE(NULL)}, false, false},
+                {{CASHFREE(NULL)}, true, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *environment[9];
+        memcpy(environment, rows[i].environment, sizeof environment);
+        if (i >= 4)
+            environment[6] = NULL; /* not set */
+        sample_t sample = read_with(environment);
+        psp_accounts_check(&sample.psps, rows[i].dev);
+        assert_int_equal(psp_takes_manual_capture(psp, psp_account_of(&sample.psps, psp)),
+                         rows[i].taken);
+    }
+    const char *environment[] = {CASHFREE("1"), NULL};
+    assert_refused(environment, true, "CASHFREE_PREAUTH");
+    assert_refused(environment, false, "must be yes or no");
+}
+
 static void production_takes_a_psp_in_whole_or_not_at_all(void **state)
 {
     (void)state;
@@ -145,6 +176,7 @@ static void list_of_secrets_is_taken_apart(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(psps_are_known_in_priority_order_by_any_case),
     cmocka_unit_test(development_needs_no_settings),
+    cmocka_unit_test(preauthorisation_is_said_of_an_account_by_yes_or_no),
     cmocka_unit_test(production_takes_a_psp_in_whole_or_not_at_all),
     cmocka_unit_test(production_refuses_development_secrets),
     cmocka_unit_test(forms_that_no_request_can_be_built_from_are_refused),

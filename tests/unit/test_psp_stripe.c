@@ -548,7 +548,7 @@ static void what_is_authorised_is_captured_whole_or_cancelled(void **state)
     (void)state;
     psp_authorization_t authorization = {.psp_ref = "pi_1", .amount = 100, .currency = "INR"};
     http_client_request_t request;
-    assert_true(psp_takes_manual_capture(stripe()));
+    assert_true(psp_takes_manual_capture(stripe(), &account));
     psp_capture_request(stripe(), &account, &authorization, &request);
     assert_string_equal(request.method, "POST");
     assert_string_equal(request.url, "https://api.stripe.com/v1/payment_intents/pi_1/capture");

@@ -187,6 +187,26 @@ static void a_psp_without_an_account_is_never_tried(void **state)
     router_choice_destroy(&choice);
 }
 
+static void what_is_captured_by_hand_goes_only_where_the_account_can_do_so(void **state)
+{
+    (void)state;
+    router_choice_t *choice =
+        choice_with("{\"rules\":[{\"order\":[\"Juspay\",\"PayU\",\"Cashfree\",\"Adyen\"]}]}");
+    router_choice_of_t of = of_any("", "");
+    of.manual_capture = true;
+    assert_string_equal(next_of(choice, &of), "Cashfree");
+    for (size_t i = 0; i < psps.count; i++)
+        if (psps.of[i] == psp_find(str_of("Cashfree")))
+            psps.by_hand[i] = false; /* its account is not enabled for it */
+    assert_string_equal(next_of(choice, &of), "Adyen");
+    of.tried_psps = "Adyen";
+    assert_string_equal(next_of(choice, &of), "");
+    of = of_any("Juspay", "");
+    of.manual_capture = true;
+    assert_string_equal(next_of(choice, &of), "");
+    router_choice_destroy(&choice);
+}
+
 static void one_that_does_not_take_the_currency_is_passed_over_while_another_does(void **state)
 {
     (void)state;
@@ -353,6 +373,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_name_is_tried_only_when_it_is_listed_whole),
     cmocka_unit_test(a_requested_psp_is_the_only_one_tried),
     cmocka_unit_test(a_psp_without_an_account_is_never_tried),
+    cmocka_unit_test(what_is_captured_by_hand_goes_only_where_the_account_can_do_so),
     cmocka_unit_test(one_that_does_not_take_the_currency_is_passed_over_while_another_does),
     cmocka_unit_test(a_rule_s_list_is_kept_and_others_come_only_where_it_says_so),
     cmocka_unit_test(a_split_keeps_its_shares),

@@ -1,5 +1,5 @@
-/* adyen.c - Adyen: sessions that are paid on a page of ours with Adyen's drop-in, refunds,
- * notifications.
+/* adyen.c - Adyen: sessions that are paid on a page of ours with Adyen's drop-in (adyen_page.c),
+ * captures and cancels by hand, refunds, notifications.
  *
  * A payment is a session (CS…), whose reference is ours. The reference of its facts is the
  * pspReference of the authorisation, which is what can be given back; of a refund, and of a
@@ -9,7 +9,10 @@
  *
  * What is authorised is captured at once (captureDelayHours 0): AUTHORISATION is the capture. Where
  * an account captures by hand all the same, CAPTURE tells of the same fact, by its
- * originalReference.
+ * originalReference. A payment that is captured by hand (additionalData.manualCapture, which stands
+ * above the account's setting) has "-manual" after its reference, since nothing else that is signed
+ * tells it from the others: of it AUTHORISATION is AUTHORIZED, and CAPTURE alone the capture.
+ * Source: docs.adyen.com/online-payments/capture, …/cancel.
  *
  * Adyen tells a payment's status only to whoever shows what the customer came back with: the
  * drop-in's sessionResult, or, after a redirect, a redirectResult, which has to be handed in for
@@ -45,10 +48,7 @@
 #include "lib/payment/psp/units.h"
 
 #define API_VERSION "v72"
-#define DROPIN_VERSION "6.31.1"
-#define TEST_CDN "https://checkoutshopper-test.cdn.adyen.com"
-#define LIVE_CDN "https://checkoutshopper-live.cdn.adyen.com"
-#define LIVE_API_SUFFIX ".adyenpayments.com"
+#define MANUAL "-manual" /* of a payment's reference: it is captured by hand */
 
 enum {
     EVENT_CODE_MAX_BYTES = 40,
@@ -73,11 +73,20 @@ bool adyen_is_id(str_t text)
     return true;
 }
 
+static bool is_manual(str_t merchant_reference)
+{
+    const uint32_t size = sizeof MANUAL - 1;
+    return merchant_reference.size == UUID_LENGTH + size &&
+           memcmp(merchant_reference.data + UUID_LENGTH, MANUAL, size) == 0;
+}
+
 /* Ours: the payment, or the payment and a refund of it. Nil where it is something else. */
 void adyen_read_merchant_reference(str_t text, uuid_t *payment_id, uuid_t *refund_id)
 {
     static const uuid_t nil;
     *payment_id = *refund_id = nil;
+    if (is_manual(text))
+        text.size = UUID_LENGTH;
     if (text.size == PAIR_SIZE - 1 && text.data[UUID_LENGTH] == '-' &&
         uuid_parse(text.data + UUID_LENGTH + 1, UUID_LENGTH, refund_id))
         text.size = UUID_LENGTH;
@@ -117,9 +126,17 @@ err_t adyen_read_psp_reference(const json_t *object, const char *field, psp_repo
 
 /* ---- webhooks ---- */
 
+static void add_reference(const char *name, const uuid_t *payment_id, bool manual, buf_t *body)
+{
+    char text[UUID_TEXT_SIZE + sizeof MANUAL], id[UUID_TEXT_SIZE];
+    snprintf(text, sizeof text, "%s%s", uuid_format(payment_id, id), manual ? MANUAL : "");
+    json_text(body, name, text);
+}
+
 /* What an item says when it has succeeded, and when not, of which reference: its own, or that of
  * the payment it changes. Where money that was authorised is not taken in the end, that is VOIDED.
- * A cancel-or-refund gives back either way. RFIs and the like hold no money back. */
+ * A capture that has failed leaves the authorisation as it was. A cancel-or-refund, which nobody
+ * asks for but people at Adyen, gives back either way. RFIs and the like hold no money back. */
 static const struct {
     const char *code;
     psp_fact_kind_t succeeded, failed;
@@ -144,8 +161,12 @@ static const struct {
     {"PREARBITRATION_LOST", PSP_FACT_DISPUTE_LOST, PSP_FACT_NONE, "pspReference"},
 };
 
-static psp_fact_kind_t kind_of(str_t code, bool succeeded, const char **reference)
+static psp_fact_kind_t kind_of(str_t code, bool succeeded, bool manual, const char **reference)
 {
+    if (manual && succeeded && str_is(code, "AUTHORISATION")) {
+        *reference = "pspReference";
+        return PSP_FACT_AUTHORIZED;
+    }
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
         if (str_is(code, events[i].code)) {
             *reference = events[i].reference;
@@ -193,7 +214,7 @@ static err_t read_item(const json_t *item, psp_report_t *report, err_detail_t *d
     TRY(read_event_id(item, report, detail));
     const psp_fact_kind_t kind =
         kind_of(json_read_str(item, "eventCode"), str_is(json_read_str(item, "success"), "true"),
-                &reference);
+                is_manual(json_read_str(item, "merchantReference")), &reference);
     adyen_read_merchant_reference(json_read_str(item, "merchantReference"), &payment_id,
                                   &refund_id);
     if (kind == PSP_FACT_NONE || is_foreign(&payment_id, kind) || is_of_no_money(item))
@@ -289,9 +310,9 @@ static err_t webhook_verify(const psp_t *psp, const psp_account_t *account, bool
 static const char *root_of(const psp_account_t *account)
 {
     str_t url = str_of(account->base_url);
-    const uint32_t size = sizeof LIVE_API_SUFFIX - 1;
+    const uint32_t size = sizeof ADYEN_LIVE_API_SUFFIX - 1;
     const bool live =
-        url.size > size && memcmp(url.data + url.size - size, LIVE_API_SUFFIX, size) == 0;
+        url.size > size && memcmp(url.data + url.size - size, ADYEN_LIVE_API_SUFFIX, size) == 0;
     return live ? "/checkout/" API_VERSION : "/" API_VERSION;
 }
 
@@ -319,9 +340,7 @@ static void add_amount(int64_t amount, const char *currency, buf_t *body)
     json_close_object(body);
 }
 
-/* A country of the currency: Adyen wants one, for the payment methods that it offers. Codes of
- * currencies begin with their country's, but for those of several countries. */
-static const char *country_of(const char *currency, char country[3])
+const char *adyen_country_of(const char *currency, char country[3])
 {
     static const char *const shared[][2] = {{"EUR", "NL"}, {"XAF", "CM"}, {"XOF", "SN"},
                                             {"XPF", "PF"}, {"XCD", "AG"}, {"XCG", "CW"},
@@ -333,7 +352,7 @@ static const char *country_of(const char *currency, char country[3])
     return country;
 }
 
-static void add_return_url(const psp_checkout_t *checkout, buf_t *url)
+void adyen_add_return_url(const psp_checkout_t *checkout, buf_t *url)
 {
     char payment_id[UUID_TEXT_SIZE];
     buf_printf(url, "%s/checkout/%s/return", checkout->public_url,
@@ -353,19 +372,25 @@ static void checkout_request(const psp_account_t *account, const psp_checkout_t 
     add_key(&checkout->attempt_id, request);
     snprintf(request->url, sizeof request->url, "%s%s/sessions", account->base_url,
              root_of(account));
-    add_return_url(checkout, &url);
+    adyen_add_return_url(checkout, &url);
     json_open_object(body, NULL);
     add_amount(checkout->amount, checkout->currency, body);
-    json_text(body, "countryCode", country_of(checkout->currency, country));
+    json_text(body, "countryCode", adyen_country_of(checkout->currency, country));
     json_text(body, "merchantAccount", account->account);
     json_open_object(body, "metadata");
     json_uuid(body, "payment_id", &checkout->payment_id);
     json_uuid(body, "order_id", &checkout->order_id);
     json_close_object(body);
-    json_uuid(body, "reference", &checkout->payment_id);
+    add_reference("reference", &checkout->payment_id, checkout->manual_capture, body);
     json_text(body, "returnUrl", url.data);
     json_time(body, "expiresAt", expires_at_us / second_us * second_us);
-    json_int(body, "captureDelayHours", 0);
+    if (checkout->manual_capture) {
+        json_open_object(body, "additionalData");
+        json_text(body, "manualCapture", "true");
+        json_close_object(body);
+    } else {
+        json_int(body, "captureDelayHours", 0);
+    }
     /* By redirect: the page's policy lets nobody but Adyen into a frame. */
     json_open_object(body, "authenticationData");
     json_open_object(body, "threeDSRequestData");
@@ -404,6 +429,44 @@ static bool status_request(const psp_account_t *account, const psp_payment_t *pa
     }
     buf_free(&query);
     return size > 0 && (size_t)size < sizeof request->url;
+}
+
+/* Under a key of the payment's own: told again, it is the same modification. Adyen remembers a key
+ * for 7 days at least, and captures no more than was authorised. */
+static void begin_modification(const psp_account_t *account, const char *verb,
+                               const psp_authorization_t *authorization,
+                               http_client_request_t *request)
+{
+    char payment_id[UUID_TEXT_SIZE], original[PSP_SEGMENT_SIZE];
+    adyen_begin(account, "POST", request);
+    http_client_request_header(request, "Idempotency-Key: %s-%s",
+                               uuid_format(&authorization->payment_id, payment_id), verb);
+    snprintf(request->url, sizeof request->url, "%s%s/payments/%s/%s", account->base_url,
+             root_of(account), psp_path_segment(authorization->psp_ref, original), verb);
+    json_open_object(&request->body, NULL);
+}
+
+static void end_modification(const psp_account_t *account, const psp_authorization_t *authorization,
+                             http_client_request_t *request)
+{
+    json_text(&request->body, "merchantAccount", account->account);
+    add_reference("reference", &authorization->payment_id, true, &request->body);
+    json_close_object(&request->body);
+}
+
+static void capture_request(const psp_account_t *account, const psp_authorization_t *authorization,
+                            http_client_request_t *request)
+{
+    begin_modification(account, "captures", authorization, request);
+    add_amount(authorization->amount, authorization->currency, &request->body);
+    end_modification(account, authorization, request);
+}
+
+static void void_request(const psp_account_t *account, const psp_authorization_t *authorization,
+                         http_client_request_t *request)
+{
+    begin_modification(account, "cancels", authorization, request);
+    end_modification(account, authorization, request);
 }
 
 static void refund_request(const psp_account_t *account, const psp_refund_t *refund,
@@ -491,13 +554,14 @@ static err_t read_payment(const json_t *object, psp_fact_kind_t kind, const psp_
 }
 
 /* That of a session which says most: one that was authorised, else one that failed, else NULL. */
-static const json_t *payment_of_session(const json_t *session, psp_fact_kind_t *kind)
+static const json_t *payment_of_session(const json_t *session, psp_fact_kind_t authorised,
+                                        psp_fact_kind_t *kind)
 {
     const json_t *payments = json_object_get(session, "payments"), *failed = NULL;
     for (size_t i = 0; i < json_array_size(payments); i++) {
         const json_t *payment = json_array_get(payments, i);
         str_t result = json_read_str(payment, "resultCode");
-        *kind = PSP_FACT_CAPTURED;
+        *kind = authorised;
         if (str_is(result, "Authorised"))
             return payment;
         if (is_failure(result) && json_object_get(payment, "amount"))
@@ -508,12 +572,15 @@ static const json_t *payment_of_session(const json_t *session, psp_fact_kind_t *
 }
 
 /* The answer about a session has a status, the one after a redirect a resultCode. The latter may be
- * of any payment whose redirectResult somebody has: it has to name this one. */
+ * of any payment whose redirectResult somebody has: it has to name this one. Neither tells what
+ * became of an authorisation. */
 static err_t read_status(const json_t *root, const psp_payment_t *payment, psp_report_t *report,
                          err_detail_t *detail)
 {
     str_t result = json_read_str(root, "resultCode"), status = json_read_str(root, "status");
     str_t reference = json_read_str(root, result.data ? "merchantReference" : "reference");
+    const psp_fact_kind_t authorised =
+        is_manual(reference) ? PSP_FACT_AUTHORIZED : PSP_FACT_CAPTURED;
     psp_fact_kind_t kind = PSP_FACT_NONE;
     const json_t *said = root;
     uuid_t payment_id, refund_id;
@@ -524,9 +591,9 @@ static err_t read_status(const json_t *root, const psp_payment_t *payment, psp_r
     if (!result.data && !status.data)
         return psp_malformed(detail, "status", "is not in the answer");
     if (!result.data)
-        said = payment_of_session(root, &kind);
+        said = payment_of_session(root, authorised, &kind);
     else if (str_is(result, "Authorised"))
-        kind = PSP_FACT_CAPTURED;
+        kind = authorised;
     else if (is_failure(result) && json_object_get(root, "amount"))
         kind = PSP_FACT_FAILED;
     if (said && kind != PSP_FACT_NONE)
@@ -588,95 +655,14 @@ static err_t refund_read(const psp_refund_t *asked, int http_status, str_t body,
     return err;
 }
 
-/* ---- page ---- */
-
-/* Data come from the element's attributes. Whatever the drop-in ends with goes to us; a page that
- * was left and opened again begins anew. */
-static const char dropin_script[] =
-    "(function () {\n"
-    "  var box = document.getElementById('adyen'), said = document.getElementById('said');\n"
-    "  var data = box.dataset;\n"
-    "  function leave(result) {\n"
-    "    location.replace(data.back + (result && result.sessionResult ?\n"
-    "      '?sessionResult=' + encodeURIComponent(result.sessionResult) : ''));\n"
-    "  }\n"
-    "  function fail() { said.textContent = 'The payment form could not be opened. "
-    "Please reload the page.'; }\n"
-    "  if (!window.AdyenWeb) { fail(); return; }\n"
-    "  AdyenWeb.AdyenCheckout({\n"
-    "    environment: data.environment, clientKey: data.clientKey,\n"
-    "    countryCode: data.country, analytics: { enabled: false },\n"
-    "    session: { id: data.session, sessionData: data.sessionData },\n"
-    "    onPaymentCompleted: leave, onPaymentFailed: leave,\n"
-    "    onError: function (error) {\n"
-    "      if (!error || error.name !== 'CANCEL') said.textContent = 'That did not work. "
-    "Please try again.';\n"
-    "    }\n"
-    "  }).then(function (checkout) { new AdyenWeb.Dropin(checkout).mount(box); }, fail);\n"
-    "})();";
-
-static void add_attribute(buf_t *html, const char *name, const char *value)
-{
-    buf_printf(html, " %s=\"", name);
-    psp_page_add_escaped(html, value);
-    buf_add_text(html, "\"");
-}
-
-/* Adyen's host gives the drop-in; whoever stands in for Adyen gives one, too. */
-static void add_dropin(const psp_account_t *account, bool live, psp_page_t *page)
-{
-    buf_t sdk = {0};
-    const char *host = strstr(account->base_url, "://") + 3;
-    const size_t origin = (size_t)(host - account->base_url) + strcspn(host, "/");
-    const bool adyens = strstr(account->base_url, ".adyen.com") ||
-                        strstr(account->base_url, LIVE_API_SUFFIX) ||
-                        origin >= sizeof page->script_from;
-    buf_printf(&sdk, "%s/checkoutshopper/sdk/" DROPIN_VERSION "/adyen",
-               !adyens ? account->base_url
-               : live  ? LIVE_CDN
-                       : TEST_CDN);
-    snprintf(page->script_from, sizeof page->script_from, "%.*s",
-             adyens ? (int)sizeof page->script_from : (int)origin,
-             adyens ? "https://*.adyen.com" : account->base_url);
-    buf_add_text(&page->body, "<link rel=\"stylesheet\" href=\"");
-    psp_page_add_escaped(&page->body, sdk.data);
-    buf_add_text(&page->body, ".css\">\n<script src=\"");
-    psp_page_add_escaped(&page->body, sdk.data);
-    buf_add_text(&page->body, ".js\"></script>\n");
-    buf_free(&sdk);
-}
-
-static void page(const psp_account_t *account, const psp_checkout_t *checkout,
-                 const char *page_data, psp_page_t *page)
-{
-    const bool live = strncmp(account->key_id, "live_", 5) == 0;
-    const size_t id_size = strcspn(page_data, " ");
-    char id[PSP_REF_SIZE], country[3];
-    buf_t back = {0}, *html = &page->body;
-    str_copy((str_t){page_data, (uint32_t)id_size}, id, sizeof id);
-    add_return_url(checkout, &back);
-    buf_add_text(html, "<h1>Payment</h1>\n<div id=\"adyen\"");
-    add_attribute(html, "data-session", id);
-    add_attribute(html, "data-session-data", page_data + id_size + (page_data[id_size] == ' '));
-    add_attribute(html, "data-client-key", account->key_id);
-    add_attribute(html, "data-environment", live ? "live" : "test");
-    add_attribute(html, "data-country", country_of(checkout->currency, country));
-    add_attribute(html, "data-back", back.data);
-    buf_add_text(html, "></div>\n<p id=\"said\" role=\"status\"></p>\n"
-                       "<noscript>Paying here needs JavaScript.</noscript>\n");
-    add_dropin(account, live, page);
-    snprintf(page->script, sizeof page->script, "%s", dropin_script);
-    /* Banks of all the world, for methods that send a form there. */
-    snprintf(page->submits_to, sizeof page->submits_to, "https:");
-    buf_free(&back);
-}
-
 const psp_connector_t psp_connector_adyen = {
     .checkout_request = checkout_request,
     .checkout_read = checkout_read,
-    .page = page,
+    .page = adyen_page,
     .status_request = status_request,
     .status_read = status_read,
+    .capture_request = capture_request,
+    .void_request = void_request,
     .refund_request = refund_request,
     .refund_read = refund_read,
     .settlement_request = adyen_settlement_request,

@@ -5,6 +5,14 @@
  * JSON numbers, read as text. API version 2025-01-01: cashfree.com/docs/api-reference/payments.
  * Webhooks are signed with the client secret (lib/payment/signature/cashfree.c); what is repeated
  * is recognised by x-idempotency-key.
+ *
+ * Whether a payment is only authorised is the account's affair: Cashfree enables it, for cards (and
+ * for UPI where the merchant's own page says so), and no field of an order asks for it but in the
+ * sandbox, where order_note does. Its webhook looks like that of one that is paid; what tells them
+ * apart is payment_message, which begins with PRE_AUTH. That it was captured or voided is told to
+ * whoever asks. What is neither is released after 7 days.
+ * Source: cashfree.com/docs/payments/features/pre-authorisation, …/api-reference/payments/
+ * preauth-journey, and the npm package cashfree-pg 6.0.6 (AuthorizeOrderRequest).
  */
 #include <stdio.h>
 #include <string.h>
@@ -132,6 +140,8 @@ static void checkout_request(const psp_account_t *account, const psp_checkout_t 
     json_text(body, "notify_url", url.data);
     json_close_object(body);
     json_text(body, "order_expiry_time", rfc3339_format(expires_at_us / second_us * second_us, at));
+    if (checkout->manual_capture)
+        json_text(body, "order_note", "preauth_transaction"); /* what the sandbox goes by */
     json_open_object(body, "order_tags");
     json_text(body, "payment_id", payment_id);
     json_uuid(body, "order_id", &checkout->order_id);
@@ -236,12 +246,28 @@ static err_t read_payment(str_t body, const char *path, const json_t *payment, p
     return ERR_OK;
 }
 
+/* Of one that has succeeded: a webhook does not say whether it is captured. */
+static psp_fact_kind_t kind_of_success(const json_t *payment)
+{
+    static const char mark[] = "PRE_AUTH";
+    const json_t *captured = json_object_get(payment, "is_captured"),
+                 *authorization = json_object_get(payment, "authorization");
+    str_t message = json_read_str(payment, "payment_message");
+    const bool preauth =
+        message.size >= sizeof mark - 1 && memcmp(message.data, mark, sizeof mark - 1) == 0;
+    if (json_is_true(captured) || (!json_is_false(captured) && !preauth))
+        return PSP_FACT_CAPTURED;
+    return str_is(json_read_str(authorization, "action"), "VOID") &&
+                   str_is(json_read_str(authorization, "status"), "SUCCESS")
+               ? PSP_FACT_VOIDED
+               : PSP_FACT_AUTHORIZED;
+}
+
 static psp_fact_kind_t kind_of_payment(const json_t *payment)
 {
     str_t status = json_read_str(payment, "payment_status");
     if (str_is(status, "SUCCESS"))
-        return json_is_false(json_object_get(payment, "is_captured")) ? PSP_FACT_AUTHORIZED
-                                                                      : PSP_FACT_CAPTURED;
+        return kind_of_success(payment);
     return str_is(status, "FAILED") || str_is(status, "CANCELLED") || str_is(status, "USER_DROPPED")
                ? PSP_FACT_FAILED
            : str_is(status, "VOID") ? PSP_FACT_VOIDED
@@ -310,6 +336,37 @@ static err_t status_read(const psp_payment_t *payment, int http_status, str_t bo
     err_t err = read_tries(body, root, payment, report, detail);
     json_decref(root);
     return err;
+}
+
+/* ---- capture and void by hand ---- */
+
+/* Without a key: a payment is captured or voided once by itself, and under a key an error might be
+ * answered again. */
+static void begin_authorization(const psp_account_t *account,
+                                const psp_authorization_t *authorization, const char *action,
+                                http_client_request_t *request)
+{
+    char payment_id[UUID_TEXT_SIZE];
+    begin(account, "POST", request);
+    snprintf(request->url, sizeof request->url, "%s/pg/orders/%s/authorization", account->base_url,
+             uuid_format(&authorization->payment_id, payment_id));
+    json_open_object(&request->body, NULL);
+    json_text(&request->body, "action", action);
+}
+
+static void capture_request(const psp_account_t *account, const psp_authorization_t *authorization,
+                            http_client_request_t *request)
+{
+    begin_authorization(account, authorization, "CAPTURE", request);
+    add_decimal(&request->body, "amount", authorization->amount, authorization->currency);
+    json_close_object(&request->body);
+}
+
+static void void_request(const psp_account_t *account, const psp_authorization_t *authorization,
+                         http_client_request_t *request)
+{
+    begin_authorization(account, authorization, "VOID", request);
+    json_close_object(&request->body);
 }
 
 /* ---- refunds ---- */
@@ -417,8 +474,7 @@ static err_t read_of_payment(str_t body, const json_t *data, psp_report_t *repor
                  *payment = json_object_get(data, "payment");
     const json_t *tags = json_object_get(order, "order_tags");
     if (report->kind == PSP_FACT_CAPTURED)
-        report->kind = kind_of_payment(payment) == PSP_FACT_AUTHORIZED ? PSP_FACT_AUTHORIZED
-                                                                       : PSP_FACT_CAPTURED;
+        report->kind = kind_of_success(payment);
     report->payment_id = psp_read_id(order, "order_id");
     report->order_id = psp_read_id(tags, "order_id");
     return read_payment(body, "data.payment", payment, report, detail);
@@ -573,6 +629,9 @@ const psp_connector_t psp_connector_cashfree = {
     .page = page,
     .status_request = status_request,
     .status_read = status_read,
+    .capture_request = capture_request,
+    .void_request = void_request,
+    .preauth_by_account = true,
     .refund_request = refund_request,
     .refund_status_request = refund_status_request,
     .refund_read = refund_read,

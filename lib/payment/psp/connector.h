@@ -43,11 +43,12 @@ typedef struct psp_connector {
                            http_client_request_t *request);
     err_t (*status_read)(const psp_payment_t *payment, int http_status, str_t body,
                          psp_report_t *report, err_detail_t *detail);
-    /* NULL, both: it is always captured automatically. */
+    /* NULL, both: it is always captured automatically; void_request alone: the PSP has no void. */
     void (*capture_request)(const psp_account_t *account, const psp_authorization_t *authorization,
                             http_client_request_t *request);
     void (*void_request)(const psp_account_t *account, const psp_authorization_t *authorization,
                          http_client_request_t *request);
+    bool preauth_by_account; /* only accounts that the PSP has enabled for it authorise alone */
     void (*refund_request)(const psp_account_t *account, const psp_refund_t *refund,
                            http_client_request_t *request);
     void (*refund_status_request)(const psp_account_t *account, const psp_refund_t *refund,

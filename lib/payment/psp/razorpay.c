@@ -1,8 +1,14 @@
-/* razorpay.c - Razorpay: payment links, their payments, refunds, webhooks.
+/* razorpay.c - Razorpay: payment links, orders, their payments, refunds, webhooks.
  *
- * A payment is a payment link, whose reference_id is ours; the reference of its facts is the
- * payment (pay_…), of a refund the refund (rfnd_…). API:
- * razorpay.com/docs/api/payments/payment-links, …/api/refunds.
+ * A payment is a payment link, whose reference_id is ours; one that is captured by hand is an order
+ * with our receipt, which is paid on a page of ours with Razorpay's checkout.js: only orders can
+ * say how they are captured (razorpay.com/docs/payments/payments/capture-settings). The reference
+ * of its facts is the payment (pay_…), of a refund the refund (rfnd_…). API:
+ * razorpay.com/docs/api/payments/payment-links, …/api/orders, …/api/refunds.
+ *
+ * There is no void. What is authorised and not captured in the time that its order gives it is
+ * given back by Razorpay itself: by a refund of a payment that says `captured` false, which here is
+ * VOIDED, since nothing was ever taken (razorpay.com/docs/payments/refunds/auto-refunds).
  *
  * Signature: X-Razorpay-Signature is the HMAC-SHA256 of the body's bytes under the webhook secret,
  * in small hexadecimal letters. After a change of the secret, retries of older events are still
@@ -29,6 +35,7 @@
 #include "lib/payment/psp/answers.h"
 #include "lib/payment/psp/connector.h"
 #include "lib/payment/psp/fields.h"
+#include "lib/payment/psp/razorpay.h"
 #include "lib/payment/signature.h"
 
 #define SIGNATURE_HEADER "X-Razorpay-Signature"
@@ -74,17 +81,14 @@ static const json_t *entity_of(const json_t *body, const char *name)
     return json_object_get(json_object_get(payload, name), "entity");
 }
 
-/* Nil when it is not there or is something else: notes are whoever's made the payment. (Empty notes
- * come as an array.) */
-static uuid_t read_note(const json_t *entity, const char *name)
+uuid_t razorpay_read_note(const json_t *entity, const char *name)
 {
     return psp_read_id(json_object_get(entity, "notes"), name);
 }
 
-/* Seconds since 1970. */
-static err_t read_time(const json_t *body, int64_t *wall_us, err_detail_t *detail)
+err_t razorpay_read_time(const json_t *entity, int64_t *wall_us, err_detail_t *detail)
 {
-    const json_t *value = json_object_get(body, "created_at");
+    const json_t *value = json_object_get(entity, "created_at");
     if (!json_is_integer(value) || json_integer_value(value) < 0 ||
         json_integer_value(value) > latest_s)
         return psp_malformed(detail, "created_at", "must be a time in seconds since 1970");
@@ -98,17 +102,17 @@ static err_t read_entity(const json_t *body, const char *name, psp_report_t *rep
     const json_t *entity = entity_of(body, name), *payment = entity_of(body, "payment");
     if (!json_is_object(entity))
         return psp_malformed(detail, name, "is not in the payload");
-    report->payment_id = read_note(payment, "payment_id");
-    report->order_id = read_note(payment, "order_id");
+    report->payment_id = razorpay_read_note(payment, "payment_id");
+    report->order_id = razorpay_read_note(payment, "order_id");
     if (psp_fact_is_refund(report->kind))
-        report->refund_id = read_note(entity, "refund_id");
+        report->refund_id = razorpay_read_note(entity, "refund_id");
     TRY(psp_read_reference(entity, "id", report->psp_ref, sizeof report->psp_ref, detail));
     TRY(psp_read_amount(entity, &report->amount, detail));
     TRY(psp_read_currency(entity, report->currency, detail));
     psp_read_reason(json_read_str(entity, "error_description"), report);
     psp_read_fault(json_read_str(entity, "error_source"), json_read_str(entity, "error_reason"),
                    report);
-    return read_time(body, &report->occurred_at_us, detail);
+    return razorpay_read_time(body, &report->occurred_at_us, detail);
 }
 
 /* No event has what each webhook of the prototype has. */
@@ -183,7 +187,8 @@ static err_t webhook_verify(const psp_t *psp, const psp_account_t *account, bool
 
 /* ---- checkout ---- */
 
-static void begin(const psp_account_t *account, const char *method, http_client_request_t *request)
+void razorpay_begin(const psp_account_t *account, const char *method,
+                    http_client_request_t *request)
 {
     request->method = method;
     psp_add_basic(account->key_id, account->key_secret, request);
@@ -205,8 +210,16 @@ static void add_customer(const psp_customer_t *customer, buf_t *body)
     json_close_object(body);
 }
 
-static void checkout_request(const psp_account_t *account, const psp_checkout_t *checkout,
-                             http_client_request_t *request)
+void razorpay_add_notes(const psp_checkout_t *checkout, buf_t *body)
+{
+    json_open_object(body, "notes");
+    json_uuid(body, "payment_id", &checkout->payment_id);
+    json_uuid(body, "order_id", &checkout->order_id);
+    json_close_object(body);
+}
+
+static void link_request(const psp_account_t *account, const psp_checkout_t *checkout,
+                         http_client_request_t *request)
 {
     char payment_id[UUID_TEXT_SIZE];
     const int64_t earliest_us = checkout->now_us + LINK_LIVES_AT_LEAST_S * second_us;
@@ -214,7 +227,7 @@ static void checkout_request(const psp_account_t *account, const psp_checkout_t 
         checkout->expires_at_us > earliest_us ? checkout->expires_at_us : earliest_us;
     buf_t *body = &request->body;
     buf_t url = {0};
-    begin(account, "POST", request);
+    razorpay_begin(account, "POST", request);
     snprintf(request->url, sizeof request->url, "%s/v1/payment_links", account->base_url);
     uuid_format(&checkout->payment_id, payment_id);
     buf_printf(&url, "%s/checkout/%s/return", checkout->public_url, payment_id);
@@ -229,14 +242,20 @@ static void checkout_request(const psp_account_t *account, const psp_checkout_t 
     json_bool(body, "sms", false);
     json_bool(body, "email", false);
     json_close_object(body);
-    json_open_object(body, "notes");
-    json_uuid(body, "payment_id", &checkout->payment_id);
-    json_uuid(body, "order_id", &checkout->order_id);
-    json_close_object(body);
+    razorpay_add_notes(checkout, body);
     json_text(body, "callback_url", url.data);
     json_text(body, "callback_method", "get");
     json_close_object(body);
     buf_free(&url);
+}
+
+static void checkout_request(const psp_account_t *account, const psp_checkout_t *checkout,
+                             http_client_request_t *request)
+{
+    if (checkout->manual_capture)
+        razorpay_order_request(account, checkout, request);
+    else
+        link_request(account, checkout, request);
 }
 
 /* {"error":{"description":…}} */
@@ -249,12 +268,12 @@ static void checkout_find_request(const psp_account_t *account, const psp_checko
                                   http_client_request_t *request)
 {
     char payment_id[UUID_TEXT_SIZE];
-    begin(account, "GET", request);
+    razorpay_begin(account, "GET", request);
     snprintf(request->url, sizeof request->url, "%s/v1/payment_links?reference_id=%s",
              account->base_url, uuid_format(&checkout->payment_id, payment_id));
 }
 
-/* A link, or a list with one. */
+/* An order, a link, or a list with one. */
 static void checkout_read(const http_client_response_t *response, psp_checkout_answer_t *answer)
 {
     json_t *root =
@@ -265,6 +284,10 @@ static void checkout_read(const http_client_response_t *response, psp_checkout_a
     if (!psp_checkout_is_answered(response)) {
         psp_checkout_failed(response, words_of(root), answer);
         answer->exists = strstr(answer->reason, "already exists") != NULL;
+    } else if (razorpay_order_is_open(root)) {
+        answer->outcome = PSP_CHECKOUT_OPEN;
+        str_copy(id, answer->psp_ref, sizeof answer->psp_ref);
+        str_copy(id, answer->page_data, sizeof answer->page_data);
     } else if (psp_is_reference(id) && psp_is_url(url, sizeof answer->checkout_url) &&
                str_is(json_read_str(link, "status"), "created")) {
         answer->outcome = PSP_CHECKOUT_OPEN;
@@ -276,14 +299,17 @@ static void checkout_read(const http_client_response_t *response, psp_checkout_a
     json_decref(root);
 }
 
-/* ---- status: of the payment link ---- */
+/* ---- status: of the payment link, or of the order's payments ---- */
 
 static bool status_request(const psp_account_t *account, const psp_payment_t *payment,
                            http_client_request_t *request)
 {
     char payment_id[UUID_TEXT_SIZE], link[PSP_SEGMENT_SIZE];
-    begin(account, "GET", request);
-    if (payment->psp_ref[0])
+    razorpay_begin(account, "GET", request);
+    if (razorpay_is_order(str_of(payment->psp_ref)))
+        snprintf(request->url, sizeof request->url, "%s/v1/orders/%s/payments", account->base_url,
+                 psp_path_segment(payment->psp_ref, link));
+    else if (payment->psp_ref[0])
         snprintf(request->url, sizeof request->url, "%s/v1/payment_links/%s", account->base_url,
                  psp_path_segment(payment->psp_ref, link));
     else
@@ -328,7 +354,7 @@ static err_t read_link(const json_t *link, const psp_payment_t *payment, psp_rep
     TRY(psp_read_reference(paid, "payment_id", report->psp_ref, sizeof report->psp_ref, detail));
     TRY(psp_read_amount(paid, &report->amount, detail));
     TRY(psp_read_currency(link, report->currency, detail));
-    TRY(read_time(paid, &report->occurred_at_us, detail));
+    TRY(razorpay_read_time(paid, &report->occurred_at_us, detail));
     psp_read_reason((str_t){NULL, 0}, report);
     psp_derive_event_id("status", report);
     return ERR_OK;
@@ -347,8 +373,11 @@ static err_t status_read(const psp_payment_t *payment, int http_status, str_t bo
     if (!root)
         return ERR_MALFORMED_WEBHOOK;
     err_t err = ERR_OK;
-    const json_t *list = json_object_get(root, "payment_links");
-    if (list && json_array_size(list) == 0)
+    const json_t *list = json_object_get(root, "payment_links"),
+                 *items = json_object_get(root, "items");
+    if (json_is_array(items))
+        err = razorpay_order_read_payments(items, payment, report, detail);
+    else if (list && json_array_size(list) == 0)
         psp_status_unknown(payment, report);
     else
         err = read_link(list ? json_array_get(list, 0) : root, payment, report, detail);
@@ -364,7 +393,7 @@ static void refund_request(const psp_account_t *account, const psp_refund_t *ref
     char refund_id[UUID_TEXT_SIZE];
     buf_t *body = &request->body;
     char capture[PSP_SEGMENT_SIZE];
-    begin(account, "POST", request);
+    razorpay_begin(account, "POST", request);
     snprintf(request->url, sizeof request->url, "%s/v1/payments/%s/refund", account->base_url,
              psp_path_segment(refund->capture_ref, capture));
     uuid_format(&refund->refund_id, refund_id);
@@ -388,14 +417,14 @@ static void refund_status_request(const psp_account_t *account, const psp_refund
                                   http_client_request_t *request)
 {
     char capture[PSP_SEGMENT_SIZE];
-    begin(account, "GET", request);
+    razorpay_begin(account, "GET", request);
     snprintf(request->url, sizeof request->url, "%s/v1/payments/%s/refunds?count=%d",
              account->base_url, psp_path_segment(refund->capture_ref, capture), REFUNDS_MAX);
 }
 
 static bool is_asked_for(const json_t *entity, const psp_refund_t *asked)
 {
-    const uuid_t refund_id = read_note(entity, "refund_id");
+    const uuid_t refund_id = razorpay_read_note(entity, "refund_id");
     return uuid_equal(&refund_id, &asked->refund_id);
 }
 
@@ -433,7 +462,7 @@ static err_t read_refund(const json_t *entity, const psp_refund_t *asked, psp_re
     TRY(psp_read_reference(entity, "id", report->psp_ref, sizeof report->psp_ref, detail));
     TRY(psp_read_amount(entity, &report->amount, detail));
     TRY(psp_read_currency(entity, report->currency, detail));
-    TRY(read_time(entity, &report->occurred_at_us, detail));
+    TRY(razorpay_read_time(entity, &report->occurred_at_us, detail));
     psp_read_reason((str_t){NULL, 0}, report);
     return ERR_OK;
 }
@@ -468,7 +497,7 @@ static bool settlement_request(const psp_account_t *account, const psp_settlemen
     int year, month, of_month;
     rfc3339_format(query->day_us, day);
     CHECK(sscanf(day, "%4d-%2d-%2d", &year, &month, &of_month) == 3);
-    begin(account, "GET", request);
+    razorpay_begin(account, "GET", request);
     snprintf(request->url, sizeof request->url,
              "%s/v1/settlements/recon/combined?year=%d&month=%d&day=%d&count=%d&skip=%d",
              account->base_url, year, month, of_month, PSP_SETTLEMENT_LINES_MAX,
@@ -559,7 +588,7 @@ static err_t settlement_refund(str_t text, const json_t *line, psp_report_t *rep
     TRY(read_part(line, "debit", &debit, detail));
     if (debit < report->amount)
         return psp_malformed(detail, "debit", "must be the amount at least");
-    TRY(read_time(line, &report->occurred_at_us, detail));
+    TRY(razorpay_read_time(line, &report->occurred_at_us, detail));
     read_notes(line, report);
     if (uuid_is_nil(&report->payment_id))
         report->payment_id = psp_read_id(line, "order_receipt");
@@ -570,8 +599,10 @@ const psp_connector_t psp_connector_razorpay = {
     .checkout_request = checkout_request,
     .checkout_read = checkout_read,
     .checkout_find_request = checkout_find_request,
+    .page = razorpay_order_page,
     .status_request = status_request,
     .status_read = status_read,
+    .capture_request = razorpay_capture_request,
     .refund_request = refund_request,
     .refund_status_request = refund_status_request,
     .refund_read = refund_read,
