@@ -238,7 +238,7 @@ err_t adyen_settlement_page(const psp_settlement_query_t *query, str_t body,
     csv_t csv = {.text = body};
     csv_record_t record;
     int places[COLUMNS];
-    size_t width, begins[PSP_SETTLEMENT_LINES_MAX];
+    size_t width = 0, begins[PSP_SETTLEMENT_LINES_MAX];
     TRY(read_header(&csv, &record, places, &width, detail));
     if (!begin_at(&csv, query->cursor))
         return psp_malformed(detail, "the cursor", "is of another report");
