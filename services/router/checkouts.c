@@ -29,7 +29,8 @@
 
 enum {
     QUOTED_SIZE = 300,
-    ROUNDS_MAX = 64, /* records of one flow: more than any number of PSPs; a loop is our bug */
+    ROUNDS_MAX = 64,     /* records of one flow: more than any number of PSPs; a loop is our bug */
+    LOOK_EVERY_MS = 100, /* whether the wait of a call is over */
 };
 
 /* One request on its way to a checkout. */
@@ -55,6 +56,7 @@ struct checkouts {
     service_t *service;
     checkouts_config_t config;
     router_calls_t *calls;
+    int timer;
     list_node_t calling;   /* flows whose call is in flight or waits for its turn */
     list_node_t to_record; /* flows that wait for the next attempts_record */
     /* Flows that failed and hold an Idempotency-Key. */
@@ -65,6 +67,7 @@ struct checkouts {
 };
 
 static void on_calls_ended(void *arg);
+static void on_look(void *arg);
 
 checkouts_t *checkouts_new(service_t *service, const checkouts_config_t *config)
 {
@@ -79,6 +82,7 @@ checkouts_t *checkouts_new(service_t *service, const checkouts_config_t *config)
                                          .per_call_ms = config->call_timeout_ms};
     self->calls = router_calls_new(&calls);
     actor_add_fd(service->actor, router_calls_fd(self->calls), on_calls_ended, self);
+    self->timer = actor_add_timer(service->actor, LOOK_EVERY_MS, on_look, self);
     return self;
 }
 
@@ -93,6 +97,7 @@ void checkouts_destroy(checkouts_t **self_p)
     checkouts_t *self = *self_p;
     if (self == NULL)
         return;
+    actor_remove_timer(self->service->actor, self->timer);
     actor_remove_fd(self->service->actor, router_calls_fd(self->calls));
     router_calls_destroy(&self->calls);
     for (list_node_t *node = self->calling.next; node != &self->calling;) {
@@ -280,6 +285,15 @@ static void complete_answer(const checkouts_t *self, flow_t *flow)
     flow->has_answer = true;
 }
 
+/* For how long a call may wait for its turn: where there is another PSP, not until the request's
+ * time is over. */
+static int64_t wait_ms_of(const checkouts_t *self, const flow_t *flow)
+{
+    const router_choice_of_t choice = choice_of(&flow->position);
+    return router_choice_is_left(self->config.choice, &choice) ? self->config.call_timeout_ms / 2
+                                                               : REQUEST_BUDGET_MS;
+}
+
 /* Calls the PSP of the newest attempt. */
 static void call(checkouts_t *self, flow_t *flow)
 {
@@ -294,7 +308,8 @@ static void call(checkouts_t *self, flow_t *flow)
     list_push_back(&self->calling, &flow->node);
     router_learning_calling(self->config.learning, psp, str_of(flow->position.method),
                             str_of(flow->position.currency));
-    router_calls_start(self->calls, psp, &checkout, flow->reply_to.deadline_mono_ms, flow);
+    router_calls_start(self->calls, psp, &checkout, flow->reply_to.deadline_mono_ms,
+                       wait_ms_of(self, flow), flow);
 }
 
 /* Every PSP that may be tried wants to know more of the customer. */
@@ -458,6 +473,19 @@ static void doubt_refusal(flow_t *flow)
         flow->answer.outcome = PSP_CHECKOUT_UNKNOWN;
 }
 
+/* Its turn did not come: nothing was sent, which says nothing about the PSP either. */
+static void pass_over(checkouts_t *self, flow_t *flow)
+{
+    memset(&flow->answer, 0, sizeof flow->answer);
+    flow->answer.outcome = PSP_CHECKOUT_REFUSED;
+    str_copy(STR_LITERAL("not called: too many calls wait for it"), flow->answer.reason,
+             sizeof flow->answer.reason);
+    flow->has_answer = true;
+    doubt_refusal(flow);
+    tell_attempt(self, flow);
+    queue_record(self, flow);
+}
+
 /* Everything that has ended, in as few statements as it takes. */
 static void on_calls_ended(void *arg)
 {
@@ -465,8 +493,12 @@ static void on_calls_ended(void *arg)
     router_call_ended_t ended;
     while (router_calls_next(self->calls, &ended)) {
         flow_t *flow = ended.cookie;
-        if (!ended.made) {
+        if (!ended.made && !has_time(self, flow)) {
             answer_error(self, flow, ERR_DEADLINE, "all calls to payment providers are taken");
+            continue;
+        }
+        if (!ended.made) {
+            pass_over(self, flow);
             continue;
         }
         flow->answer = ended.answer;
@@ -483,6 +515,13 @@ static void on_calls_ended(void *arg)
         queue_record(self, flow);
     }
     finish_waiting(self);
+}
+
+static void on_look(void *arg)
+{
+    checkouts_t *self = arg;
+    if (router_calls_waiting(self->calls) > 0)
+        on_calls_ended(self);
 }
 
 /* ---- router.initiate ---- */

@@ -75,7 +75,7 @@ static void start(router_calls_t *calls, const psp_t *psp, int64_t budget_ms, vo
                                      .currency = "INR",
                                      .method = "UPI",
                                      .expires_at_us = clock_wall_us()};
-    router_calls_start(calls, psp, &checkout, clock_mono_ms() + budget_ms, cookie);
+    router_calls_start(calls, psp, &checkout, clock_mono_ms() + budget_ms, SOON_MS, cookie);
 }
 
 static router_call_ended_t next(router_calls_t *calls)
@@ -86,7 +86,7 @@ static router_call_ended_t next(router_calls_t *calls)
         struct pollfd readable = {.fd = router_calls_fd(calls), .events = POLLIN};
         if (clock_mono_ms() > deadline_ms)
             fail_msg("no call ended");
-        poll(&readable, 1, 100);
+        poll(&readable, 1, 10);
     }
     return ended;
 }
@@ -142,12 +142,44 @@ static void a_waiting_call_whose_time_is_over_is_not_made(void **state)
     /* Enough for a call now, too little after the first. */
     start(calls, fixture->silent, ROUTER_RECORD_MARGIN_MS + ROUTER_CALL_LEAST_MS, &late);
     start(calls, fixture->absent, SOON_MS, &last);
-    assert_ptr_equal(next(calls).cookie, &first);
     const router_call_ended_t ended = next(calls);
     assert_ptr_equal(ended.cookie, &late);
     assert_false(ended.made);
+    assert_ptr_equal(next(calls).cookie, &first);
     assert_ptr_equal(next(calls).cookie, &last);
     assert_int_equal(router_calls_pending(calls), 0);
+    router_calls_destroy(&calls);
+}
+
+static void a_psp_that_hangs_leaves_calls_to_the_others(void **state)
+{
+    const fixture_t *fixture = *state;
+    router_calls_t *calls = calls_of(fixture, 4);
+    int hangs[4], other;
+    for (int i = 0; i < 4; i++)
+        start(calls, fixture->silent, SOON_MS, &hangs[i]);
+    assert_int_equal(router_calls_waiting(calls), 1);
+    start(calls, fixture->absent, SOON_MS, &other);
+    assert_int_equal(router_calls_waiting(calls), 1);
+    assert_ptr_equal(next(calls).cookie, &other);
+    for (int i = 0; i < 4; i++)
+        assert_ptr_equal(next(calls).cookie, &hangs[i]);
+    router_calls_destroy(&calls);
+}
+
+static void a_call_waits_no_longer_than_it_may(void **state)
+{
+    const fixture_t *fixture = *state;
+    const psp_checkout_t checkout = {.currency = "INR", .method = "UPI"};
+    router_calls_t *calls = calls_of(fixture, 1);
+    int first, impatient;
+    start(calls, fixture->silent, SOON_MS, &first);
+    router_calls_start(calls, fixture->silent, &checkout, clock_mono_ms() + SOON_MS,
+                       PER_CALL_MS / 3, &impatient);
+    const router_call_ended_t ended = next(calls);
+    assert_ptr_equal(ended.cookie, &impatient);
+    assert_false(ended.made);
+    assert_ptr_equal(next(calls).cookie, &first);
     router_calls_destroy(&calls);
 }
 
@@ -168,6 +200,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(no_answer_in_time_leaves_the_outcome_unknown, setup, teardown),
     cmocka_unit_test_setup_teardown(what_waits_for_a_slot_has_its_time_afterwards, setup, teardown),
     cmocka_unit_test_setup_teardown(a_waiting_call_whose_time_is_over_is_not_made, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_psp_that_hangs_leaves_calls_to_the_others, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_call_waits_no_longer_than_it_may, setup, teardown),
     cmocka_unit_test_setup_teardown(calls_in_flight_and_waiting_end_with_their_owner, setup,
                                     teardown),
 };
