@@ -2,7 +2,8 @@
  *
  *   tick → claim → prepare → wait for the PSP's turn → sent → ended
  *
- * Of a PSP for whose turn some wait nothing more is claimed: the others go on.
+ * Of a PSP for whose turn some wait, or which has a quarter of the calls, nothing more is claimed:
+ * the others go on, though it hangs.
  *
  * Must never happen: a call that is sent after its lease has ended.
  */
@@ -30,7 +31,7 @@ struct due_calls {
     psp_client_t *http;
     int tick_timer;
     bool stopping;
-    bool more_due; /* the last claim took as many as it could */
+    bool more_due; /* the last claim took as many as it could, or left PSPs out */
     int64_t next_claim_mono_ms;
     int64_t next_call_mono_ms[PSP_COUNT];
     list_node_t waiting; /* for their PSP's turn */
@@ -154,7 +155,10 @@ static void send_those_whose_turn_it_is(due_calls_t *self)
 static due_claim_t claim_of(const due_calls_t *self)
 {
     int room = DUE_CALLS_MAX - self->calling_count;
+    int out[PSP_COUNT] = {0};
     bool waits[PSP_COUNT] = {false};
+    LIST_FOR(node, &self->calling)
+    out[psp_index(LIST_ENTRY(node, due_call_t, node)->psp)]++;
     LIST_FOR(node, &self->waiting)
     {
         waits[psp_index(LIST_ENTRY(node, due_call_t, node)->psp)] = true;
@@ -163,7 +167,7 @@ static due_claim_t claim_of(const due_calls_t *self)
     due_claim_t claim = {.at_most = room < CLAIM_MAX ? room : CLAIM_MAX,
                          .lease_ms = self->lease_ms};
     for (size_t i = 0; i < PSP_COUNT; i++)
-        if (waits[i])
+        if (waits[i] || out[i] > DUE_CALLS_MAX / 4)
             claim.except_psps[claim.except_count++] = psp_name(psp_at(i));
     return claim;
 }
@@ -195,7 +199,7 @@ static void claim_due(due_calls_t *self)
         list_init(&call->node);
         list_push_back(&self->waiting, &call->node);
     }
-    self->more_due = count == claim.at_most;
+    self->more_due = count == claim.at_most || claim.except_count > 0;
     PQclear(result);
     send_those_whose_turn_it_is(self);
 }

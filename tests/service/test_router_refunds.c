@@ -406,11 +406,11 @@ static void refunds_that_hang_do_not_keep_checkouts_waiting(void **state)
     const uuid_t payment_id = captured(fixture);
     fake_psp_set_refund_mode(&fixture->psps, RAZORPAY, FAKE_PSP_REFUND_SILENT);
     insert_refunds(fixture, &payment_id, 100, "Razorpay");
-    await_call(fixture, RAZORPAY, 16);
+    await_call(fixture, RAZORPAY, 8);
     const payment_initiate_t request = payment_of(fixture);
     const payment_initiated_t initiated = opened(ask(fixture, MSG_payment_initiate, &request));
     assert_true(str_is(initiated.psp, "Razorpay"));
-    assert_int_equal(fake_psp_refunds(&fixture->psps, RAZORPAY).keys, 16);
+    assert_int_equal(fake_psp_refunds(&fixture->psps, RAZORPAY).keys, 8);
 }
 
 /* ---- requests ---- */
