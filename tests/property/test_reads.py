@@ -97,7 +97,7 @@ def full(database):
     database.query(f"ALTER DATABASE {database.name} SET plan_cache_mode = force_generic_plan")  # as the services have it
     fill(database)
     ids = sample(database)
-    database.query("ANALYZE")
+    database.query("VACUUM ANALYZE")  # dead versions are read until then, by whoever comes first
     database.query("""UPDATE pg_class SET reltuples = reltuples * 1000
                        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND reltuples > 0""")
     connection = connect(database)
