@@ -189,7 +189,8 @@ END
 $$;
 
 -- What a PSP told us, once, whoever brought it and however often. What it is and of whom never changes. What it comes to
--- (amount, fee, currency, refund_id, matches) is what the greatest of its observations says.
+-- (amount, fee, currency, matches) is what the greatest of its observations says; whose refund it is (refund_id), what any
+-- observation under its reference says.
 CREATE TABLE facts (
     fact_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     psp            text NOT NULL,
@@ -209,7 +210,7 @@ CREATE TABLE facts (
     amount         bigint NOT NULL,
     fee            bigint NOT NULL DEFAULT 0,
     currency       text NOT NULL,
-    refund_id      uuid,          -- refund_*: ours, when the PSP says which
+    refund_id      uuid,          -- refund_*: ours, when the PSP says of its reference which
     matches        boolean NOT NULL, -- amount and currency are the payment's
     UNIQUE (psp, kind, psp_ref, ref_scope)
 );

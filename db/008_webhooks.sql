@@ -50,6 +50,36 @@ END
 $$;
 REVOKE ALL ON FUNCTION sums_refresh FROM PUBLIC;
 
+-- What a PSP tells under one reference is of one refund: of ours, when any report of it names one of the payment's (of two, the least).
+-- Brings the facts about refunds that share a reference with these up to that; which it has changed. The caller holds the locks of
+-- their payments.
+CREATE FUNCTION refund_facts_relate(fact_ids bigint[]) RETURNS bigint[] LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    kinds   CONSTANT text[] := ARRAY['refund_requested', 'refund_succeeded', 'refund_failed'];
+    changed bigint[];
+BEGIN
+    WITH related AS (
+        SELECT g.fact_id,
+               (SELECT o.refund_id FROM facts h JOIN fact_observations o ON o.fact_id = h.fact_id
+                 WHERE h.psp = g.psp AND h.kind = ANY (kinds) AND h.psp_ref = g.psp_ref AND h.payment_id = g.payment_id
+                   AND o.refund_id IS NOT NULL
+                 ORDER BY o.refund_id LIMIT 1) AS refund_id
+          FROM (SELECT DISTINCT f.psp, f.psp_ref, f.payment_id FROM facts f
+                 WHERE f.fact_id = ANY (fact_ids) AND f.kind = ANY (kinds)) t
+          JOIN facts g ON g.psp = t.psp AND g.kind = ANY (kinds) AND g.psp_ref = t.psp_ref AND g.payment_id = t.payment_id
+    ), brought AS (
+        UPDATE facts f SET refund_id = r.refund_id
+          FROM related r WHERE f.fact_id = r.fact_id AND f.refund_id IS DISTINCT FROM r.refund_id
+        RETURNING f.fact_id
+    )
+    SELECT coalesce(array_agg(b.fact_id), '{}') INTO changed FROM brought b;
+    RETURN changed;
+END
+$$;
+REVOKE ALL ON FUNCTION refund_facts_relate FROM PUBLIC;
+
 -- Says what does not fit about these facts, each once. The caller holds the locks of their payments.
 CREATE FUNCTION discrepancies_note(fact_ids bigint[]) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
@@ -145,7 +175,7 @@ SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     noted bigint[] := ARRAY(SELECT d.discrepancy_id FROM discrepancies d
                              WHERE d.payment_id = ANY (payment_ids)
-                               AND d.kind IN ('amount_mismatch', 'dispute_opened', 'refund_refused'));
+                               AND d.kind IN ('amount_mismatch', 'dispute_opened', 'refund_refused', 'refund_unknown'));
 BEGIN
     IF cardinality(noted) = 0 THEN
         RETURN;
@@ -180,6 +210,10 @@ BEGIN
       FROM refunds r
      WHERE d.discrepancy_id = ANY (noted) AND d.kind = 'refund_refused' AND d.settled_at IS NULL
        AND r.refund_id = d.refund_id AND r.success_count > 0;
+    UPDATE discrepancies d SET refund_id = f.refund_id, decision = 'it was asked for'
+      FROM facts f
+     WHERE d.discrepancy_id = ANY (noted) AND d.kind = 'refund_unknown' AND f.fact_id = d.fact_id
+       AND d.refund_id IS DISTINCT FROM f.refund_id AND f.refund_id IS NOT NULL;
 END
 $$;
 REVOKE ALL ON FUNCTION discrepancies_review FROM PUBLIC;
@@ -222,7 +256,8 @@ DECLARE
     new_facts  bigint[]; -- facts that were not known
     touched    bigint[]; -- facts of which something new was observed
     observed   bigint;   -- how many observations those are
-    given_back boolean;  -- one of them is of a refund of ours
+    of_refunds boolean := kinds && ARRAY['refund_requested', 'refund_succeeded', 'refund_failed'];
+    related    bigint[] := '{}'; -- facts of which another refund, or none, is told now
     is_first   boolean;  -- each touched fact is new and has one observation, which it was made from
     ordinary   boolean;  -- nothing but new captures that pay their orders, and authorisations
     paying     bigint[]; -- captures that pay their order from now on
@@ -369,21 +404,18 @@ BEGIN
                AND f.kind IN ('refund_requested', 'refund_succeeded', 'refund_failed')
          ORDER BY r.n
         ON CONFLICT DO NOTHING
-        RETURNING fact_observations.fact_id, fact_observations.refund_id
+        RETURNING fact_observations.fact_id
     )
-    SELECT coalesce(array_agg(DISTINCT o.fact_id), '{}'), count(*), coalesce(bool_or(o.refund_id IS NOT NULL), false)
-      INTO touched, observed, given_back FROM observed o;
+    SELECT coalesce(array_agg(DISTINCT o.fact_id), '{}'), count(*) INTO touched, observed FROM observed o;
 
     IF cardinality(touched) > 0 THEN
         parents := ARRAY(SELECT DISTINCT f.payment_id FROM facts f WHERE f.fact_id = ANY (touched));
-        is_first := observed = cardinality(touched) AND NOT given_back
+        is_first := observed = cardinality(touched) AND NOT of_refunds
                     AND NOT EXISTS (SELECT unnest(touched) EXCEPT SELECT unnest(new_facts));
 
         IF NOT is_first THEN -- the greatest observation is in effect
             WITH effective AS (
-                SELECT DISTINCT ON (o.fact_id) o.*, o.amount = p.amount AND o.currency = p.currency AS matches,
-                       (SELECT x.refund_id FROM fact_observations x WHERE x.fact_id = o.fact_id AND x.refund_id IS NOT NULL
-                         ORDER BY x.refund_id LIMIT 1) AS our_refund_id
+                SELECT DISTINCT ON (o.fact_id) o.*, o.amount = p.amount AND o.currency = p.currency AS matches
                   FROM fact_observations o
                   JOIN facts f ON f.fact_id = o.fact_id
                   JOIN payments p ON p.payment_id = f.payment_id
@@ -392,11 +424,13 @@ BEGIN
                           o.amount DESC, o.currency COLLATE "C" DESC, o.fee DESC, o.observation_id
             )
             UPDATE facts f
-               SET amount = e.amount, fee = e.fee, currency = e.currency, matches = e.matches, refund_id = e.our_refund_id
+               SET amount = e.amount, fee = e.fee, currency = e.currency, matches = e.matches
               FROM effective e
              WHERE f.fact_id = e.fact_id
-               AND (f.amount, f.fee, f.currency, f.matches, f.refund_id)
-                   IS DISTINCT FROM (e.amount, e.fee, e.currency, e.matches, e.our_refund_id);
+               AND (f.amount, f.fee, f.currency, f.matches) IS DISTINCT FROM (e.amount, e.fee, e.currency, e.matches);
+        END IF;
+        IF of_refunds THEN
+            related := refund_facts_relate(touched);
         END IF;
 
         -- 5. The first right capture of an open order is the one that pays it; every other right one is refunded, once.
@@ -437,7 +471,7 @@ BEGIN
 
         -- 6. Sums, books, what does not fit.
         PERFORM sums_refresh(parents);
-        PERFORM ledger_book(touched);
+        PERFORM ledger_book(touched || related);
         IF NOT ordinary THEN
             mismatches := ARRAY(SELECT f.fact_id FROM (SELECT t.* FROM facts t WHERE t.fact_id = ANY (touched) OFFSET 0) f
                                  WHERE f.kind = 'captured' AND NOT f.matches

@@ -61,6 +61,13 @@ SELECT r.refund_id FROM refunds r
 SELECT f.fact_id, f.refund_id FROM facts f LEFT JOIN refunds r ON r.refund_id = f.refund_id AND r.payment_id = f.payment_id
  WHERE f.refund_id IS NOT NULL AND r.refund_id IS NULL;
 
+-- invariant: what is told under one reference is of the refund that any report of it names
+SELECT f.fact_id, f.refund_id FROM facts f
+  LEFT JOIN LATERAL (SELECT o.refund_id FROM fact_observations o JOIN facts g ON g.fact_id = o.fact_id
+                      WHERE (g.psp, g.psp_ref, g.payment_id) = (f.psp, f.psp_ref, f.payment_id) AND o.refund_id IS NOT NULL
+                      ORDER BY o.refund_id LIMIT 1) named ON true
+ WHERE f.kind IN ('refund_requested', 'refund_succeeded', 'refund_failed') AND f.refund_id IS DISTINCT FROM named.refund_id;
+
 -- invariant: a refund is of a capture of its payment, and no capture has two automatic ones
 SELECT r.capture_fact_id, count(*) FILTER (WHERE r.automatic) FROM refunds r
   LEFT JOIN facts f ON f.fact_id = r.capture_fact_id AND f.kind = 'captured'

@@ -4,11 +4,13 @@ rules alone, as order_model.py is; the two share nothing with the product.
  - A fact is known by its kind and the PSP's reference. Every report of it is an observation.
  - Of the observations of one fact one counts: a settlement line before what a PSP answers when it is asked (its status, a refund)
    before a webhook; among equals the one that fits the payment; then the greatest amount, currency, fee. Two amounts are a conflict.
- - A refund's fact is of that refund of ours which a report of it names (of two names, the least); else the PSP refunded by itself.
+ - What is told of refunds under one reference is of that refund of ours which a report of it names (of two names, the least); else
+   the PSP refunded by itself.
  - A payment's sums are sums over its facts, in its own currency. Its status is the first line that holds."""
 import collections
 import dataclasses
 
+REFUND_KINDS = {"refund_requested", "refund_succeeded", "refund_failed"}
 RANK = {"settlement": 3, "status_poll": 2, "refund_call": 2, "webhook": 1}
 
 
@@ -39,12 +41,14 @@ class Payment:
 
     def facts(self):
         """{(kind, ref): what counts of it}, in the order in which they became known"""
-        reports = collections.defaultdict(list)
+        reports, names = collections.defaultdict(list), collections.defaultdict(set)
         for event in self.events:
             reports[event.kind, event.ref].append(event)
-        return {key: dataclasses.replace(max(told, key=self.weight), id="", source="",
-                                         refund=min((event.refund for event in told if event.refund), default=""))
-                for key, told in reports.items()}
+            if event.refund:
+                names[event.ref].add(event.refund)
+        return {(kind, ref): dataclasses.replace(max(told, key=self.weight), id="", source="",
+                                                 refund=min(names[ref], default="") if kind in REFUND_KINDS else "")
+                for (kind, ref), told in reports.items()}
 
     def conflicts(self):
         told = collections.defaultdict(set)
