@@ -62,7 +62,9 @@ RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
     END
 $$;
 
--- A success after a failure is a success: the money has moved.
+-- A refund that succeeded under one reference succeeded, whatever failed under others: the money has moved. What the PSP says has
+-- failed under the same one does not count as a success (facts.undone), whichever it said first: many say of a refund that it has
+-- succeeded when they have sent it, and a bank may send it back.
 CREATE FUNCTION refund_status(success_count int, failure_count int, outcome_unknown boolean)
 RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
     SELECT CASE
@@ -189,8 +191,8 @@ END
 $$;
 
 -- What a PSP told us, once, whoever brought it and however often. What it is and of whom never changes. What it comes to
--- (amount, fee, currency, matches) is what the greatest of its observations says; whose refund it is (refund_id), what any
--- observation under its reference says.
+-- (amount, fee, currency, matches) is what the greatest of its observations says; whose refund it is (refund_id), and whether it
+-- was made (undone), what any observation under its reference says.
 CREATE TABLE facts (
     fact_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     psp            text NOT NULL,
@@ -212,6 +214,7 @@ CREATE TABLE facts (
     currency       text NOT NULL,
     refund_id      uuid,          -- refund_*: ours, when the PSP says of its reference which
     matches        boolean NOT NULL, -- amount and currency are the payment's
+    undone         boolean NOT NULL DEFAULT false, -- refund_succeeded: the PSP has said of its reference that it failed, too
     UNIQUE (psp, kind, psp_ref, ref_scope)
 );
 CREATE INDEX facts_by_payment ON facts (payment_id);
@@ -295,8 +298,8 @@ CREATE TABLE discrepancies (
     kind           text NOT NULL CHECK (kind IN ('amount_mismatch', 'observation_conflict', 'unapplied_capture',
                                                  'success_after_failure', 'unknown_reference', 'order_mismatch',
                                                  'reference_conflict', 'refund_refused', 'refund_unknown',
-                                                 'refund_over_captured', 'refund_mismatch', 'dispute_opened',
-                                                 'dispute_lost', 'dispute_after_refund')),
+                                                 'refund_over_captured', 'refund_mismatch', 'refund_failed_after_success',
+                                                 'dispute_opened', 'dispute_lost', 'dispute_after_refund')),
     psp            text,
     order_id       uuid REFERENCES orders,
     payment_id     uuid REFERENCES payments,

@@ -6,6 +6,8 @@ rules alone, as order_model.py is; the two share nothing with the product.
    before a webhook; among equals the one that fits the payment; then the greatest amount, currency, fee. Two amounts are a conflict.
  - What is told of refunds under one reference is of that refund of ours which a report of it names (of two names, the least); else
    the PSP refunded by itself.
+ - A refund that failed under a reference did not succeed under it, whatever else is told; what succeeds under another is another
+   matter.
  - A payment's sums are sums over its facts, in its own currency. Its status is the first line that holds."""
 import collections
 import dataclasses
@@ -56,6 +58,11 @@ class Payment:
             told[event.kind, event.ref].add((event.amount, event.currency))
         return {key for key, amounts in told.items() if len(amounts) > 1}
 
+    def refunds_made(self):
+        """What succeeded, and did not fail under the same reference."""
+        facts = self.facts()
+        return [fact for (kind, ref), fact in facts.items() if kind == "refund_succeeded" and ("refund_failed", ref) not in facts]
+
     def captures(self):
         return {fact.ref: fact for fact in self.facts().values() if fact.kind == "captured"}
 
@@ -63,7 +70,7 @@ class Payment:
         facts = self.facts().values()
         count = collections.Counter(fact.kind for fact in facts)
         total = collections.Counter()
-        for fact in facts:
+        for fact in [fact for fact in facts if fact.kind == "captured"] + self.refunds_made():
             total[fact.kind] += fact.amount if fact.currency == self.currency else 0
         mismatches = sum(not self.fits(fact) for fact in self.captures().values())
         return {"captured": total["captured"], "refunded": total["refund_succeeded"], "captures": count["captured"],

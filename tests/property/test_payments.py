@@ -68,11 +68,14 @@ MISTAKES = {
             RETURN NEW;
         END $$;
         CREATE TRIGGER wrong BEFORE UPDATE ON payments FOR EACH ROW EXECUTE FUNCTION wrong()"""),
-    "a refund that failed and succeeded has failed": (arrivals, """
+    "a refund that failed under one reference has failed, whatever succeeded under others": (life_with_refunds, """
         CREATE OR REPLACE FUNCTION refund_status(success_count int, failure_count int, outcome_unknown boolean)
         RETURNS text IMMUTABLE LANGUAGE sql AS $$
             SELECT CASE WHEN failure_count > 0 THEN 'FAILED' WHEN success_count > 0 THEN 'SUCCESS'
                         WHEN outcome_unknown THEN 'UNKNOWN' ELSE 'PENDING' END $$"""),
+    "a refund that failed after it had succeeded was made": (arrivals, """
+        CREATE FUNCTION wrong() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.undone := false; RETURN NEW; END $$;
+        CREATE TRIGGER wrong BEFORE UPDATE ON facts FOR EACH ROW EXECUTE FUNCTION wrong()"""),
     "a second capture is not given back": (life, """
         CREATE FUNCTION wrong() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
         CREATE TRIGGER wrong BEFORE INSERT ON refunds FOR EACH ROW WHEN (NEW.automatic) EXECUTE FUNCTION wrong()"""),

@@ -1,9 +1,9 @@
-"""What PSPs say of refunds, in whatever order and by whatever name: whose a refund is."""
+"""What PSPs say of refunds, in whatever order and by whatever name: whose a refund is, and whether it was made."""
 import itertools
 
 import pytest
 
-from calls import balances, discrepancies, new_id, open_payment, refund, report
+from calls import balances, discrepancies, open_payment, refund, report, settle
 from stores import broken_invariants
 
 RECEIVABLE = "psp_receivable:Razorpay"
@@ -76,3 +76,90 @@ def test_one_reference_at_two_payments_names_the_refund_of_one(database):
     report(database, told(second, "refund_succeeded", amount=20000))
     assert statuses(database, first) == ("PAID", "SUCCESS", ["PENDING"])
     assert discrepancies(database, second)["refund_unknown"][1] == ""
+
+
+# ---- said to have succeeded, and to have failed ----
+
+def events(database, payment):
+    return [kind for kind, in database.query(f"SELECT type FROM outbox WHERE payment_id = '{payment}' ORDER BY event_id")]
+
+
+def is_open(database, payment):
+    """Kinds of what waits for a person about this payment."""
+    return sorted(kind for kind, (_, decision) in discrepancies(database, payment).items() if decision is None)
+
+
+@pytest.mark.parametrize("failed_first", [False, True])
+def test_a_refund_that_failed_after_it_had_succeeded_was_not_made(database, failed_first):
+    _, payment = paid(database)
+    refund_id = ask(database, payment, 20000)
+    said = [told(payment, "refund_succeeded", amount=20000, refund_id=refund_id),
+            told(payment, "refund_failed", amount=20000, refund_id=refund_id, reason="account closed")]
+    for one in said[::-1] if failed_first else said:
+        report(database, one)
+    assert statuses(database, payment) == ("PAID", "SUCCESS", ["FAILED"])
+    assert refundable(database, payment) == [45000]
+    assert balances(database, payment) == {RECEIVABLE: 45000, "merchant": -45000}
+    assert is_open(database, payment) == ["refund_failed_after_success"]
+    assert events(database, payment) == ["payment.confirmed"] + ([] if failed_first else ["payment.refunded", "payment.refund_failed"])
+    assert not database.query(f"SELECT 1 FROM refunds_claim(1000, 0) WHERE refund_id = '{refund_id}'"), "that is for a person"
+
+
+def test_whole_and_given_back_by_itself_it_is_left_to_refund_once_a_person_says_so(database):
+    order, payment = paid(database, 2)
+    (refund_id,), = database.query(f"SELECT refund_id FROM refunds WHERE payment_id = '{payment}'")
+    report(database, told(payment, "refund_succeeded", refund_id=refund_id))
+    assert statuses(database, payment) == ("PAID", "REFUNDED", ["SUCCESS"]) and balances(database, payment) == {}
+    report(database, told(payment, "refund_failed", refund_id=refund_id))
+    assert statuses(database, payment) == ("PAID", "SUCCESS", ["FAILED"])
+    assert balances(database, payment) == {RECEIVABLE: 45000, "unapplied": -45000}
+    number, _ = discrepancies(database, payment)["refund_failed_after_success"]
+    assert settle(database, number, "refund") == "ok"
+    assert statuses(database, payment)[2] == ["FAILED", "PENDING"] and refundable(database, payment) == [0]
+
+
+def test_an_order_that_was_refunded_is_paid_again_when_its_refund_failed_after_all(database):
+    _, payment = paid(database)
+    refund_id = ask(database, payment)
+    report(database, told(payment, "refund_succeeded", refund_id=refund_id))
+    assert statuses(database, payment) == ("REFUNDED", "REFUNDED", ["SUCCESS"])
+    report(database, told(payment, "refund_failed"))  # by its reference alone
+    assert statuses(database, payment) == ("PAID", "SUCCESS", ["FAILED"])
+    last, = database.query(f"SELECT payload::json ->> 'status', payload::json ->> 'order_status', payload::json ->> 'amount' "
+                           f"FROM outbox WHERE payment_id = '{payment}' ORDER BY event_id DESC LIMIT 1")
+    assert last == ["SUCCESS", "PAID", "45000"]
+
+
+def test_one_that_the_psp_made_by_itself_and_took_back_waits_for_a_person(database):
+    _, payment = paid(database)
+    report(database, told(payment, "refund_succeeded", amount=5000), told(payment, "refund_failed", amount=5000))
+    assert statuses(database, payment) == ("PAID", "SUCCESS", []) and refundable(database, payment) == [45000]
+    number, decision = discrepancies(database, payment)["refund_failed_after_success"]
+    assert decision is None and settle(database, number, "refund") == "not_possible" and settle(database, number, "accept") == "ok"
+    assert events(database, payment) == ["payment.confirmed"], "what came at once was never so"
+
+
+@pytest.mark.parametrize("order", itertools.permutations(range(3)))
+def test_under_another_reference_a_success_counts_all_the_same(database, order):
+    _, payment = paid(database)
+    refund_id = ask(database, payment, 20000)
+    said = [told(payment, "refund_succeeded", amount=20000, refund_id=refund_id), told(payment, "refund_failed", refund_id=refund_id),
+            told(payment, "refund_succeeded", "re_2", amount=20000, refund_id=refund_id)]
+    for number in order:
+        report(database, said[number])
+    assert statuses(database, payment) == ("PARTIALLY_REFUNDED", "PARTIALLY_REFUNDED", ["SUCCESS"])
+    assert refundable(database, payment) == [25000]
+    assert not {"refund_failed_after_success", "refund_refused"} & set(is_open(database, payment)), "it was made after all"
+    report(database, told(payment, "refund_failed", "re_2"))
+    assert statuses(database, payment) == ("PAID", "SUCCESS", ["FAILED"])
+    assert "refund_failed_after_success" in is_open(database, payment)
+
+
+def test_of_a_refund_that_failed_twice_one_is_made_again(database):
+    _, payment = paid(database)
+    refund_id = ask(database, payment, 10000)
+    for ref in ("re_1", "re_2"):
+        report(database, told(payment, "refund_failed", ref, amount=10000, refund_id=refund_id))
+    rows = database.query(f"SELECT discrepancy_id FROM discrepancies WHERE payment_id = '{payment}' AND settled_at IS NULL")
+    assert [settle(database, int(number), "refund") for number, in rows] == ["ok", "not_possible"]
+    assert statuses(database, payment)[2] == ["FAILED", "PENDING"]
