@@ -133,7 +133,7 @@ BEGIN
             WHERE f.kind = 'refund_failed' AND told.fact_id IS NOT NULL
            UNION ALL
            SELECT 'refund_unknown', NULL, true, format('%s refunded %s %s that we did not ask for', f.psp, f.amount, f.currency),
-                  'booked as the merchant''s'
+                  'booked as made by the PSP itself'
             WHERE f.kind = 'refund_succeeded' AND own.refund_id IS NULL
            UNION ALL
            SELECT 'refund_mismatch', own.refund_id, false,
@@ -277,7 +277,6 @@ DECLARE
     touched    bigint[]; -- facts of which something new was observed
     observed   bigint;   -- how many observations those are
     of_refunds boolean := kinds && ARRAY['refund_requested', 'refund_succeeded', 'refund_failed'];
-    related    bigint[] := '{}'; -- facts of which another refund is told now, or that it was not made
     taken_back bigint[] := '{}'; -- refunds of which was told that they had succeeded, and is now that they failed
     is_first   boolean;  -- each touched fact is new and has one observation, which it was made from
     ordinary   boolean;  -- nothing but new captures that pay their orders, and authorisations
@@ -451,9 +450,8 @@ BEGIN
                AND (f.amount, f.fee, f.currency, f.matches) IS DISTINCT FROM (e.amount, e.fee, e.currency, e.matches);
         END IF;
         IF of_refunds THEN
-            SELECT coalesce(array_agg(r.fact_id), '{}'),
-                   coalesce(array_agg(r.fact_id) FILTER (WHERE r.undone_now AND r.fact_id <> ALL (new_facts)), '{}')
-              INTO related, taken_back FROM refund_facts_relate(touched) r;
+            taken_back := ARRAY(SELECT r.fact_id FROM refund_facts_relate(touched) r
+                                 WHERE r.undone_now AND r.fact_id <> ALL (new_facts));
         END IF;
 
         -- 5. The first right capture of an open order is the one that pays it; every other right one is refunded, once.
@@ -494,7 +492,9 @@ BEGIN
 
         -- 6. Sums, books, what does not fit.
         PERFORM sums_refresh(parents);
-        PERFORM ledger_book(touched || related);
+        -- (Whose a refund is that the PSP made by itself may have changed with another fact of its payment.)
+        PERFORM ledger_book(CASE WHEN ordinary THEN touched
+                                 ELSE ARRAY(SELECT f.fact_id FROM facts f WHERE f.payment_id = ANY (parents)) END);
         IF NOT ordinary THEN
             mismatches := ARRAY(SELECT f.fact_id FROM (SELECT t.* FROM facts t WHERE t.fact_id = ANY (touched) OFFSET 0) f
                                  WHERE f.kind = 'captured' AND NOT f.matches

@@ -201,10 +201,8 @@ BEGIN
            action = CASE WHEN discrepancy_settle.decision = 'refund' THEN 'refund requested' ELSE 'accepted as it is' END
      WHERE x.discrepancy_id = of_id
     RETURNING * INTO d;
-    IF d.kind = 'amount_mismatch' THEN -- whose the capture is, and so whose its refunds are, may have changed
-        PERFORM ledger_book(ARRAY(SELECT d.fact_id UNION ALL
-                                  SELECT f.fact_id FROM refunds r JOIN facts f ON f.refund_id = r.refund_id
-                                   WHERE r.capture_fact_id = d.fact_id));
+    IF d.kind = 'amount_mismatch' THEN -- whose the capture is, and so whose the payment's refunds are, may have changed
+        PERFORM ledger_book(ARRAY(SELECT f.fact_id FROM facts f WHERE f.payment_id = d.payment_id));
     END IF;
     RETURN QUERY SELECT 'ok', discrepancy_json(d)::text;
 END

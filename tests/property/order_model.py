@@ -8,7 +8,7 @@
    what was given back for it, whichever is more), less what the PSP gave back by itself.
  - A refund is due until a report says how it ended.
  - A capture is the merchant's when it pays the order or a person has accepted it, and so are the refunds of it; else it is nobody's
-   yet. What a PSP gives back by itself is the merchant's."""
+   yet. What a PSP gives back by itself is the merchant's when a capture of its payment is."""
 import collections
 import dataclasses
 
@@ -202,13 +202,14 @@ class Order:
     def ledger(self, number):
         """What the books hold of a payment: {(account, currency): balance}, debits positive."""
         balance = collections.Counter()
+        merchants = {ref for ref in self.payments[number].captures() if self.is_merchants((number, ref))}
         facts = self.payments[number].facts().values()
         for fact in [fact for fact in facts if fact.kind != "refund_succeeded"] + self.payments[number].refunds_made():
             refund = self.refunds.get(fact.refund)
             lines = {"captured": (("psp", fact.amount),
-                                  ("merchant" if self.is_merchants((number, fact.ref)) else "unapplied", -fact.amount)),
-                     "refund_succeeded": (("refunds" if refund is None or self.is_merchants((number, refund.capture))
-                                           else "unapplied", fact.amount), ("psp", -fact.amount)),
+                                  ("merchant" if fact.ref in merchants else "unapplied", -fact.amount)),
+                     "refund_succeeded": (("refunds" if (refund.capture in merchants if refund else merchants) else "unapplied",
+                                           fact.amount), ("psp", -fact.amount)),
                      "settled": (("settlement", fact.amount - fact.fee), ("fees", fact.fee), ("psp", -fact.amount)),
                      "dispute_lost": (("disputes", fact.amount), ("psp", -fact.amount))}
             for account, amount in lines.get(fact.kind, ()):

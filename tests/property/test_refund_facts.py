@@ -163,3 +163,32 @@ def test_of_a_refund_that_failed_twice_one_is_made_again(database):
     rows = database.query(f"SELECT discrepancy_id FROM discrepancies WHERE payment_id = '{payment}' AND settled_at IS NULL")
     assert [settle(database, int(number), "refund") for number, in rows] == ["ok", "not_possible"]
     assert statuses(database, payment)[2] == ["FAILED", "PENDING"]
+
+
+# ---- made by the PSP itself ----
+
+@pytest.mark.parametrize("capture_first", [True, False])
+def test_what_a_psp_gives_back_by_itself_of_a_capture_that_is_nobodys_leaves_nothing_in_the_books(database, capture_first):
+    order, payments = open_payment(database, 2)
+    report(database, {"payment_id": payments[0]})
+    said = [{"payment_id": payments[1]}, told(payments[1], "refund_succeeded")]
+    for one in said if capture_first else said[::-1]:
+        report(database, one)
+    (refund_id,), = database.query(f"SELECT refund_id FROM refunds WHERE payment_id = '{payments[1]}' AND automatic")
+    report(database, told(payments[1], "refund_failed", "refused", refund_id=refund_id))
+    assert balances(database, payments[1]) == {}
+
+
+def test_it_is_the_merchants_from_when_its_payments_capture_is(database):
+    _, (payment,) = open_payment(database)
+    report(database, told(payment, "refund_succeeded", amount=4000))
+    assert balances(database, payment) == {RECEIVABLE: -4000, "unapplied": 4000}
+    report(database, {"payment_id": payment, "amount": 44000})
+    assert balances(database, payment) == {RECEIVABLE: 40000, "unapplied": -40000}
+    number, _ = discrepancies(database, payment)["amount_mismatch"]
+    assert settle(database, number, "accept") == "ok"
+    assert balances(database, payment) == {RECEIVABLE: 40000, "merchant": -44000, "refunds": 4000}
+    _, (payment,) = open_payment(database)
+    report(database, told(payment, "refund_succeeded", amount=4000))
+    report(database, {"payment_id": payment})
+    assert balances(database, payment) == {RECEIVABLE: 41000, "merchant": -45000, "refunds": 4000}
