@@ -75,9 +75,11 @@ RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
     END
 $$;
 
--- Whose word about an amount weighs most: money that has arrived, what a PSP answers when it is asked, what it sends unasked.
-CREATE FUNCTION source_rank(source text) RETURNS int IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
-    SELECT CASE source WHEN 'settlement' THEN 3 WHEN 'status_poll' THEN 2 WHEN 'refund_call' THEN 2 ELSE 1 END
+-- Whose word about an amount weighs most: money that has arrived, what a PSP answers when it is asked, what it sends unasked. Money
+-- that has arrived in another currency than it was paid in says least: some PSPs pay out in their own, whatever they took.
+CREATE FUNCTION source_rank(source text, in_own_currency boolean) RETURNS int IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
+    SELECT CASE source WHEN 'settlement' THEN CASE WHEN in_own_currency THEN 3 ELSE 0 END
+                       WHEN 'status_poll' THEN 2 WHEN 'refund_call' THEN 2 ELSE 1 END
 $$;
 
 -- A UUID of version 7, as the gateway mints them: 48 bits of milliseconds, the rest random.

@@ -451,7 +451,7 @@ BEGIN
                   JOIN facts f ON f.fact_id = o.fact_id
                   JOIN payments p ON p.payment_id = f.payment_id
                  WHERE o.fact_id = ANY (touched)
-                 ORDER BY o.fact_id, source_rank(o.source) DESC, (o.amount = p.amount AND o.currency = p.currency) DESC,
+                 ORDER BY o.fact_id, source_rank(o.source, o.currency = p.currency) DESC, (o.amount = p.amount AND o.currency = p.currency) DESC,
                           o.amount DESC, o.currency COLLATE "C" DESC, o.fee DESC, o.observation_id
             )
             UPDATE facts f

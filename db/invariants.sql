@@ -26,7 +26,7 @@ SELECT * FROM ledger_chain_faults(NULL) WHERE fault NOT LIKE '%is not sealed';
 SELECT f.fact_id FROM facts f
   LEFT JOIN LATERAL (SELECT o.* FROM fact_observations o JOIN payments p ON p.payment_id = f.payment_id
                       WHERE o.fact_id = f.fact_id
-                      ORDER BY source_rank(o.source) DESC, (o.amount = p.amount AND o.currency = p.currency) DESC,
+                      ORDER BY source_rank(o.source, o.currency = p.currency) DESC, (o.amount = p.amount AND o.currency = p.currency) DESC,
                                o.amount DESC, o.currency COLLATE "C" DESC, o.fee DESC, o.observation_id LIMIT 1) o ON true
  WHERE (f.amount, f.currency, f.fee) IS DISTINCT FROM (o.amount, o.currency, o.fee);
 

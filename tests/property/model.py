@@ -3,7 +3,8 @@ rules alone, as order_model.py is; the two share nothing with the product.
 
  - A fact is known by its kind and the PSP's reference. Every report of it is an observation.
  - Of the observations of one fact one counts: a settlement line before what a PSP answers when it is asked (its status, a refund)
-   before a webhook; among equals the one that fits the payment; then the greatest amount, currency, fee. Two amounts are a conflict.
+   before a webhook before a settlement line in another currency than the payment's; among equals the one that fits the payment; then
+   the greatest amount, currency, fee. Two amounts are a conflict.
  - What is told of refunds under one reference is of that refund of ours which a report of it names (of two names, the least); else
    the PSP refunded by itself.
  - A refund that failed under a reference did not succeed under it, whatever else is told; what succeeds under another is another
@@ -44,7 +45,8 @@ class Payment:
         return (event.amount, event.currency) == (self.amount, self.currency)
 
     def weight(self, event):
-        return RANK[event.source], self.fits(event), event.amount, event.currency, event.fee
+        rank = RANK[event.source] if event.source != "settlement" or event.currency == self.currency else 0
+        return rank, self.fits(event), event.amount, event.currency, event.fee
 
     def facts(self):
         """{(kind, ref): what counts of it}, in the order in which they became known"""

@@ -59,7 +59,7 @@ def test_the_invariants_hold_after_all_that(world):
 MISTAKES = {
     "the last report assigns the status": (arrivals, CHAOS / "assign_status.sql"),
     "all sources weigh the same": (arrivals, """
-        CREATE OR REPLACE FUNCTION source_rank(source text) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT 1 $$"""),
+        CREATE OR REPLACE FUNCTION source_rank(source text, in_own_currency boolean) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT 1 $$"""),
     "what is told twice counts twice": (arrivals, """
         CREATE FUNCTION wrong() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
