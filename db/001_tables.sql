@@ -127,6 +127,7 @@ CREATE TABLE payments (
     requested_psp    text,
     return_url       text,
     returned         text,          -- the query with which the PSP sent the customer back
+    returned_at      timestamptz,   -- when the PSP was last to be asked at once for that
     psp              text NOT NULL, -- of the newest attempt
     checkout_url     text,          -- where the customer pays, once a PSP has opened it
     created_at       timestamptz NOT NULL DEFAULT now(),
