@@ -287,7 +287,8 @@ DECLARE
     new_facts  bigint[]; -- facts that were not known
     touched    bigint[]; -- facts of which something new was observed
     observed   bigint;   -- how many observations those are
-    of_refunds boolean := kinds && ARRAY['refund_requested', 'refund_succeeded', 'refund_failed'];
+    refund_kinds CONSTANT text[] := ARRAY['refund_requested', 'refund_succeeded', 'refund_failed'];
+    of_refunds boolean := kinds && refund_kinds;
     taken_back bigint[] := '{}'; -- refunds of which was told that they had succeeded, and is now that they failed
     is_first   boolean;  -- each touched fact is new and has one observation, which it was made from
     ordinary   boolean;  -- nothing but new captures that pay their orders, and authorisations
@@ -306,25 +307,19 @@ BEGIN
     PERFORM 1 FROM payments p WHERE p.payment_id = ANY (known) ORDER BY p.payment_id FOR NO KEY UPDATE;
     PERFORM 1 FROM refunds r WHERE r.payment_id = ANY (known) ORDER BY r.refund_id FOR NO KEY UPDATE;
 
-    -- A settlement line names a refund by the reference that the PSP gave it or by our id, not always by both. What was told of it
-    -- before has the other; a reference that is our id stands for the PSP's.
-    IF 'refund_succeeded' = ANY (kinds) THEN
-        SELECT array_agg(coalesce(g.psp_ref, r.psp_ref) ORDER BY r.n), array_agg(coalesce(r.refund_id, h.refund_id) ORDER BY r.n)
-          INTO psp_refs, refund_ids
-          FROM unnest(psps, sources, known, kinds, psp_refs, refund_ids)
-               WITH ORDINALITY AS r(psp, source, payment_id, kind, psp_ref, refund_id, n)
-          LEFT JOIN LATERAL (
-                SELECT f.psp_ref FROM facts f
-                 WHERE r.kind = 'refund_succeeded' AND f.payment_id = r.payment_id AND f.psp = r.psp AND f.refund_id = r.refund_id
-                   AND CASE WHEN r.psp_ref = r.refund_id::text THEN f.kind IN ('refund_requested', 'refund_succeeded')
-                            ELSE f.kind = 'refund_succeeded' AND f.psp_ref = r.refund_id::text END
-                 ORDER BY f.kind DESC, f.fact_id LIMIT 1) g ON true
-          LEFT JOIN LATERAL (
-                SELECT f.refund_id FROM facts f
-                 WHERE r.kind = 'refund_succeeded' AND r.source = 'settlement' AND r.refund_id IS NULL
-                   AND f.payment_id = r.payment_id AND f.psp = r.psp AND f.psp_ref = r.psp_ref AND f.refund_id IS NOT NULL
-                   AND f.kind IN ('refund_requested', 'refund_succeeded')
-                 ORDER BY f.fact_id LIMIT 1) h ON true;
+    -- Some settlement lines name a refund by our id alone: as a reference it stands for the one that the PSP gave, whichever was told
+    -- first. (The reference of a call that was refused is ours, and of no refund.)
+    IF of_refunds THEN
+        psp_refs := ARRAY(
+            SELECT coalesce(g.psp_ref, r.psp_ref)
+              FROM unnest(psps, known, kinds, psp_refs, refund_ids) WITH ORDINALITY AS r(psp, payment_id, kind, psp_ref, refund_id, n)
+              LEFT JOIN LATERAL (
+                    SELECT f.psp_ref FROM facts f
+                     WHERE r.kind = ANY (refund_kinds) AND f.refund_id = r.refund_id AND f.payment_id = r.payment_id AND f.psp = r.psp
+                       AND 'refused-' || r.refund_id NOT IN (f.psp_ref, r.psp_ref)
+                       AND r.refund_id::text IN (f.psp_ref, r.psp_ref)
+                     ORDER BY f.kind DESC, f.fact_id LIMIT 1) g ON true
+             ORDER BY r.n);
     END IF;
 
     -- 2. The inbox: new rows, in key order so that two batches cannot wait for each other in a circle. They are written as what nearly
@@ -432,7 +427,7 @@ BEGIN
           JOIN facts f ON f.fact_id = r.fact_id AND (r.order_id IS NULL OR r.order_id = f.order_id)
           JOIN payments p ON p.payment_id = f.payment_id
           LEFT JOIN refunds d ON d.refund_id = r.refund_id AND d.payment_id = f.payment_id
-               AND f.kind IN ('refund_requested', 'refund_succeeded', 'refund_failed')
+               AND f.kind = ANY (refund_kinds)
          ORDER BY r.n
         ON CONFLICT DO NOTHING
         RETURNING fact_observations.fact_id

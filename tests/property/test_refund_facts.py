@@ -192,3 +192,31 @@ def test_it_is_the_merchants_from_when_its_payments_capture_is(database):
     report(database, told(payment, "refund_succeeded", amount=4000))
     report(database, {"payment_id": payment})
     assert balances(database, payment) == {RECEIVABLE: 41000, "merchant": -45000, "refunds": 4000}
+
+
+# ---- by our id ----
+
+@pytest.mark.parametrize("order", itertools.permutations(range(3)))
+def test_a_settlement_line_by_our_id_tells_of_the_reference_that_the_psp_gave(database, order):
+    _, payment = paid(database)
+    refund_id = ask(database, payment, 20000)
+    said = [told(payment, "refund_requested", "cf_1", amount=20000, refund_id=refund_id),
+            told(payment, "refund_succeeded", refund_id, amount=20000, refund_id=refund_id, source="settlement"),
+            told(payment, "refund_failed", "cf_1", amount=20000, refund_id=refund_id)]
+    for number in order:
+        report(database, said[number])
+    assert statuses(database, payment) == ("PAID", "SUCCESS", ["FAILED"])
+    assert "refund_failed_after_success" in is_open(database, payment)
+    assert len(database.query(f"SELECT DISTINCT psp_ref FROM facts WHERE refund_id = '{refund_id}'")) == 1
+
+
+@pytest.mark.parametrize("refused_first", [True, False])
+def test_a_call_that_was_refused_says_nothing_about_a_refund_that_is_named_by_our_id(database, refused_first):
+    _, payment = paid(database)
+    refund_id = ask(database, payment, 20000)
+    said = [told(payment, "refund_failed", f"refused-{refund_id}", amount=0, refund_id=refund_id),
+            told(payment, "refund_succeeded", refund_id, amount=20000, refund_id=refund_id)]
+    for one in said if refused_first else said[::-1]:
+        report(database, one)
+    assert statuses(database, payment) == ("PARTIALLY_REFUNDED", "PARTIALLY_REFUNDED", ["SUCCESS"])
+    assert is_open(database, payment) == []
