@@ -62,19 +62,16 @@ DECLARE
 BEGIN
     RETURN QUERY
         UPDATE facts f SET refund_id = r.refund_id, undone = r.undone
-          FROM (SELECT g.fact_id, g.undone AS was_undone,
-                       g.kind = 'refund_succeeded'
-                       AND EXISTS (SELECT FROM facts h
-                                    WHERE h.psp = g.psp AND h.kind = 'refund_failed' AND h.psp_ref = g.psp_ref
-                                      AND h.payment_id = g.payment_id) AS undone,
-                       (SELECT o.refund_id FROM facts h JOIN fact_observations o ON o.fact_id = h.fact_id
-                         WHERE h.psp = g.psp AND h.kind = ANY (kinds) AND h.psp_ref = g.psp_ref AND h.payment_id = g.payment_id
-                           AND o.refund_id IS NOT NULL
-                         ORDER BY o.refund_id LIMIT 1) AS refund_id
-                  FROM (SELECT DISTINCT f.psp, f.psp_ref, f.payment_id FROM facts f
-                         WHERE f.fact_id = ANY (fact_ids) AND f.kind = ANY (kinds)) t
-                  JOIN facts g ON g.psp = t.psp AND g.kind = ANY (kinds) AND g.psp_ref = t.psp_ref
-                       AND g.payment_id = t.payment_id) r
+          FROM (SELECT g.fact_id, g.undone AS was_undone, g.kind = 'refund_succeeded' AND told.failed AS undone, told.refund_id
+                  FROM (SELECT DISTINCT t.psp, t.psp_ref, t.payment_id FROM facts t
+                         WHERE t.fact_id = ANY (fact_ids) AND t.kind = ANY (kinds)) ref
+                 CROSS JOIN LATERAL (SELECT bool_or(h.kind = 'refund_failed') AS failed,
+                                            (array_agg(o.refund_id ORDER BY o.refund_id))[1] AS refund_id
+                                       FROM facts h JOIN fact_observations o ON o.fact_id = h.fact_id
+                                      WHERE h.psp = ref.psp AND h.kind = ANY (kinds) AND h.psp_ref = ref.psp_ref
+                                        AND h.payment_id = ref.payment_id) told
+                  JOIN facts g ON g.psp = ref.psp AND g.kind = ANY (kinds) AND g.psp_ref = ref.psp_ref
+                       AND g.payment_id = ref.payment_id) r
          WHERE f.fact_id = r.fact_id AND (f.refund_id, f.undone) IS DISTINCT FROM (r.refund_id, r.undone)
         RETURNING f.fact_id, r.undone AND NOT r.was_undone;
 END
@@ -120,17 +117,17 @@ BEGIN
            SELECT 'success_after_failure', NULL, true, format('%s said that the payment failed, and captured it', f.psp),
                   'the capture counts'
             WHERE f.kind = 'captured' AND p.failure_count > 0
-              AND EXISTS (SELECT FROM facts g
-                           WHERE g.payment_id = f.payment_id AND g.kind = 'failed' AND g.occurred_at <= f.occurred_at)
+              -- (A value, here and below: EXISTS would be made a join, and read for every fact.)
+              AND (SELECT min(g.occurred_at) FROM facts g WHERE g.payment_id = f.payment_id AND g.kind = 'failed') <= f.occurred_at
            UNION ALL
            SELECT 'capture_undone', NULL, false,
                   format('%s captured %s, and said later that it is %s: %s', f.psp, f.psp_ref, f.kind,
                          coalesce(f.reason, 'no reason given')),
                   'the capture counts; waits for a person to ask the PSP'
             WHERE f.kind IN ('failed', 'voided') AND p.capture_count > 0
-              AND EXISTS (SELECT FROM facts g
-                           WHERE g.psp = f.psp AND g.kind = 'captured' AND g.psp_ref = f.psp_ref AND g.payment_id = f.payment_id
-                             AND g.occurred_at < f.occurred_at)
+              AND (SELECT min(g.occurred_at) FROM facts g
+                    WHERE g.psp = f.psp AND g.kind = 'captured' AND g.psp_ref = f.psp_ref AND g.payment_id = f.payment_id)
+                  < f.occurred_at
            UNION ALL
            SELECT 'refund_refused', own.refund_id, false,
                   format('%s does not refund %s %s: %s', f.psp, f.amount, f.currency, coalesce(f.reason, 'no reason given')),
