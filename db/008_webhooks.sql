@@ -226,10 +226,6 @@ BEGIN
       FROM payments p
      WHERE d.discrepancy_id = ANY (noted) AND d.kind = 'dispute_opened' AND d.settled_at IS NULL
        AND p.payment_id = d.payment_id AND p.disputes_opened <= p.disputes_won + p.disputes_lost;
-    -- One that was refused and, under the same reference, succeeded: that it was made and failed is the newer word.
-    UPDATE discrepancies d SET settled_at = now(), decision = 'failed after it had succeeded'
-     WHERE d.discrepancy_id = ANY (noted) AND d.kind = 'refund_refused' AND d.settled_at IS NULL
-       AND EXISTS (SELECT FROM discrepancies e WHERE e.fact_id = d.fact_id AND e.kind = 'refund_failed_after_success');
     -- Under another reference it may succeed, and fail in the end.
     UPDATE discrepancies d
        SET settled_at = CASE WHEN r.success_count > 0 THEN now() END,
@@ -237,6 +233,10 @@ BEGIN
       FROM facts f JOIN refunds r ON r.refund_id = f.refund_id
      WHERE d.discrepancy_id = ANY (noted) AND d.kind IN ('refund_refused', 'refund_failed_after_success') AND f.fact_id = d.fact_id
        AND CASE WHEN r.success_count > 0 THEN d.settled_at IS NULL ELSE d.decision = 'refunded after all' END;
+    -- One that was refused and, under the same reference, succeeded: that it was made and failed is the newer word.
+    UPDATE discrepancies d SET settled_at = now(), decision = 'failed after it had succeeded'
+     WHERE d.discrepancy_id = ANY (noted) AND d.kind = 'refund_refused' AND d.settled_at IS NULL
+       AND EXISTS (SELECT FROM discrepancies e WHERE e.fact_id = d.fact_id AND e.kind = 'refund_failed_after_success');
     UPDATE discrepancies d
        SET refund_id = f.refund_id, decision = CASE d.kind WHEN 'refund_unknown' THEN 'it was asked for' ELSE d.decision END
       FROM facts f

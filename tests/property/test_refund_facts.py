@@ -155,6 +155,17 @@ def test_under_another_reference_a_success_counts_all_the_same(database, order):
     assert "refund_failed_after_success" in is_open(database, payment)
 
 
+def test_what_waits_about_a_refund_that_failed_in_every_way_says_so_once_for_each_reference(database):
+    _, payment = paid(database)
+    refund_id = ask(database, payment, 20000)
+    for kind, ref in (("refund_failed", "re_1"), ("refund_succeeded", "re_2"), ("refund_succeeded", "re_1"), ("refund_failed", "re_2")):
+        report(database, told(payment, kind, ref, amount=20000, refund_id=refund_id))
+    assert statuses(database, payment) == ("PAID", "SUCCESS", ["FAILED"])
+    assert database.query(f"""SELECT d.kind, f.psp_ref FROM discrepancies d JOIN facts f USING (fact_id)
+                               WHERE d.payment_id = '{payment}' AND d.settled_at IS NULL ORDER BY f.psp_ref""") == [
+        ["refund_failed_after_success", "re_1"], ["refund_failed_after_success", "re_2"]]
+
+
 def test_of_a_refund_that_failed_twice_one_is_made_again(database):
     _, payment = paid(database)
     refund_id = ask(database, payment, 10000)
