@@ -62,7 +62,9 @@ RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
     END
 $$;
 
--- A success after a failure is a success: the money has moved.
+-- A refund that succeeded under one reference succeeded, whatever failed under others: the money has moved. What the PSP says has
+-- failed under the same one does not count as a success (facts.undone), whichever it said first: many say of a refund that it has
+-- succeeded when they have sent it, and a bank may send it back.
 CREATE FUNCTION refund_status(success_count int, failure_count int, outcome_unknown boolean)
 RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
     SELECT CASE
@@ -73,9 +75,11 @@ RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
     END
 $$;
 
--- Whose word about an amount weighs most: money that has arrived, what a PSP answers when it is asked, what it sends unasked.
-CREATE FUNCTION source_rank(source text) RETURNS int IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
-    SELECT CASE source WHEN 'settlement' THEN 3 WHEN 'status_poll' THEN 2 WHEN 'refund_call' THEN 2 ELSE 1 END
+-- Whose word about an amount weighs most: money that has arrived, what a PSP answers when it is asked, what it sends unasked. Money
+-- that has arrived in another currency than it was paid in says least: some PSPs pay out in their own, whatever they took.
+CREATE FUNCTION source_rank(source text, in_own_currency boolean) RETURNS int IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
+    SELECT CASE source WHEN 'settlement' THEN CASE WHEN in_own_currency THEN 3 ELSE 0 END
+                       WHEN 'status_poll' THEN 2 WHEN 'refund_call' THEN 2 ELSE 1 END
 $$;
 
 -- A UUID of version 7, as the gateway mints them: 48 bits of milliseconds, the rest random.
@@ -123,6 +127,7 @@ CREATE TABLE payments (
     requested_psp    text,
     return_url       text,
     returned         text,          -- the query with which the PSP sent the customer back
+    returned_at      timestamptz,   -- when the PSP was last to be asked at once for that
     psp              text NOT NULL, -- of the newest attempt
     checkout_url     text,          -- where the customer pays, once a PSP has opened it
     created_at       timestamptz NOT NULL DEFAULT now(),
@@ -189,7 +194,8 @@ END
 $$;
 
 -- What a PSP told us, once, whoever brought it and however often. What it is and of whom never changes. What it comes to
--- (amount, fee, currency, refund_id, matches) is what the greatest of its observations says.
+-- (amount, fee, currency, matches) is what the greatest of its observations says; whose refund it is (refund_id), and whether it
+-- was made (undone), what any observation under its reference says.
 CREATE TABLE facts (
     fact_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     psp            text NOT NULL,
@@ -209,8 +215,9 @@ CREATE TABLE facts (
     amount         bigint NOT NULL,
     fee            bigint NOT NULL DEFAULT 0,
     currency       text NOT NULL,
-    refund_id      uuid,          -- refund_*: ours, when the PSP says which
+    refund_id      uuid,          -- refund_*: ours, when the PSP says of its reference which
     matches        boolean NOT NULL, -- amount and currency are the payment's
+    undone         boolean NOT NULL DEFAULT false, -- refund_succeeded: the PSP has said of its reference that it failed, too
     UNIQUE (psp, kind, psp_ref, ref_scope)
 );
 CREATE INDEX facts_by_payment ON facts (payment_id);
@@ -292,10 +299,10 @@ CREATE INDEX refunds_due ON refunds (psp, next_call_at) WHERE next_call_at IS NO
 CREATE TABLE discrepancies (
     discrepancy_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind           text NOT NULL CHECK (kind IN ('amount_mismatch', 'observation_conflict', 'unapplied_capture',
-                                                 'success_after_failure', 'unknown_reference', 'order_mismatch',
-                                                 'reference_conflict', 'refund_refused', 'refund_unknown',
-                                                 'refund_over_captured', 'refund_mismatch', 'dispute_opened',
-                                                 'dispute_lost', 'dispute_after_refund')),
+                                                 'success_after_failure', 'capture_undone', 'unknown_reference',
+                                                 'order_mismatch', 'reference_conflict', 'refund_refused', 'refund_unknown',
+                                                 'refund_over_captured', 'refund_mismatch', 'refund_failed_after_success',
+                                                 'dispute_opened', 'dispute_lost', 'dispute_after_refund')),
     psp            text,
     order_id       uuid REFERENCES orders,
     payment_id     uuid REFERENCES payments,

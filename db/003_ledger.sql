@@ -47,7 +47,8 @@ CREATE TRIGGER immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
 
 -- What each of these facts is worth in the books now. A capture is owed by its PSP; it is the merchant's when it was applied to its
 -- order or accepted by the operator, else nobody's yet. A refund of ours takes back what its capture has brought, from whom the
--- capture is; one that the PSP made by itself is the merchant's.
+-- capture is; one that the PSP made by itself is the merchant's when a capture of its payment is, else it takes back what is nobody's;
+-- one that was not made after all is worth nothing.
 CREATE FUNCTION ledger_due(fact_ids bigint[])
 RETURNS TABLE (fact_id bigint, payment_id uuid, line int, account text, currency text, amount bigint) STABLE LANGUAGE sql AS $$
     SELECT f.fact_id, f.payment_id, l.line, l.account, f.currency, l.amount
@@ -56,16 +57,21 @@ RETURNS TABLE (fact_id bigint, payment_id uuid, line int, account text, currency
       LEFT JOIN applied_captures a ON a.fact_id = coalesce(r.capture_fact_id, f.fact_id)
       LEFT JOIN discrepancies d ON d.fact_id = coalesce(r.capture_fact_id, f.fact_id) AND d.kind = 'amount_mismatch'
            AND d.decision = 'accept'
-     CROSS JOIN LATERAL (SELECT a.fact_id IS NOT NULL OR d.fact_id IS NOT NULL AS merchants) AS c
+     CROSS JOIN LATERAL (
+           SELECT CASE WHEN f.kind = 'refund_succeeded' AND r.refund_id IS NULL
+                       THEN EXISTS (SELECT FROM applied_captures x WHERE x.order_id = f.order_id AND x.payment_id = f.payment_id)
+                            OR EXISTS (SELECT FROM discrepancies x WHERE x.payment_id = f.payment_id AND x.kind = 'amount_mismatch'
+                                                                     AND x.decision = 'accept')
+                       ELSE a.fact_id IS NOT NULL OR d.fact_id IS NOT NULL END AS merchants) AS c
      CROSS JOIN LATERAL (
            SELECT 1, 'psp_receivable:' || f.psp, f.amount WHERE f.kind = 'captured'
            UNION ALL
            SELECT 2, CASE WHEN c.merchants THEN 'merchant' ELSE 'unapplied' END, -f.amount WHERE f.kind = 'captured'
            UNION ALL
-           SELECT 1, CASE WHEN c.merchants OR r.refund_id IS NULL THEN 'refunds' ELSE 'unapplied' END, f.amount
-            WHERE f.kind = 'refund_succeeded'
+           SELECT 1, CASE WHEN c.merchants THEN 'refunds' ELSE 'unapplied' END, f.amount
+            WHERE f.kind = 'refund_succeeded' AND NOT f.undone
            UNION ALL
-           SELECT 2, 'psp_receivable:' || f.psp, -f.amount WHERE f.kind = 'refund_succeeded'
+           SELECT 2, 'psp_receivable:' || f.psp, -f.amount WHERE f.kind = 'refund_succeeded' AND NOT f.undone
            UNION ALL
            SELECT 1, 'settlement', f.amount - f.fee WHERE f.kind = 'settled'
            UNION ALL

@@ -180,8 +180,11 @@ BEGIN
                    FROM unnest(order_ids, states) AS n(order_id, state) JOIN orders o ON o.order_id = n.order_id
                   WHERE n.state IN ('none', 'new') AND o.status = 'PENDING' AND o.expires_at > now() ORDER BY o.order_id);
     UPDATE orders o SET cancelled_at = now() WHERE o.order_id = ANY (ids);
+    -- What is authorised is released, when no call about it is out: of a capture and a void at once the PSP would choose one.
     UPDATE payments p
-       SET expired_at = now(), capture_next_at = CASE WHEN p.manual_capture THEN now() END -- what is authorised is released
+       SET expired_at = now(),
+           capture_next_at = CASE WHEN p.manual_capture
+                                  THEN greatest(now(), CASE WHEN p.capture_calls > 0 THEN p.capture_next_at END) END
      WHERE p.order_id = ANY (ids) AND p.capture_count = 0;
     PERFORM pg_notify('captures_due', '');
     events := ARRAY(SELECT e FROM outbox_append(ARRAY(

@@ -316,15 +316,26 @@ BEGIN
 END
 $$;
 
--- The customer has come back from the PSP, which is asked at once what became of it. With the first query that came.
+-- The customer has come back from the PSP, which is asked at once what became of it. With the first query that came. Whoever knows the
+-- address can come back as often as they like: within 5 s after such a question the PSP is not asked at once again, but in the next
+-- run.
 CREATE FUNCTION payment_returned(of_payment_id uuid, query text) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    pause CONSTANT interval := '5 s';
+    asks  boolean;
 BEGIN
-    UPDATE payments p SET returned = coalesce(p.returned, nullif(query, '')), next_check_at = '-infinity'
-     WHERE p.payment_id = of_payment_id AND p.capture_count = 0 AND p.next_check_at IS NOT NULL
-       AND (p.returned IS NULL OR p.returned <> query OR p.next_check_at > now() + interval '10 seconds');
-    IF FOUND THEN
+    PERFORM 1 FROM payments p WHERE p.payment_id = of_payment_id FOR NO KEY UPDATE;
+    SELECT p.returned_at IS NULL OR p.returned_at <= now() - pause INTO asks
+      FROM payments p WHERE p.payment_id = of_payment_id AND p.capture_count = 0 AND p.next_check_at IS NOT NULL;
+    UPDATE payments p
+       SET returned = coalesce(p.returned, nullif(query, '')),
+           returned_at = CASE WHEN asks THEN now() ELSE p.returned_at END,
+           next_check_at = CASE WHEN asks THEN '-infinity' ELSE least(p.next_check_at, p.returned_at + pause) END
+     WHERE p.payment_id = of_payment_id AND asks IS NOT NULL
+       AND (asks OR (p.returned IS NULL AND query <> '') OR p.next_check_at > p.returned_at + pause);
+    IF asks THEN
         PERFORM pg_notify('checks_due', '');
     END IF;
 END

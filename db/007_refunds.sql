@@ -11,7 +11,7 @@ RETURNS TABLE (fact_id bigint, psp text, currency text, applied boolean, left_am
     WITH captures AS (
         SELECT f.fact_id, f.psp, f.currency, a.fact_id IS NOT NULL AS applied,
                f.amount - coalesce((SELECT sum(greatest(r.amount, (SELECT sum(g.amount) FROM facts g
-                                                                    WHERE g.refund_id = r.refund_id AND g.kind = 'refund_succeeded'
+                                                                    WHERE g.refund_id = r.refund_id AND g.kind = 'refund_succeeded' AND NOT g.undone
                                                                       AND g.payment_id = f.payment_id AND g.currency = f.currency)))
                                       FROM refunds r
                                      WHERE r.capture_fact_id = f.fact_id AND r.status <> 'FAILED'), 0) AS left_amount
@@ -19,7 +19,8 @@ RETURNS TABLE (fact_id bigint, psp text, currency text, applied boolean, left_am
          WHERE f.payment_id = of_payment_id AND f.kind = 'captured'
     ), foreign_refunds AS (
         SELECT f.currency, sum(f.amount) AS amount FROM facts f
-         WHERE f.payment_id = of_payment_id AND f.kind = 'refund_succeeded' AND f.refund_id IS NULL GROUP BY f.currency
+         WHERE f.payment_id = of_payment_id AND f.kind = 'refund_succeeded' AND NOT f.undone AND f.refund_id IS NULL
+         GROUP BY f.currency
     ), in_turn AS (
         SELECT c.*, coalesce(x.amount, 0) AS foreign_amount,
                coalesce(sum(greatest(c.left_amount, 0)) OVER (PARTITION BY c.currency ORDER BY c.applied DESC, c.fact_id

@@ -15,7 +15,7 @@ BEGIN
                    count(*) FILTER (WHERE f.kind = 'failed'),
                    count(*) FILTER (WHERE f.kind = 'voided'),
                    count(*) FILTER (WHERE f.kind = 'expired'),
-                   coalesce(sum(f.amount) FILTER (WHERE f.kind = 'refund_succeeded' AND f.currency = p.currency), 0),
+                   coalesce(sum(f.amount) FILTER (WHERE f.kind = 'refund_succeeded' AND NOT f.undone AND f.currency = p.currency), 0),
                    count(*) FILTER (WHERE f.kind = 'dispute_opened'),
                    count(*) FILTER (WHERE f.kind = 'dispute_won'),
                    count(*) FILTER (WHERE f.kind = 'dispute_lost'),
@@ -27,7 +27,7 @@ BEGIN
            outcome_unknown = r.outcome_unknown AND s.facts = 0,
            next_call_at = CASE WHEN s.successes + s.failures = 0 THEN coalesce(r.next_call_at, now()) END
       FROM (SELECT q.refund_id, count(f.fact_id) AS facts,
-                   count(*) FILTER (WHERE f.kind = 'refund_succeeded') AS successes,
+                   count(*) FILTER (WHERE f.kind = 'refund_succeeded' AND NOT f.undone) AS successes,
                    count(*) FILTER (WHERE f.kind = 'refund_failed') AS failures
               FROM refunds q LEFT JOIN facts f ON f.refund_id = q.refund_id -- none any more: the PSP says it was another refund
              WHERE q.payment_id = ANY (payment_ids)
@@ -41,14 +41,42 @@ BEGIN
       FROM (SELECT a.order_id, a.amount AS paid,
                    CASE WHEN q.refunded_amount = 0 THEN 0
                         ELSE coalesce((SELECT sum(f.amount) FROM facts f LEFT JOIN refunds r ON r.refund_id = f.refund_id
-                                        WHERE f.payment_id = a.payment_id AND f.kind = 'refund_succeeded' AND f.currency = q.currency
-                                          AND (f.refund_id IS NULL OR r.capture_fact_id = a.fact_id)), 0) END AS refunded
+                                        WHERE f.payment_id = a.payment_id AND f.kind = 'refund_succeeded' AND NOT f.undone
+                                          AND f.currency = q.currency AND (f.refund_id IS NULL OR r.capture_fact_id = a.fact_id)), 0) END AS refunded
               FROM payments q JOIN applied_captures a ON a.order_id = q.order_id AND a.payment_id = q.payment_id
              WHERE q.payment_id = ANY (payment_ids)) s
      WHERE o.order_id = s.order_id AND (o.paid_amount, o.refunded_amount) IS DISTINCT FROM (s.paid, s.refunded);
 END
 $$;
 REVOKE ALL ON FUNCTION sums_refresh FROM PUBLIC;
+
+-- What a PSP tells under one reference is of one refund: of ours, when any report of it names one of the payment's (of two, the least).
+-- One that failed was not made, whatever else is told of it. Brings the facts about refunds that share a reference with these up to
+-- that; which it has changed, and whether they are undone since this call. The caller holds the locks of their payments.
+CREATE FUNCTION refund_facts_relate(fact_ids bigint[]) RETURNS TABLE (fact_id bigint, undone_now boolean) LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE
+    kinds CONSTANT text[] := ARRAY['refund_requested', 'refund_succeeded', 'refund_failed'];
+BEGIN
+    RETURN QUERY
+        UPDATE facts f SET refund_id = r.refund_id, undone = r.undone
+          FROM (SELECT g.fact_id, g.undone AS was_undone, g.kind = 'refund_succeeded' AND told.failed AS undone, told.refund_id
+                  FROM (SELECT DISTINCT t.psp, t.psp_ref, t.payment_id FROM facts t
+                         WHERE t.fact_id = ANY (fact_ids) AND t.kind = ANY (kinds)) ref
+                 CROSS JOIN LATERAL (SELECT bool_or(h.kind = 'refund_failed') AS failed,
+                                            (array_agg(o.refund_id ORDER BY o.refund_id))[1] AS refund_id
+                                       FROM facts h JOIN fact_observations o ON o.fact_id = h.fact_id
+                                      WHERE h.psp = ref.psp AND h.kind = ANY (kinds) AND h.psp_ref = ref.psp_ref
+                                        AND h.payment_id = ref.payment_id) told
+                  JOIN facts g ON g.psp = ref.psp AND g.kind = ANY (kinds) AND g.psp_ref = ref.psp_ref
+                       AND g.payment_id = ref.payment_id) r
+         WHERE f.fact_id = r.fact_id AND (f.refund_id, f.undone) IS DISTINCT FROM (r.refund_id, r.undone)
+        RETURNING f.fact_id, r.undone AND NOT r.was_undone;
+END
+$$;
+REVOKE ALL ON FUNCTION refund_facts_relate FROM PUBLIC;
 
 -- Says what does not fit about these facts, each once. The caller holds the locks of their payments.
 CREATE FUNCTION discrepancies_note(fact_ids bigint[]) RETURNS void LANGUAGE plpgsql
@@ -64,6 +92,9 @@ BEGIN
       LEFT JOIN applied_captures a ON a.fact_id = f.fact_id
       LEFT JOIN refunds own ON own.refund_id = f.refund_id
       LEFT JOIN refunds automatic ON automatic.capture_fact_id = f.fact_id AND automatic.automatic
+      LEFT JOIN LATERAL (SELECT g.* FROM facts g -- that a refund which failed had succeeded
+                          WHERE f.kind = 'refund_failed' AND g.psp = f.psp AND g.kind = 'refund_succeeded' AND g.psp_ref = f.psp_ref
+                            AND g.payment_id = f.payment_id LIMIT 1) told ON true
      CROSS JOIN LATERAL (
            SELECT 'amount_mismatch', NULL::uuid, false,
                   format('%s captured %s %s, the payment is for %s %s', f.psp, f.amount, f.currency, p.amount, p.currency),
@@ -86,14 +117,31 @@ BEGIN
            SELECT 'success_after_failure', NULL, true, format('%s said that the payment failed, and captured it', f.psp),
                   'the capture counts'
             WHERE f.kind = 'captured' AND p.failure_count > 0
+              -- (A value, here and below: EXISTS would be made a join, and read for every fact.)
+              AND (SELECT min(g.occurred_at) FROM facts g WHERE g.payment_id = f.payment_id AND g.kind = 'failed') <= f.occurred_at
+           UNION ALL
+           SELECT 'capture_undone', NULL, false,
+                  format('%s captured %s, and said later that it is %s: %s', f.psp, f.psp_ref, f.kind,
+                         coalesce(f.reason, 'no reason given')),
+                  'the capture counts; waits for a person to ask the PSP'
+            WHERE f.kind IN ('failed', 'voided') AND p.capture_count > 0
+              AND (SELECT min(g.occurred_at) FROM facts g
+                    WHERE g.psp = f.psp AND g.kind = 'captured' AND g.psp_ref = f.psp_ref AND g.payment_id = f.payment_id)
+                  < f.occurred_at
            UNION ALL
            SELECT 'refund_refused', own.refund_id, false,
                   format('%s does not refund %s %s: %s', f.psp, f.amount, f.currency, coalesce(f.reason, 'no reason given')),
                   'not tried again; waits for a decision: refund or accept'
-            WHERE f.kind = 'refund_failed' AND own.refund_id IS NOT NULL AND own.success_count = 0
+            WHERE f.kind = 'refund_failed' AND own.refund_id IS NOT NULL AND own.success_count = 0 AND told.fact_id IS NULL
+           UNION ALL
+           SELECT 'refund_failed_after_success', own.refund_id, false,
+                  format('%s said of its refund %s of %s %s that it had succeeded, and that it failed: %s', f.psp, f.psp_ref,
+                         told.amount, told.currency, coalesce(f.reason, 'no reason given')),
+                  'booked as not made, not tried again; waits for a decision: refund or accept'
+            WHERE f.kind = 'refund_failed' AND told.fact_id IS NOT NULL
            UNION ALL
            SELECT 'refund_unknown', NULL, true, format('%s refunded %s %s that we did not ask for', f.psp, f.amount, f.currency),
-                  'booked as the merchant''s'
+                  'booked as made by the PSP itself'
             WHERE f.kind = 'refund_succeeded' AND own.refund_id IS NULL
            UNION ALL
            SELECT 'refund_mismatch', own.refund_id, false,
@@ -106,7 +154,7 @@ BEGIN
                   || CASE WHEN p.refunded_amount > p.captured_amount THEN ''
                           ELSE ', and more is asked for: this refund succeeded after it had failed' END,
                   'waits for a decision'
-            WHERE f.kind = 'refund_succeeded' AND p.capture_count > 0
+            WHERE f.kind = 'refund_succeeded' AND NOT f.undone AND p.capture_count > 0
               AND (p.refunded_amount > p.captured_amount
                    OR (SELECT sum(r.amount) FROM refunds r
                         WHERE r.capture_fact_id = own.capture_fact_id AND r.status <> 'FAILED')
@@ -114,8 +162,9 @@ BEGIN
            UNION ALL
            SELECT 'reference_conflict', own.refund_id, false,
                   format('%s has told of the same refund as another one: %s', f.psp, f.psp_ref), 'booked; waits for a decision'
-            WHERE f.kind = 'refund_succeeded' AND own.success_count > 1
-              AND EXISTS (SELECT FROM facts g WHERE g.refund_id = own.refund_id AND g.kind = f.kind AND g.fact_id < f.fact_id)
+            WHERE f.kind = 'refund_succeeded' AND NOT f.undone AND own.success_count > 1
+              AND EXISTS (SELECT FROM facts g WHERE g.refund_id = own.refund_id AND g.kind = f.kind AND NOT g.undone
+                                                AND g.fact_id < f.fact_id)
            UNION ALL
            SELECT 'dispute_opened', NULL, false, format('%s holds back %s %s', f.psp, f.amount, f.currency),
                   'waits for the PSP''s decision'
@@ -145,7 +194,8 @@ SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     noted bigint[] := ARRAY(SELECT d.discrepancy_id FROM discrepancies d
                              WHERE d.payment_id = ANY (payment_ids)
-                               AND d.kind IN ('amount_mismatch', 'dispute_opened', 'refund_refused'));
+                               AND d.kind IN ('amount_mismatch', 'dispute_opened', 'refund_refused', 'refund_unknown',
+                                              'refund_failed_after_success'));
 BEGIN
     IF cardinality(noted) = 0 THEN
         RETURN;
@@ -176,10 +226,22 @@ BEGIN
       FROM payments p
      WHERE d.discrepancy_id = ANY (noted) AND d.kind = 'dispute_opened' AND d.settled_at IS NULL
        AND p.payment_id = d.payment_id AND p.disputes_opened <= p.disputes_won + p.disputes_lost;
-    UPDATE discrepancies d SET settled_at = now(), decision = 'refunded after all'
-      FROM refunds r
+    -- Under another reference it may succeed, and fail in the end.
+    UPDATE discrepancies d
+       SET settled_at = CASE WHEN r.success_count > 0 THEN now() END,
+           decision = CASE WHEN r.success_count > 0 THEN 'refunded after all' END
+      FROM facts f JOIN refunds r ON r.refund_id = f.refund_id
+     WHERE d.discrepancy_id = ANY (noted) AND d.kind IN ('refund_refused', 'refund_failed_after_success') AND f.fact_id = d.fact_id
+       AND CASE WHEN r.success_count > 0 THEN d.settled_at IS NULL ELSE d.decision = 'refunded after all' END;
+    -- One that was refused and, under the same reference, succeeded: that it was made and failed is the newer word.
+    UPDATE discrepancies d SET settled_at = now(), decision = 'failed after it had succeeded'
      WHERE d.discrepancy_id = ANY (noted) AND d.kind = 'refund_refused' AND d.settled_at IS NULL
-       AND r.refund_id = d.refund_id AND r.success_count > 0;
+       AND EXISTS (SELECT FROM discrepancies e WHERE e.fact_id = d.fact_id AND e.kind = 'refund_failed_after_success');
+    UPDATE discrepancies d
+       SET refund_id = f.refund_id, decision = CASE d.kind WHEN 'refund_unknown' THEN 'it was asked for' ELSE d.decision END
+      FROM facts f
+     WHERE d.discrepancy_id = ANY (noted) AND d.kind IN ('refund_unknown', 'refund_failed_after_success') AND f.fact_id = d.fact_id
+       AND d.refund_id IS NULL AND f.refund_id IS NOT NULL;
 END
 $$;
 REVOKE ALL ON FUNCTION discrepancies_review FROM PUBLIC;
@@ -222,7 +284,9 @@ DECLARE
     new_facts  bigint[]; -- facts that were not known
     touched    bigint[]; -- facts of which something new was observed
     observed   bigint;   -- how many observations those are
-    given_back boolean;  -- one of them is of a refund of ours
+    refund_kinds CONSTANT text[] := ARRAY['refund_requested', 'refund_succeeded', 'refund_failed'];
+    of_refunds boolean := kinds && refund_kinds;
+    taken_back bigint[] := '{}'; -- refunds of which was told that they had succeeded, and is now that they failed
     is_first   boolean;  -- each touched fact is new and has one observation, which it was made from
     ordinary   boolean;  -- nothing but new captures that pay their orders, and authorisations
     paying     bigint[]; -- captures that pay their order from now on
@@ -240,25 +304,19 @@ BEGIN
     PERFORM 1 FROM payments p WHERE p.payment_id = ANY (known) ORDER BY p.payment_id FOR NO KEY UPDATE;
     PERFORM 1 FROM refunds r WHERE r.payment_id = ANY (known) ORDER BY r.refund_id FOR NO KEY UPDATE;
 
-    -- A settlement line names a refund by the reference that the PSP gave it or by our id, not always by both. What was told of it
-    -- before has the other; a reference that is our id stands for the PSP's.
-    IF 'refund_succeeded' = ANY (kinds) THEN
-        SELECT array_agg(coalesce(g.psp_ref, r.psp_ref) ORDER BY r.n), array_agg(coalesce(r.refund_id, h.refund_id) ORDER BY r.n)
-          INTO psp_refs, refund_ids
-          FROM unnest(psps, sources, known, kinds, psp_refs, refund_ids)
-               WITH ORDINALITY AS r(psp, source, payment_id, kind, psp_ref, refund_id, n)
-          LEFT JOIN LATERAL (
-                SELECT f.psp_ref FROM facts f
-                 WHERE r.kind = 'refund_succeeded' AND f.payment_id = r.payment_id AND f.psp = r.psp AND f.refund_id = r.refund_id
-                   AND CASE WHEN r.psp_ref = r.refund_id::text THEN f.kind IN ('refund_requested', 'refund_succeeded')
-                            ELSE f.kind = 'refund_succeeded' AND f.psp_ref = r.refund_id::text END
-                 ORDER BY f.kind DESC, f.fact_id LIMIT 1) g ON true
-          LEFT JOIN LATERAL (
-                SELECT f.refund_id FROM facts f
-                 WHERE r.kind = 'refund_succeeded' AND r.source = 'settlement' AND r.refund_id IS NULL
-                   AND f.payment_id = r.payment_id AND f.psp = r.psp AND f.psp_ref = r.psp_ref AND f.refund_id IS NOT NULL
-                   AND f.kind IN ('refund_requested', 'refund_succeeded')
-                 ORDER BY f.fact_id LIMIT 1) h ON true;
+    -- Some settlement lines name a refund by our id alone: as a reference it stands for the one that the PSP gave, whichever was told
+    -- first. (The reference of a call that was refused is ours, and of no refund.)
+    IF of_refunds THEN
+        psp_refs := ARRAY(
+            SELECT coalesce(g.psp_ref, r.psp_ref)
+              FROM unnest(psps, known, kinds, psp_refs, refund_ids) WITH ORDINALITY AS r(psp, payment_id, kind, psp_ref, refund_id, n)
+              LEFT JOIN LATERAL (
+                    SELECT f.psp_ref FROM facts f
+                     WHERE r.kind = ANY (refund_kinds) AND f.refund_id = r.refund_id AND f.payment_id = r.payment_id AND f.psp = r.psp
+                       AND 'refused-' || r.refund_id NOT IN (f.psp_ref, r.psp_ref)
+                       AND r.refund_id::text IN (f.psp_ref, r.psp_ref)
+                     ORDER BY f.kind DESC, f.fact_id LIMIT 1) g ON true
+             ORDER BY r.n);
     END IF;
 
     -- 2. The inbox: new rows, in key order so that two batches cannot wait for each other in a circle. They are written as what nearly
@@ -366,37 +424,37 @@ BEGIN
           JOIN facts f ON f.fact_id = r.fact_id AND (r.order_id IS NULL OR r.order_id = f.order_id)
           JOIN payments p ON p.payment_id = f.payment_id
           LEFT JOIN refunds d ON d.refund_id = r.refund_id AND d.payment_id = f.payment_id
-               AND f.kind IN ('refund_requested', 'refund_succeeded', 'refund_failed')
+               AND f.kind = ANY (refund_kinds)
          ORDER BY r.n
         ON CONFLICT DO NOTHING
-        RETURNING fact_observations.fact_id, fact_observations.refund_id
+        RETURNING fact_observations.fact_id
     )
-    SELECT coalesce(array_agg(DISTINCT o.fact_id), '{}'), count(*), coalesce(bool_or(o.refund_id IS NOT NULL), false)
-      INTO touched, observed, given_back FROM observed o;
+    SELECT coalesce(array_agg(DISTINCT o.fact_id), '{}'), count(*) INTO touched, observed FROM observed o;
 
     IF cardinality(touched) > 0 THEN
         parents := ARRAY(SELECT DISTINCT f.payment_id FROM facts f WHERE f.fact_id = ANY (touched));
-        is_first := observed = cardinality(touched) AND NOT given_back
+        is_first := observed = cardinality(touched) AND NOT of_refunds
                     AND NOT EXISTS (SELECT unnest(touched) EXCEPT SELECT unnest(new_facts));
 
         IF NOT is_first THEN -- the greatest observation is in effect
             WITH effective AS (
-                SELECT DISTINCT ON (o.fact_id) o.*, o.amount = p.amount AND o.currency = p.currency AS matches,
-                       (SELECT x.refund_id FROM fact_observations x WHERE x.fact_id = o.fact_id AND x.refund_id IS NOT NULL
-                         ORDER BY x.refund_id LIMIT 1) AS our_refund_id
+                SELECT DISTINCT ON (o.fact_id) o.*, o.amount = p.amount AND o.currency = p.currency AS matches
                   FROM fact_observations o
                   JOIN facts f ON f.fact_id = o.fact_id
                   JOIN payments p ON p.payment_id = f.payment_id
                  WHERE o.fact_id = ANY (touched)
-                 ORDER BY o.fact_id, source_rank(o.source) DESC, (o.amount = p.amount AND o.currency = p.currency) DESC,
+                 ORDER BY o.fact_id, source_rank(o.source, o.currency = p.currency) DESC, (o.amount = p.amount AND o.currency = p.currency) DESC,
                           o.amount DESC, o.currency COLLATE "C" DESC, o.fee DESC, o.observation_id
             )
             UPDATE facts f
-               SET amount = e.amount, fee = e.fee, currency = e.currency, matches = e.matches, refund_id = e.our_refund_id
+               SET amount = e.amount, fee = e.fee, currency = e.currency, matches = e.matches
               FROM effective e
              WHERE f.fact_id = e.fact_id
-               AND (f.amount, f.fee, f.currency, f.matches, f.refund_id)
-                   IS DISTINCT FROM (e.amount, e.fee, e.currency, e.matches, e.our_refund_id);
+               AND (f.amount, f.fee, f.currency, f.matches) IS DISTINCT FROM (e.amount, e.fee, e.currency, e.matches);
+        END IF;
+        IF of_refunds THEN
+            taken_back := ARRAY(SELECT r.fact_id FROM refund_facts_relate(touched) r
+                                 WHERE r.undone_now AND r.fact_id <> ALL (new_facts));
         END IF;
 
         -- 5. The first right capture of an open order is the one that pays it; every other right one is refunded, once.
@@ -437,7 +495,9 @@ BEGIN
 
         -- 6. Sums, books, what does not fit.
         PERFORM sums_refresh(parents);
-        PERFORM ledger_book(touched);
+        -- (Whose a refund is that the PSP made by itself may have changed with another fact of its payment.)
+        PERFORM ledger_book(CASE WHEN ordinary THEN touched
+                                 ELSE ARRAY(SELECT f.fact_id FROM facts f WHERE f.payment_id = ANY (parents)) END);
         IF NOT ordinary THEN
             mismatches := ARRAY(SELECT f.fact_id FROM (SELECT t.* FROM facts t WHERE t.fact_id = ANY (touched) OFFSET 0) f
                                  WHERE f.kind = 'captured' AND NOT f.matches
@@ -537,17 +597,24 @@ BEGIN
         RETURN QUERY
             SELECT 0::bigint, NULL::text, NULL::text, e.payment_id, e.order_id, e.type, e.payload
               FROM outbox_append(ARRAY(
-                       SELECT ROW (f.order_id, f.payment_id, t.type, f.psp, f.amount, f.currency, f.occurred_at)::new_event
+                       SELECT ROW (f.order_id, f.payment_id, t.type, f.psp, f.amount, f.currency, t.occurred_at)::new_event
                          FROM facts f
                          JOIN payments p ON p.payment_id = f.payment_id
                         CROSS JOIN LATERAL (
                               SELECT CASE
                                   WHEN f.fact_id IN (SELECT unnest(paying)) THEN 'payment.confirmed'
                                   WHEN f.fact_id IN (SELECT unnest(mismatches)) THEN 'payment.mismatch'
-                                  WHEN f.kind = 'refund_succeeded' AND f.fact_id IN (SELECT unnest(new_facts)) THEN 'payment.refunded'
+                                  WHEN f.kind = 'refund_succeeded' AND NOT f.undone AND f.fact_id IN (SELECT unnest(new_facts))
+                                       THEN 'payment.refunded'
                                   WHEN f.kind IN ('failed', 'voided') AND f.fact_id IN (SELECT unnest(new_facts))
-                                       AND p.capture_count = 0 THEN 'payment.failed' END) AS t(type)
-                        WHERE f.fact_id = ANY (touched) AND t.type IS NOT NULL
+                                       AND p.capture_count = 0 THEN 'payment.failed' END, f.occurred_at
+                               WHERE f.fact_id <> ALL (taken_back)
+                              UNION ALL
+                              (SELECT 'payment.refund_failed', g.occurred_at FROM facts g
+                                WHERE f.fact_id = ANY (taken_back) AND g.psp = f.psp AND g.kind = 'refund_failed'
+                                  AND g.psp_ref = f.psp_ref AND g.payment_id = f.payment_id
+                                ORDER BY g.fact_id LIMIT 1)) AS t(type, occurred_at)
+                        WHERE f.fact_id = ANY (touched || taken_back) AND t.type IS NOT NULL
                         ORDER BY f.fact_id)) e;
     END IF;
 END

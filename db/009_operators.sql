@@ -147,9 +147,9 @@ BEGIN
 END
 $$;
 
--- The operator's decision about an open one. `refund` gives back what is left of the capture (of a mismatch, or of the capture whose
--- refund was refused); `accept` leaves the money where it is: a mismatching capture becomes the merchant's. `verdict`: ok, not_found,
--- settled (before), not_possible (that decision does not fit this kind, or nothing is left to refund).
+-- The operator's decision about an open one. `refund` gives back what is left of the capture (of a mismatch), or makes a refund that
+-- was refused, or failed after all, again, once; `accept` leaves the money where it is: a mismatching capture becomes the merchant's.
+-- `verdict`: ok, not_found, settled (before), not_possible (that decision does not fit this kind, or nothing is left to refund).
 CREATE FUNCTION discrepancy_settle(of_id bigint, decision text, refund_id uuid, by_whom text)
 RETURNS TABLE (verdict text, document text) LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
@@ -157,6 +157,7 @@ SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
     d       discrepancies;
+    failed  refunds; -- what is made again
     capture record;
 BEGIN
     SELECT x.* INTO d FROM discrepancies x WHERE x.discrepancy_id = of_id;
@@ -173,20 +174,23 @@ BEGIN
         RETURN;
     END IF;
     IF discrepancy_settle.decision = 'refund' THEN
+        SELECT r.* INTO failed FROM facts f JOIN refunds r ON r.refund_id = f.refund_id
+         WHERE f.fact_id = d.fact_id AND d.kind IN ('refund_refused', 'refund_failed_after_success');
         SELECT c.* INTO capture
           FROM captures_refundable(d.payment_id) c
-         WHERE d.kind IN ('amount_mismatch', 'refund_refused') AND c.left_amount > 0
-           AND c.fact_id = CASE WHEN d.kind = 'amount_mismatch' THEN d.fact_id
-                                ELSE (SELECT r.capture_fact_id FROM refunds r WHERE r.refund_id = d.refund_id) END;
+         WHERE c.left_amount > 0
+           AND c.fact_id = CASE WHEN d.kind = 'amount_mismatch' THEN d.fact_id ELSE failed.capture_fact_id END
+           AND NOT EXISTS (SELECT FROM refunds again
+                             JOIN discrepancies e ON e.discrepancy_id = again.discrepancy_id
+                             JOIN facts f ON f.fact_id = e.fact_id AND f.refund_id = failed.refund_id
+                            WHERE again.capture_fact_id = failed.capture_fact_id AND again.status <> 'FAILED');
         IF NOT FOUND THEN
             RETURN QUERY SELECT 'not_possible', discrepancy_json(d)::text;
             RETURN;
         END IF;
         INSERT INTO refunds (refund_id, payment_id, order_id, capture_fact_id, psp, amount, currency, reason, discrepancy_id)
         SELECT discrepancy_settle.refund_id, d.payment_id, d.order_id, capture.fact_id, capture.psp,
-               CASE WHEN d.kind = 'refund_refused'
-                    THEN least(capture.left_amount, (SELECT r.amount FROM refunds r WHERE r.refund_id = d.refund_id))
-                    ELSE capture.left_amount END,
+               least(capture.left_amount, failed.amount), -- of a mismatch, all that is left
                capture.currency, format('discrepancy %s, decided by %s', d.discrepancy_id,
                                         coalesce(nullif(by_whom, ''), 'an operator')), d.discrepancy_id;
         PERFORM pg_notify('refunds_due', '');
@@ -197,10 +201,8 @@ BEGIN
            action = CASE WHEN discrepancy_settle.decision = 'refund' THEN 'refund requested' ELSE 'accepted as it is' END
      WHERE x.discrepancy_id = of_id
     RETURNING * INTO d;
-    IF d.kind = 'amount_mismatch' THEN -- whose the capture is, and so whose its refunds are, may have changed
-        PERFORM ledger_book(ARRAY(SELECT d.fact_id UNION ALL
-                                  SELECT f.fact_id FROM refunds r JOIN facts f ON f.refund_id = r.refund_id
-                                   WHERE r.capture_fact_id = d.fact_id));
+    IF d.kind = 'amount_mismatch' THEN -- whose the capture is, and so whose the payment's refunds are, may have changed
+        PERFORM ledger_book(ARRAY(SELECT f.fact_id FROM facts f WHERE f.payment_id = d.payment_id));
     END IF;
     RETURN QUERY SELECT 'ok', discrepancy_json(d)::text;
 END

@@ -1,9 +1,9 @@
 -- 011_audit.sql - read-only views for auditors: role tiffin_audit sees these and nothing else.
 
--- Each fact as it counts now.
+-- Each fact as it counts now; what is undone, a refund that failed after all, counts for nothing.
 CREATE VIEW audit_facts AS
     SELECT f.order_id, f.payment_id, f.psp, f.kind, f.psp_ref, f.amount, f.currency, f.source,
-           a.fact_id IS NOT NULL AS applied, f.recorded_at, f.fee
+           a.fact_id IS NOT NULL AS applied, f.recorded_at, f.fee, f.undone
       FROM facts f LEFT JOIN applied_captures a USING (fact_id);
 CREATE VIEW audit_ledger AS
     SELECT e.txn_id, e.account, e.currency, e.amount, f.payment_id, t.created_at -- the fact's: by it, entries are found

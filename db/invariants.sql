@@ -26,7 +26,7 @@ SELECT * FROM ledger_chain_faults(NULL) WHERE fault NOT LIKE '%is not sealed';
 SELECT f.fact_id FROM facts f
   LEFT JOIN LATERAL (SELECT o.* FROM fact_observations o JOIN payments p ON p.payment_id = f.payment_id
                       WHERE o.fact_id = f.fact_id
-                      ORDER BY source_rank(o.source) DESC, (o.amount = p.amount AND o.currency = p.currency) DESC,
+                      ORDER BY source_rank(o.source, o.currency = p.currency) DESC, (o.amount = p.amount AND o.currency = p.currency) DESC,
                                o.amount DESC, o.currency COLLATE "C" DESC, o.fee DESC, o.observation_id LIMIT 1) o ON true
  WHERE (f.amount, f.currency, f.fee) IS DISTINCT FROM (o.amount, o.currency, o.fee);
 
@@ -40,7 +40,7 @@ HAVING p.capture_count <> count(f.fact_id) FILTER (WHERE f.kind = 'captured')
     OR p.failure_count <> count(f.fact_id) FILTER (WHERE f.kind = 'failed')
     OR p.void_count <> count(f.fact_id) FILTER (WHERE f.kind = 'voided')
     OR p.expiry_count <> count(f.fact_id) FILTER (WHERE f.kind = 'expired')
-    OR p.refunded_amount <> coalesce(sum(f.amount) FILTER (WHERE f.kind = 'refund_succeeded' AND f.currency = p.currency), 0)
+    OR p.refunded_amount <> coalesce(sum(f.amount) FILTER (WHERE f.kind = 'refund_succeeded' AND NOT f.undone AND f.currency = p.currency), 0)
     OR (p.disputes_opened, p.disputes_won, p.disputes_lost)
        <> (count(f.fact_id) FILTER (WHERE f.kind = 'dispute_opened'), count(f.fact_id) FILTER (WHERE f.kind = 'dispute_won'),
            count(f.fact_id) FILTER (WHERE f.kind = 'dispute_lost'));
@@ -48,7 +48,7 @@ HAVING p.capture_count <> count(f.fact_id) FILTER (WHERE f.kind = 'captured')
 -- invariant: the sums of a refund are the sums over its facts
 SELECT r.refund_id FROM refunds r LEFT JOIN facts f ON f.refund_id = r.refund_id
  GROUP BY r.refund_id
-HAVING r.success_count <> count(f.fact_id) FILTER (WHERE f.kind = 'refund_succeeded')
+HAVING r.success_count <> count(f.fact_id) FILTER (WHERE f.kind = 'refund_succeeded' AND NOT f.undone)
     OR r.failure_count <> count(f.fact_id) FILTER (WHERE f.kind = 'refund_failed')
     OR (r.next_call_at IS NULL) <> (r.success_count + r.failure_count > 0);
 
@@ -60,6 +60,26 @@ SELECT r.refund_id FROM refunds r
 -- invariant: a refund's facts are of its payment
 SELECT f.fact_id, f.refund_id FROM facts f LEFT JOIN refunds r ON r.refund_id = f.refund_id AND r.payment_id = f.payment_id
  WHERE f.refund_id IS NOT NULL AND r.refund_id IS NULL;
+
+-- invariant: what is told under one reference is of the refund that any report of it names
+SELECT f.fact_id, f.refund_id FROM facts f
+  LEFT JOIN LATERAL (SELECT o.refund_id FROM fact_observations o JOIN facts g ON g.fact_id = o.fact_id
+                      WHERE (g.psp, g.psp_ref, g.payment_id) = (f.psp, f.psp_ref, f.payment_id) AND o.refund_id IS NOT NULL
+                      ORDER BY o.refund_id LIMIT 1) named ON true
+ WHERE f.kind IN ('refund_requested', 'refund_succeeded', 'refund_failed') AND f.refund_id IS DISTINCT FROM named.refund_id;
+
+-- invariant: of a refund that succeeded, what failed under the same reference is known, and counts
+SELECT f.fact_id, f.undone FROM facts f
+ WHERE f.undone <> (f.kind = 'refund_succeeded' AND EXISTS (SELECT FROM facts g
+                                                             WHERE g.kind = 'refund_failed'
+                                                               AND (g.psp, g.psp_ref, g.payment_id) = (f.psp, f.psp_ref, f.payment_id)));
+
+-- invariant: a refund that failed after it had succeeded waits for a person, one has decided, or it was made after all
+SELECT f.fact_id FROM facts f JOIN facts g ON g.kind = 'refund_failed' AND (g.psp, g.psp_ref, g.payment_id) = (f.psp, f.psp_ref, f.payment_id)
+  LEFT JOIN refunds r ON r.refund_id = f.refund_id
+ WHERE f.undone AND NOT EXISTS (SELECT FROM discrepancies d
+                                 WHERE d.fact_id = g.fact_id AND d.kind = 'refund_failed_after_success'
+                                   AND (d.settled_at IS NULL OR d.settled_by IS NOT NULL OR coalesce(r.success_count, 0) > 0));
 
 -- invariant: a refund is of a capture of its payment, and no capture has two automatic ones
 SELECT r.capture_fact_id, count(*) FILTER (WHERE r.automatic) FROM refunds r
@@ -87,7 +107,7 @@ SELECT o.order_id, o.status, o.paid_amount, a.amount
 -- invariant: an order is refunded by refunds of its applied capture and by nothing else
 SELECT o.order_id, o.status, o.refunded_amount
   FROM orders o LEFT JOIN applied_captures a ON a.order_id = o.order_id
-  LEFT JOIN facts f ON f.payment_id = a.payment_id AND f.kind = 'refund_succeeded' AND f.currency = o.currency
+  LEFT JOIN facts f ON f.payment_id = a.payment_id AND f.kind = 'refund_succeeded' AND NOT f.undone AND f.currency = o.currency
        AND coalesce((SELECT r.capture_fact_id FROM refunds r WHERE r.refund_id = f.refund_id), a.fact_id) = a.fact_id
  GROUP BY o.order_id HAVING o.refunded_amount <> coalesce(sum(f.amount), 0);
 
@@ -147,7 +167,15 @@ HAVING count(DISTINCT (o.amount, o.currency)) > 1
 -- invariant: a refund that its PSP refused is a discrepancy
 SELECT r.refund_id FROM refunds r
  WHERE r.status = 'FAILED' AND NOT EXISTS (SELECT FROM discrepancies d JOIN facts f ON f.fact_id = d.fact_id
-                                            WHERE f.refund_id = r.refund_id AND d.kind = 'refund_refused');
+                                            WHERE f.refund_id = r.refund_id
+                                              AND d.kind IN ('refund_refused', 'refund_failed_after_success'));
+
+-- invariant: a capture that its PSP undid later waits for a person, or one has decided
+SELECT f.fact_id FROM facts f
+  JOIN facts g ON g.kind = 'captured' AND (g.psp, g.psp_ref, g.payment_id) = (f.psp, f.psp_ref, f.payment_id) AND g.occurred_at < f.occurred_at
+ WHERE f.kind IN ('failed', 'voided')
+   AND NOT EXISTS (SELECT FROM discrepancies d WHERE d.fact_id = f.fact_id AND d.kind = 'capture_undone'
+                                                 AND (d.settled_at IS NULL OR d.settled_by IS NOT NULL));
 
 -- invariant: every inbox row is applied, duplicate, parked or dead
 SELECT inbox_id, psp, event_id FROM inbox WHERE outcome IS NULL OR (outcome IN ('parked', 'dead') AND reason IS NULL);
@@ -188,12 +216,14 @@ SELECT a.order_id, o.event_seq FROM applied_captures a
  GROUP BY a.order_id, o.event_seq
 HAVING count(e.event_id) = o.event_seq AND count(e.event_id) FILTER (WHERE e.type = 'payment.confirmed') <> 1;
 
--- invariant: every refund that succeeded was told once, where no event of its order is forgotten
+-- invariant: every refund that succeeded was told once, and that it failed after all if it was told, where no event of its order is
+-- forgotten
 SELECT f.fact_id FROM facts f JOIN orders o ON o.order_id = f.order_id LEFT JOIN outbox e ON e.order_id = f.order_id
  WHERE f.kind = 'refund_succeeded' GROUP BY f.fact_id, f.payment_id, o.event_seq
 HAVING count(e.event_id) = o.event_seq
    AND count(e.event_id) FILTER (WHERE e.payment_id = f.payment_id AND e.type = 'payment.refunded')
-       <> (SELECT count(*) FROM facts g WHERE g.payment_id = f.payment_id AND g.kind = 'refund_succeeded');
+     - count(e.event_id) FILTER (WHERE e.payment_id = f.payment_id AND e.type = 'payment.refund_failed')
+       <> (SELECT count(*) FROM facts g WHERE g.payment_id = f.payment_id AND g.kind = 'refund_succeeded' AND NOT g.undone);
 
 -- invariant: an Idempotency-Key that was answered has its effect
 SELECT k.idempotency_id, k.verdict FROM idempotency_keys k

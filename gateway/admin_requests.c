@@ -16,13 +16,22 @@ enum {
 static const char *const discrepancy_states[] = {"open", "settled", NULL};
 
 /* As the table of discrepancies allows. */
-static const char *const discrepancy_kinds[] = {"amount_mismatch",      "observation_conflict",
-                                                "unapplied_capture",    "success_after_failure",
-                                                "unknown_reference",    "order_mismatch",
-                                                "reference_conflict",   "refund_refused",
-                                                "refund_unknown",       "refund_over_captured",
-                                                "refund_mismatch",      "dispute_opened",
-                                                "dispute_lost",         "dispute_after_refund",
+static const char *const discrepancy_kinds[] = {"amount_mismatch",
+                                                "observation_conflict",
+                                                "unapplied_capture",
+                                                "success_after_failure",
+                                                "capture_undone",
+                                                "unknown_reference",
+                                                "order_mismatch",
+                                                "reference_conflict",
+                                                "refund_refused",
+                                                "refund_unknown",
+                                                "refund_over_captured",
+                                                "refund_mismatch",
+                                                "refund_failed_after_success",
+                                                "dispute_opened",
+                                                "dispute_lost",
+                                                "dispute_after_refund",
                                                 NULL};
 
 err_t admin_row_id(str_t text, int64_t *id, err_detail_t *detail)

@@ -281,10 +281,11 @@ bool psp_refund_status_request(const psp_t *psp, const psp_account_t *account,
  * ago? Where it does not, a repeated psp_refund_request might give back twice. */
 bool psp_refund_key_lives(const psp_t *psp, int64_t key_age_s);
 /* The answer to either. REFUND_SUCCEEDED; REFUND_REQUESTED: the PSP has taken it and goes on by
- * itself; REFUND_FAILED: the PSP refuses it for good (`reason`; psp_ref is the refund's id where
- * the PSP gave it no reference); NONE: asked how it stands, the PSP does not know of it. An error: the outcome is not known, the same request is to be sent
- * again. Of `asked` only refund_id and payment_id are read; where the PSP does not repeat the
- * amount, the report's is 0. */
+ * itself; REFUND_FAILED: the PSP refuses it for good, or has tried in vain (`reason`; where the PSP
+ * gave it no reference, psp_ref is one of ours); NONE: asked how it stands, the PSP does not know
+ * of it. An error: the outcome is not known, the same request is to be sent again. Of `asked` only
+ * refund_id and payment_id are read; where the PSP does not repeat the amount, the report's is 0.
+ */
 err_t psp_refund_read(const psp_t *psp, const psp_refund_t *asked, int http_status, str_t body,
                       psp_report_t *report, err_detail_t *detail) MUST_CHECK;
 

@@ -159,7 +159,7 @@ def model_status(facts, amount):
 
 def statuses(stack, findings):
     facts = collections.defaultdict(list)
-    for payment_id, kind, amount, currency in stack.psql("SELECT payment_id, kind, amount, currency FROM audit_facts"):
+    for payment_id, kind, amount, currency in stack.psql("SELECT payment_id, kind, amount, currency FROM audit_facts WHERE NOT undone"):
         facts[payment_id].append((kind, int(amount), currency))
     for payment_id, status in stack.psql("SELECT payment_id, status FROM payments"):
         expected = model_status(facts[payment_id], AMOUNT)

@@ -1,4 +1,5 @@
-"""Money that has to go back and does not at first: an automatic refund that the PSP refuses, a capture of another currency."""
+"""Money that has to go back and does not at first: an automatic refund that the PSP refuses, one that fails after it had succeeded, a
+capture of another currency."""
 import pytest
 
 from processes import wait_for
@@ -39,6 +40,28 @@ def test_an_automatic_refund_that_the_psp_refuses_waits_for_a_person_and_is_not_
     stack.wait_for_payment(payment_id, "REFUNDED")
     assert book(stack, payment_id, "refund") == book(stack, payment_id, "charge") == [(45000, "INR")]
     assert open_discrepancies(stack, payment_id) == []
+    stack.verify()
+
+
+def test_a_refund_that_fails_after_it_had_succeeded_was_not_made_and_waits_for_a_person(stack):
+    order_id, payment_id = stack.pay_for(gateway="Razorpay")
+    stack.sim_pay(payment_id)
+    stack.wait_for_order(order_id, "PAID")
+    assert stack.api.post(f"/payments/{payment_id}/refunds", {}).status == 202
+    stack.wait_for_order(order_id, "REFUNDED")
+    (ref,), = stack.psql(f"SELECT psp_ref FROM facts WHERE payment_id = '{payment_id}' AND kind = 'refund_succeeded'")
+    assert stack.webhook(stack.webhook_body(order_id, payment_id, kind="refund_failed", gateway_txn_id=ref)).status == 200
+    order = stack.wait_for_order(order_id, "PAID")
+    payment = stack.get_payment(payment_id)
+    assert (payment["status"], payment["refunded_amount"], payment["refunds"][0]["status"]) == ("SUCCESS", 0, "FAILED")
+    assert (order["paid_amount"], order["refunded_amount"]) == (45000, 0)
+    assert stack.events(order_id) == ["payment.confirmed", "payment.refunded", "payment.refund_failed"]
+    row, = open_discrepancies(stack, payment_id)
+    assert row["kind"] == "refund_failed_after_success"
+    listed = stack.api.get(f"/admin/discrepancies?kind=refund_failed_after_success&payment_id={payment_id}").json["data"]
+    assert [found["id"] for found in listed] == [row["id"]]
+    decided = stack.api.post(f"/admin/discrepancies/{row['id']}/accept")
+    assert (decided.status, decided.json["state"]) == (200, "settled"), decided
     stack.verify()
 
 

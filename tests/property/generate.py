@@ -5,6 +5,7 @@ import itertools
 from model import Event
 
 AMOUNT = Event("", "").amount
+OTHER_END = {"refund_succeeded": "refund_failed", "refund_failed": "refund_succeeded"}
 REFUND_KINDS = ("refund_succeeded", "refund_succeeded", "refund_failed", "refund_requested")
 KINDS = ("captured",) * 7 + REFUND_KINDS + ("failed",) * 2 + ("authorized", "voided", "expired", "settled",
                                                                "dispute_opened", "dispute_won", "dispute_lost")
@@ -22,6 +23,7 @@ def random_event(drawn, refunds=()):
             name = drawn.choice(refunds)
             ref = name + drawn.choice(("", "", "", "'"))  # a second reference of one refund is the PSP's mistake
             amount = drawn.choice((amount, amount, 0))
+            name = drawn.choice((name,) * 6 + ("",))      # told by its reference alone
     if drawn.random() < 0.2:
         amount = drawn.choice((44000, 1, 90000))
     sources = SOURCES + ("refund_call",) * 3 if kind.startswith("refund") else SOURCES
@@ -30,8 +32,11 @@ def random_event(drawn, refunds=()):
 
 
 def told_again(event, drawn):
-    """By another source, or as another message; now and then with something else in it."""
+    """By another source, or as another message; now and then with something else in it. A refund also to have ended the other way,
+    under its reference or another."""
     again = dataclasses.replace(event, source=drawn.choice(SOURCES), id=drawn.choice(("", "2")))
+    if event.kind in OTHER_END and drawn.random() < 0.5:
+        return dataclasses.replace(again, kind=OTHER_END[event.kind], ref=event.ref + drawn.choice(("", "'")))
     if drawn.random() < 0.6:
         change = drawn.choice(({"amount": 44000}, {"amount": AMOUNT}, {"currency": "USD"}, {"fee": 450}, {"refund": ""}))
         again = dataclasses.replace(again, **change)
@@ -129,7 +134,8 @@ def life_with_refunds(drawn):
         elif what < 0.95:
             name = drawn.choice(names)
             number = int(name.split()[1]) if name[0] == "a" else drawn.randrange(payments)
-            steps.append(("report", ((number, Event(drawn.choice(REFUND_KINDS), name, drawn.choice((0, 0, 15000)),
+            ref = name + drawn.choice(("", "", "", "'"))
+            steps.append(("report", ((number, Event(drawn.choice(REFUND_KINDS), ref, drawn.choice((0, 0, 15000)),
                                                     source=drawn.choice(("webhook", "refund_call")), refund=name)),)))
         else:
             steps.append(random_step(drawn, payments, names))

@@ -8,7 +8,7 @@
    what was given back for it, whichever is more), less what the PSP gave back by itself.
  - A refund is due until a report says how it ended.
  - A capture is the merchant's when it pays the order or a person has accepted it, and so are the refunds of it; else it is nobody's
-   yet. What a PSP gives back by itself is the merchant's."""
+   yet. What a PSP gives back by itself is the merchant's when a capture of its payment is."""
 import collections
 import dataclasses
 
@@ -129,26 +129,28 @@ class Order:
         """Kinds of the facts of this refund."""
         return {fact.kind for fact in self.payments[self.refunds[name].payment].facts().values() if fact.refund == name}
 
+    def made(self, number, name):
+        """What a PSP gave back for this refund; "": by itself."""
+        return [fact for fact in self.payments[number].refunds_made() if fact.refund == name]
+
     def ended(self, name):
         return self.told_of(name) & {"refund_succeeded", "refund_failed"}
 
     def refund_status(self, name):
         told = self.told_of(name)
-        return ("SUCCESS" if "refund_succeeded" in told else "FAILED" if "refund_failed" in told
+        return ("SUCCESS" if self.made(self.refunds[name].payment, name) else "FAILED" if "refund_failed" in told
                 else "UNKNOWN" if self.refunds[name].unknown else "PENDING")
 
     def given_for(self, name, currency):
         """What the PSP says it gave back for this refund."""
-        return sum(fact.amount for fact in self.payments[self.refunds[name].payment].facts().values()
-                   if fact.kind == "refund_succeeded" and fact.refund == name and fact.currency == currency)
+        return sum(fact.amount for fact in self.made(self.refunds[name].payment, name) if fact.currency == currency)
 
     def refundable(self, number):
         """[(capture, what is left of it)], the one that pays the order first."""
         captures = sorted(((number, ref) for ref in self.payments[number].captures()), key=lambda c: c != self.applied)
         by_itself = collections.Counter()
-        for fact in self.payments[number].facts().values():
-            if fact.kind == "refund_succeeded" and not fact.refund:
-                by_itself[fact.currency] += fact.amount
+        for fact in self.made(number, ""):
+            by_itself[fact.currency] += fact.amount
         found = []
         for capture in captures:
             fact = self.fact(capture)
@@ -179,8 +181,8 @@ class Order:
         if self.applied is None:
             return 0
         payment = self.payments[self.applied[0]]
-        return sum(fact.amount for fact in payment.facts().values()
-                   if fact.kind == "refund_succeeded" and fact.currency == payment.currency
+        return sum(fact.amount for fact in payment.refunds_made()
+                   if fact.currency == payment.currency
                    and (not fact.refund or self.refunds[fact.refund].capture == self.applied[1]))
 
     @property
@@ -200,12 +202,14 @@ class Order:
     def ledger(self, number):
         """What the books hold of a payment: {(account, currency): balance}, debits positive."""
         balance = collections.Counter()
-        for fact in self.payments[number].facts().values():
+        merchants = {ref for ref in self.payments[number].captures() if self.is_merchants((number, ref))}
+        facts = self.payments[number].facts().values()
+        for fact in [fact for fact in facts if fact.kind != "refund_succeeded"] + self.payments[number].refunds_made():
             refund = self.refunds.get(fact.refund)
             lines = {"captured": (("psp", fact.amount),
-                                  ("merchant" if self.is_merchants((number, fact.ref)) else "unapplied", -fact.amount)),
-                     "refund_succeeded": (("refunds" if refund is None or self.is_merchants((number, refund.capture))
-                                           else "unapplied", fact.amount), ("psp", -fact.amount)),
+                                  ("merchant" if fact.ref in merchants else "unapplied", -fact.amount)),
+                     "refund_succeeded": (("refunds" if (refund.capture in merchants if refund else merchants) else "unapplied",
+                                           fact.amount), ("psp", -fact.amount)),
                      "settled": (("settlement", fact.amount - fact.fee), ("fees", fact.fee), ("psp", -fact.amount)),
                      "dispute_lost": (("disputes", fact.amount), ("psp", -fact.amount))}
             for account, amount in lines.get(fact.kind, ()):

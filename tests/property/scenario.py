@@ -190,6 +190,8 @@ def compare(world, runs):
     sums, facts, ledger, applied = world.sums(every), world.facts(every), world.ledger(every), world.applied(every)
     conflicts = world.discrepancies(every, "observation_conflict")
     waiting = world.discrepancies(every, "amount_mismatch", "d.settled_at IS NULL")
+    undone = world.discrepancies(every, "capture_undone", "d.settled_at IS NULL")
+    failed_after_all = world.discrepancies(every, "refund_failed_after_success")
     refunds = {}
     for refund_id, payment, capture, amount, currency, status, _, _ in world.refunds(every):
         refunds.setdefault(payment, []).append((refund_id, capture, amount, currency, status))
@@ -206,6 +208,8 @@ def compare(world, runs):
                       f"ledger {number}": ledger.get(payment, {}),
                       f"conflicts {number}": sorted(conflicts[payment].elements()),
                       f"waiting {number}": sorted(ref for _, ref in waiting[payment].elements()),
+                      f"undone {number}": sorted(undone[payment].elements()),
+                      f"refunds failed after all {number}": sorted(failed_after_all[payment].elements()),
                       f"refunds {number}": sorted((run.name_of(refund[0]), *refund[1:]) for refund in refunds.get(payment, []))}
             wanted |= {f"sums {number}": order.payment_sums(number),
                        f"facts {number}": sorted((f.kind, f.ref, f.amount, f.currency, f.fee, f.refund)
@@ -213,6 +217,8 @@ def compare(world, runs):
                        f"ledger {number}": order.ledger(number),
                        f"conflicts {number}": sorted(model.conflicts()),
                        f"waiting {number}": sorted(ref for whose, ref in order.waiting() if whose == number),
+                       f"undone {number}": model.captures_undone(),
+                       f"refunds failed after all {number}": model.refunds_failed_after_all(),
                        f"refunds {number}": sorted((name, r.capture, r.amount, r.currency, order.refund_status(name))
                                                    for name, r in order.refunds.items() if r.payment == number)}
         for key in wanted:

@@ -116,3 +116,18 @@ def test_a_dispute_that_was_lost_after_it_was_won_waits_for_a_person(query, paym
         tell(query, payment, kind, amount)
     assert [row[2] for row in discrepancies(query, payment, "dispute_opened")] == ["won"]
     assert [row[1] for row in discrepancies(query, payment, "dispute_lost")] == ["t"]
+
+
+@pytest.mark.parametrize("sources", itertools.permutations(["webhook", "settlement"]))
+def test_a_settlement_in_another_currency_does_not_outweigh_what_fits(query, payment, sources):
+    """A PSP that is paid out in its own currency settles what it took in another."""
+    for source in sources:
+        tell(query, payment, "captured", *((45000, source) if source == "webhook" else (3700000, source, "JPY")))
+    assert query(f"SELECT amount, currency, matches FROM facts WHERE payment_id = '{payment}'") == [["45000", "INR", "t"]]
+    assert query(f"""SELECT o.status, p.status FROM payments p JOIN orders o USING (order_id)
+                      WHERE p.payment_id = '{payment}'""") == [["PAID", "SUCCESS"]]
+    ((_, is_open, _, _),) = discrepancies(query, payment, "observation_conflict")
+    assert is_open == "f", "it is noted"
+    tell(query, payment, "captured", 44000, "settlement")
+    assert query(f"SELECT amount FROM facts WHERE payment_id = '{payment}'") == [["44000"]], "in its own currency it does"
+    assert not broken_invariants(query)

@@ -30,7 +30,8 @@ def refunds(database, payment):
 
 
 def refunded(database, payment, refund_id, amount=44000):
-    report(database, {"payment_id": payment, "refund_id": refund_id, "kind": "refund_succeeded", "ref": refund_id, "amount": amount})
+    report(database, {"payment_id": payment, "refund_id": refund_id, "kind": "refund_succeeded", "ref": f"rfd_{refund_id}",
+                      "amount": amount})
 
 
 def test_a_mismatch_is_nobodys_until_it_is_given_back(database):

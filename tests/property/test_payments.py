@@ -59,7 +59,7 @@ def test_the_invariants_hold_after_all_that(world):
 MISTAKES = {
     "the last report assigns the status": (arrivals, CHAOS / "assign_status.sql"),
     "all sources weigh the same": (arrivals, """
-        CREATE OR REPLACE FUNCTION source_rank(source text) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT 1 $$"""),
+        CREATE OR REPLACE FUNCTION source_rank(source text, in_own_currency boolean) RETURNS int IMMUTABLE LANGUAGE sql AS $$ SELECT 1 $$"""),
     "what is told twice counts twice": (arrivals, """
         CREATE FUNCTION wrong() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
@@ -68,11 +68,14 @@ MISTAKES = {
             RETURN NEW;
         END $$;
         CREATE TRIGGER wrong BEFORE UPDATE ON payments FOR EACH ROW EXECUTE FUNCTION wrong()"""),
-    "a refund that failed and succeeded has failed": (arrivals, """
+    "a refund that failed under one reference has failed, whatever succeeded under others": (life_with_refunds, """
         CREATE OR REPLACE FUNCTION refund_status(success_count int, failure_count int, outcome_unknown boolean)
         RETURNS text IMMUTABLE LANGUAGE sql AS $$
             SELECT CASE WHEN failure_count > 0 THEN 'FAILED' WHEN success_count > 0 THEN 'SUCCESS'
                         WHEN outcome_unknown THEN 'UNKNOWN' ELSE 'PENDING' END $$"""),
+    "a refund that failed after it had succeeded was made": (arrivals, """
+        CREATE FUNCTION wrong() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.undone := false; RETURN NEW; END $$;
+        CREATE TRIGGER wrong BEFORE UPDATE ON facts FOR EACH ROW EXECUTE FUNCTION wrong()"""),
     "a second capture is not given back": (life, """
         CREATE FUNCTION wrong() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
         CREATE TRIGGER wrong BEFORE INSERT ON refunds FOR EACH ROW WHEN (NEW.automatic) EXECUTE FUNCTION wrong()"""),

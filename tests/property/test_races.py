@@ -253,7 +253,7 @@ def test_a_refund_that_succeeds_after_its_money_was_promised_again_waits_for_a_p
     (first, _, _), = refund(database, {"payment_id": payment})
     report(database, {"payment_id": payment, "refund_id": first, "kind": "refund_failed"})
     assert refund(database, {"payment_id": payment})[0][1] == "ok"
-    report(database, {"payment_id": payment, "refund_id": first, "kind": "refund_succeeded"})
+    report(database, {"payment_id": payment, "refund_id": first, "kind": "refund_succeeded", "ref": "b"})
     number, decision = discrepancies(database, payment)["refund_over_captured"]
     assert decision is None
     assert settle(database, number, "accept") == "ok"

@@ -48,7 +48,8 @@ class World:
     def report(self, reports, connection=None):
         """One batch of (payment id, Event, the refund's id or None, message, inbox row or None); how each ended."""
         rows = [{"payment_id": payment, "kind": event.kind, "ref": event.ref, "amount": event.amount, "currency": event.currency,
-                 "source": event.source, "fee": event.fee, "refund_id": refund, "event_id": message, "inbox_id": inbox}
+                 "source": event.source, "fee": event.fee, "refund_id": refund, "event_id": message, "inbox_id": inbox,
+                 "occurred_at_us": event.at_us}
                 for payment, event, refund, message, inbox in reports]
         return [outcome for outcome, _ in calls.report(connection or self, *rows)]
 

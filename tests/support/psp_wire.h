@@ -391,7 +391,7 @@ static inline void assert_refusals(const psp_t *psp, const char *body, const cha
     assert_int_equal(report.kind, PSP_FACT_REFUND_FAILED);
     snprintf(reason, sizeof reason, "HTTP 400: %s", words);
     assert_string_equal(report.reason, reason);
-    assert_string_equal(report.psp_ref, REFUND);
+    assert_string_equal(report.psp_ref, "refused-" REFUND);
     assert_is(&report.payment_id, PAYMENT);
     assert_is(&report.refund_id, REFUND);
     assert_int_equal(report.amount, 0);

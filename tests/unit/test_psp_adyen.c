@@ -944,7 +944,7 @@ static void other_answers_are_no_refund(void **state)
                      ERR_OK);
     assert_int_equal(report.kind, PSP_FACT_REFUND_FAILED);
     assert_string_equal(report.reason, "HTTP 422: Invalid amount");
-    assert_string_equal(report.psp_ref, REFUND);
+    assert_string_equal(report.psp_ref, "refused-" REFUND);
     assert_int_equal(report.amount, 0);
 }
 

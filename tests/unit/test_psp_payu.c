@@ -525,7 +525,7 @@ static void refusals_of_refunds_are_told_apart(void **state)
                                  &report, &detail),
                      ERR_OK);
     assert_int_equal(report.kind, PSP_FACT_REFUND_FAILED);
-    assert_string_equal(report.psp_ref, REFUND);
+    assert_string_equal(report.psp_ref, "refused-" REFUND);
     assert_non_null(strstr(report.reason, "Refund amount exceeds the limit"));
     /* Said of a request that came before, of our key or of PayU: nothing about the refund. */
     assert_no_refund(payu(), 200, "{\"status\":0,\"msg\":\"Invalid key\"}", "not taken");

@@ -270,7 +270,7 @@ static void refusal_for_good_is_a_refund_that_failed(void **state)
             read_answer(statuses[i], STR_LITERAL("{\"error\":\"nothing left\"}"), &report), ERR_OK);
         assert_int_equal(report.kind, PSP_FACT_REFUND_FAILED);
         assert_string_equal(report.reason, expected);
-        assert_string_equal(report.psp_ref, REFUND);
+        assert_string_equal(report.psp_ref, "refused-" REFUND);
         assert_true(report.ref_is_per_payment);
         assert_int_equal(report.amount, 0);
         assert_true(uuid_equal(&report.refund_id, &refund));

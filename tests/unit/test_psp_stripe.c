@@ -948,7 +948,7 @@ static void a_refused_refund_has_failed_for_good(void **state)
         ERR_OK);
     assert_int_equal(report.kind, PSP_FACT_REFUND_FAILED);
     assert_string_equal(report.reason, "HTTP 400: Gone");
-    assert_string_equal(report.psp_ref, REFUND);
+    assert_string_equal(report.psp_ref, "refused-" REFUND);
     static const int later[] = {401, 403, 409, 429, 500, 503, 202};
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
         assert_int_equal(read_refund(later[i], "{}", &report, &detail), ERR_MALFORMED_WEBHOOK);

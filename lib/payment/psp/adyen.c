@@ -21,7 +21,8 @@
  *
  * Signature: each item has its own over eight of its fields (signature/adyen.c). All else in an
  * item is not signed, and nothing is decided by it: not `reason` (of a report's announcement:
- * adyen_settlement.c), not the time, not metadata. So
+ * adyen_settlement.c), not metadata, and by the time no more than whether a person is to look at a
+ * charge that was undone (db/008_webhooks.sql). So
  * ours is found by merchantReference alone; a refund's is "<payment>-<refund>", since its
  * notification may have either's. An item that is wrong is left out of its batch. There is no
  * timestamp; what is repeated is recognised by code, reference and success.

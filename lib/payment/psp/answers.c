@@ -189,7 +189,9 @@ err_t psp_refund_refused(const psp_refund_t *asked, int http_status, str_t words
     report->kind = PSP_FACT_REFUND_FAILED;
     report->payment_id = asked->payment_id;
     report->refund_id = asked->refund_id;
-    uuid_format(&asked->refund_id, report->psp_ref);
+    char refund_id[UUID_TEXT_SIZE];
+    snprintf(report->psp_ref, sizeof report->psp_ref, "refused-%s",
+             uuid_format(&asked->refund_id, refund_id));
     write_reason(http_status, words, report->reason);
     return ERR_OK;
 }

@@ -52,10 +52,12 @@ void psp_derive_event_id(const char *prefix, psp_report_t *report);
 
 /* All that a PSP has made of a payment's refunds, and this one is not among them: kind NONE. */
 void psp_refund_absent(const psp_refund_t *asked, psp_report_t *report);
-/* An answer of another status than 2xx. REFUND_FAILED for good where it is a refusal, with psp_ref
- * the refund's id and the PSP's words; ERR_MALFORMED_WEBHOOK where it says nothing about the refund
- * itself (our key or the moment is wrong, the PSP has trouble): it is to be asked again. Derives no
- * event id. */
+/* An answer of another status than 2xx. REFUND_FAILED for good where it is a refusal, with the
+ * PSP's words and a psp_ref of ours ("refused-<refund_id>"): the PSP gives none, and some name a
+ * refund by our id, of which a refusal of one call must not say that it failed (what failed under a
+ * reference counts as not made, db/001_tables.sql); ERR_MALFORMED_WEBHOOK where it says nothing
+ * about the refund itself (our key or the moment is wrong, the PSP has trouble): it is to be asked
+ * again. Derives no event id. */
 err_t psp_refund_refused(const psp_refund_t *asked, int http_status, str_t words,
                          psp_report_t *report, err_detail_t *detail) MUST_CHECK;
 
