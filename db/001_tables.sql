@@ -167,7 +167,8 @@ CREATE TABLE payments (
 CREATE INDEX payments_by_order ON payments (order_id, payment_id);
 CREATE INDEX payments_to_capture ON payments (capture_next_at)
     WHERE authorization_count > 0 AND void_count = 0 AND capture_count = 0 AND capture_next_at IS NOT NULL;
-CREATE INDEX payments_to_check ON payments (next_check_at) WHERE capture_count = 0 AND next_check_at IS NOT NULL;
+CREATE INDEX payments_to_check ON payments (next_check_at)
+    WHERE next_check_at IS NOT NULL AND (capture_count = 0 OR next_check_at = '-infinity');
 
 -- One try at one PSP, written before the PSP is called; its id is the PSP's idempotency key.
 CREATE TABLE attempts (

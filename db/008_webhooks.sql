@@ -512,7 +512,8 @@ BEGIN
     IF 'hint' = ANY (kinds) THEN
         hinted := ARRAY(SELECT r.payment_id FROM unnest(known, kinds, counts) AS r(payment_id, kind, counts)
                          WHERE r.kind = 'hint' AND r.counts AND r.payment_id IS NOT NULL);
-        UPDATE payments p SET next_check_at = '-infinity' WHERE p.payment_id = ANY (hinted) AND p.capture_count = 0;
+        -- Of a capture that is known, too: it may be another, or be undone.
+        UPDATE payments p SET next_check_at = '-infinity' WHERE p.payment_id = ANY (hinted);
         IF FOUND THEN
             PERFORM pg_notify('checks_due', '');
         END IF;

@@ -1,9 +1,10 @@
 -- 010_reconciliation.sql - what the reconciler may do: claim whom to ask, keep a record of its runs. It writes no payment state.
 
--- Payments without a capture whose check is due, one row per PSP that may know of them (its checkout is open, or the outcome of
--- the call is not known); psp is NULL for a payment of which no PSP can know, so that no row means: nothing is due. Claiming
--- moves the next check: every interval_s while a payment is young, then at a tenth of its age, at most six hours apart, never
--- again after seven days, nor once every PSP has refused it for good. A tenth of the interval is taken off, so that what was
+-- Payments without a capture whose check is due, and any of which a PSP has hinted at news: one row per PSP that may know of them
+-- (its checkout is open, or the outcome of the call is not known); psp is NULL for a payment of which no PSP can know, so that no row
+-- means: nothing is due. Claiming moves the next check: every interval_s while a payment is young, then at a tenth of its age, at most
+-- six hours apart, never again after seven days, nor once it is captured or every PSP has refused it for good. A tenth of the interval
+-- is taken off, so that what was
 -- claimed late in one run is due early in the next. A run claims what was due when it began: one that takes longer than the
 -- interval would otherwise claim again what it has asked about, without end. Without a run (NULL) those are claimed of which a PSP
 -- has hinted at news.
@@ -17,13 +18,14 @@ BEGIN
     RETURN QUERY
         WITH due AS MATERIALIZED (
             SELECT q.payment_id FROM payments q
-             WHERE q.capture_count = 0
-               AND q.next_check_at <= CASE WHEN run IS NULL THEN '-infinity'::timestamptz
+             WHERE q.next_check_at <= CASE WHEN run IS NULL THEN '-infinity'::timestamptz
                        ELSE (SELECT r.started_at FROM reconciliation_runs r WHERE r.run_id = run) END
+               AND (q.capture_count = 0 OR q.next_check_at = '-infinity')
              ORDER BY q.next_check_at LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
         ), claimed AS (
             UPDATE payments p
                SET next_check_at = CASE
+                       WHEN p.capture_count > 0 THEN NULL
                        WHEN now() - p.created_at > interval '7 days' THEN NULL
                        WHEN p.given_up_at IS NOT NULL
                             AND NOT EXISTS (SELECT 1 FROM attempts a

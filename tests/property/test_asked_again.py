@@ -3,7 +3,8 @@ import os
 import uuid
 
 import pytest
-from stores import Database
+from calls import open_payment, report
+from stores import Connection, Database
 
 NIL = "NULL::text"
 
@@ -43,3 +44,23 @@ def test_its_psp_is_asked_again_too(query):
     assert (verdict, again) == ("ok", payment)
     record(attempt, "OPEN", "'https://psp/pay'", "false")
     assert claimed(query) == [payment]
+
+
+def test_what_a_psp_hints_at_is_asked_about_once_though_a_capture_is_known():
+    """It may be a second capture, or tell that the first was undone."""
+    database = Database(os.environ["TIFFIN_TEST_DATABASE_URL"])
+    connection = Connection(database.url())
+
+    def hinted():
+        return [row[0] for row in connection.query("SELECT payment_id FROM status_checks_claim(NULL, 10, 300)")]
+
+    try:
+        _, (payment,) = open_payment(connection)
+        report(connection, {"payment_id": payment, "ref": "a"})
+        assert claimed(connection.query) == [] and hinted() == []
+        report(connection, {"payment_id": payment, "kind": "hint", "ref": ""})
+        assert hinted() == [payment]
+        assert hinted() == [] and claimed(connection.query) == []
+    finally:
+        connection.close()
+        database.drop()
