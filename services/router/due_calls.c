@@ -189,8 +189,6 @@ static void claim_due(due_calls_t *self)
         return;
     }
     const int count = PQntuples(result);
-    if (count > 0 && self->owner.claimed != NULL)
-        self->owner.claimed();
     for (int row = 0; row < count; row++) {
         due_call_t *call = self->owner.prepare(self->owner.self, result, row);
         if (call == NULL)

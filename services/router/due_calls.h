@@ -55,8 +55,6 @@ typedef struct due_calls_owner {
     /* May something have become due since the last time? */
     bool (*notified)(void *self);
     err_t (*claim)(void *self, const due_claim_t *claim, PGresult **result, err_detail_t *detail);
-    /* Something was claimed: before its calls are made. May be NULL. */
-    void (*claimed)(void);
     /* The call of this row of that result; NULL: there is none, which the owner has noted. */
     due_call_t *(*prepare)(void *self, const PGresult *result, int row);
     /* Ends that were there together, at most DUE_CALLS_MAX; all are freed afterwards. */

@@ -52,7 +52,6 @@ struct refunds {
 static bool notified(void *refunds);
 static err_t claim(void *refunds, const due_claim_t *claim, PGresult **result,
                    err_detail_t *detail);
-static void claimed(void);
 static due_call_t *prepare(void *refunds, const PGresult *result, int row);
 static void ended(void *refunds, due_call_end_t *ends, size_t count);
 
@@ -71,7 +70,6 @@ refunds_t *refunds_new(service_t *service, const refunds_config_t *config)
                                      .calls_per_min = psp_refund_calls_per_min,
                                      .notified = notified,
                                      .claim = claim,
-                                     .claimed = claimed,
                                      .prepare = prepare,
                                      .ended = ended};
     self->calls = due_calls_new(service, config->accounts, config->call_timeout_ms, &owner);
@@ -241,12 +239,10 @@ static bool notified(void *refunds)
 
 static err_t claim(void *refunds, const due_claim_t *claim, PGresult **result, err_detail_t *detail)
 {
-    return refund_store_claim(((refunds_t *)refunds)->store, claim, result, detail);
-}
-
-static void claimed(void)
-{
-    CRASH_POINT(router_refund_claimed);
+    TRY(refund_store_claim(((refunds_t *)refunds)->store, claim, result, detail));
+    if (PQntuples(*result) > 0)
+        CRASH_POINT(router_refund_claimed);
+    return ERR_OK;
 }
 
 /* The PSP may have made it and forgotten its key, and cannot be asked: its webhook, a settlement
