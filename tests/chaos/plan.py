@@ -29,7 +29,7 @@ class Fault:
 
 
 # Their webhooks are hints, and their status calls tell of one charge: an order there takes no second one.
-TOLD_BY_STATUS_ALONE = ("Juspay", "PhonePe")
+TOLD_BY_STATUS_ALONE = ("juspay", "phonepe")
 
 
 class Plan:
