@@ -278,7 +278,8 @@ test_all() {
     test_instructions
     test_fuzz "$FUZZ_SMOKE_S" "$TEST_HOME/corpora"
     test_pytest property tests/property -n "$JOBS"
-    TIFFIN_BIN=$ROOT/build-dev/bin test_pytest end-to-end tests/e2e -n "$JOBS"
+    # These wait more than they compute.
+    TIFFIN_BIN=$ROOT/build-dev/bin test_pytest end-to-end tests/e2e -n "$((JOBS + 1))"
     test_chaos
     test_local
     step "all in $(took "$start"); logs in $LOG"
